@@ -1,0 +1,246 @@
+//! An approval's life. What may happen next is a method of the state it is in, and takes that state away.
+
+use std::fmt;
+
+use crate::invalid::check_prose;
+use crate::token::{ApprovalToken, Claims, Issuer, KeyId, Signature, UnsignedToken};
+use crate::{EmailLinkProof, Invalid, Request, Timestamp};
+
+/// A request and how it stands at one moment.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Approval {
+    /// Someone may still decide, and the agent may still withdraw.
+    Open(OpenApproval),
+    /// The deadline has passed and nobody has recorded it yet: whoever sees this first does.
+    Overdue(OverdueApproval),
+    /// Exactly one thing happened, for good.
+    Closed(ClosedApproval),
+}
+
+impl Approval {
+    /// Judges by the recorded outcome, or by the deadline where there is none.
+    pub fn judge(request: Request, outcome: Option<Outcome>, now: Timestamp) -> Self {
+        match outcome {
+            Some(outcome) => Self::Closed(ClosedApproval { request, outcome }),
+            None if now < request.closes_at => Self::Open(OpenApproval(request)),
+            None => Self::Overdue(OverdueApproval(request)),
+        }
+    }
+
+    /// What was asked.
+    pub fn request(&self) -> &Request {
+        match self {
+            Self::Open(open) => &open.0,
+            Self::Overdue(overdue) => &overdue.0,
+            Self::Closed(closed) => &closed.request,
+        }
+    }
+}
+
+/// An approval that nobody has answered, before its deadline.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OpenApproval(Request);
+
+impl OpenApproval {
+    /// What was asked.
+    pub fn request(&self) -> &Request {
+        &self.0
+    }
+
+    /// The approver says yes: not an approval until it is signed.
+    pub fn approve(
+        self,
+        proof: EmailLinkProof,
+        note: Option<Note>,
+        issuer: &Issuer,
+        key: &KeyId,
+        now: Timestamp,
+    ) -> ApprovalToSign {
+        let decision = Decision { at: now, proven_by: ProvenBy::from(proof), note };
+        let unsigned = UnsignedToken::new(key, &Claims::new(&self.0, &decision, issuer));
+        ApprovalToSign { request: self.0, decision, unsigned }
+    }
+
+    /// The approver says no.
+    pub fn deny(self, proof: EmailLinkProof, note: Option<Note>, now: Timestamp) -> ClosedApproval {
+        let decision = Decision { at: now, proven_by: ProvenBy::from(proof), note };
+        ClosedApproval { request: self.0, outcome: Outcome::Denied(decision) }
+    }
+
+    /// The agent no longer wants it.
+    pub fn withdraw(self, now: Timestamp) -> ClosedApproval {
+        ClosedApproval { request: self.0, outcome: Outcome::Withdrawn { at: now } }
+    }
+}
+
+/// A yes that lacks its signature.
+#[derive(Debug)]
+pub struct ApprovalToSign {
+    request: Request,
+    decision: Decision,
+    unsigned: UnsignedToken,
+}
+
+impl ApprovalToSign {
+    /// SHA-256 of the JWS signing input: what the key signs.
+    pub fn digest(&self) -> [u8; 32] {
+        self.unsigned.digest()
+    }
+
+    /// Completes the approval.
+    pub fn signed(self, signature: &Signature) -> ClosedApproval {
+        let token = self.unsigned.signed(signature);
+        ClosedApproval {
+            request: self.request,
+            outcome: Outcome::Approved { decision: self.decision, token },
+        }
+    }
+}
+
+/// An approval whose deadline has passed without an answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OverdueApproval(Request);
+
+impl OverdueApproval {
+    /// Nobody answered: not a denial. It ended at its deadline, whenever that is noticed.
+    pub fn expire(self) -> ClosedApproval {
+        let at = self.0.closes_at;
+        ClosedApproval { request: self.0, outcome: Outcome::Expired { at } }
+    }
+}
+
+/// An approval that is over.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClosedApproval {
+    /// What was asked.
+    pub request: Request,
+    /// What happened.
+    pub outcome: Outcome,
+}
+
+/// What happened, once and for good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Yes, with the token that carries it.
+    Approved {
+        /// When and how.
+        decision: Decision,
+        /// Signed at the moment of approval.
+        token: ApprovalToken,
+    },
+    /// No.
+    Denied(Decision),
+    /// Nobody answered.
+    Expired {
+        /// The deadline.
+        at: Timestamp,
+    },
+    /// The agent took it back.
+    Withdrawn {
+        /// When.
+        at: Timestamp,
+    },
+}
+
+impl Outcome {
+    /// The status an agent reads: `approved`, `denied`, `expired`, `withdrawn`.
+    pub fn status(&self) -> &'static str {
+        match self {
+            Self::Approved { .. } => "approved",
+            Self::Denied(_) => "denied",
+            Self::Expired { .. } => "expired",
+            Self::Withdrawn { .. } => "withdrawn",
+        }
+    }
+
+    /// When it happened.
+    pub fn at(&self) -> Timestamp {
+        match self {
+            Self::Approved { decision, .. } | Self::Denied(decision) => decision.at,
+            Self::Expired { at } | Self::Withdrawn { at } => *at,
+        }
+    }
+
+    /// The human's part, where there is one.
+    pub fn decision(&self) -> Option<&Decision> {
+        match self {
+            Self::Approved { decision, .. } | Self::Denied(decision) => Some(decision),
+            Self::Expired { .. } | Self::Withdrawn { .. } => None,
+        }
+    }
+}
+
+/// A human's answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// When.
+    pub at: Timestamp,
+    /// How we know who it was.
+    pub proven_by: ProvenBy,
+    /// The approver's words to the agent.
+    pub note: Option<Note>,
+}
+
+/// How a decision was proven. Named by what was shown, never as "human verified".
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProvenBy {
+    /// The mailed link and the code its page showed: access to the mailbox.
+    EmailLink,
+}
+
+impl ProvenBy {
+    /// The name in records and answers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::EmailLink => "email-link",
+        }
+    }
+
+    /// From its name.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        match text {
+            "email-link" => Ok(Self::EmailLink),
+            _ => Err(Invalid::new("a proof is `email-link`")),
+        }
+    }
+
+    /// The token's `amr` (RFC 8176 names authentication methods; `email` is ours).
+    pub fn amr(self) -> Vec<String> {
+        match self {
+            Self::EmailLink => vec!["email".to_owned()],
+        }
+    }
+}
+
+impl From<EmailLinkProof> for ProvenBy {
+    fn from(_: EmailLinkProof) -> Self {
+        Self::EmailLink
+    }
+}
+
+impl fmt::Display for ProvenBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The approver's words to the agent: 1 to 1,000 characters, tab and line feed allowed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note(String);
+
+impl Note {
+    /// From its text, or from a form's field, where a line ends in CR LF (HTML) and blank means none.
+    pub fn parse(text: &str) -> Result<Option<Self>, Invalid> {
+        let text = text.replace("\r\n", "\n");
+        if text.trim().is_empty() {
+            return Ok(None);
+        }
+        check_prose("note", &text, 1_000, &['\t', '\n'])?;
+        Ok(Some(Self(text)))
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}

@@ -1,0 +1,37 @@
+//! The domain of Sayso: what may be asked, what may be decided, and what a decision proves.
+//!
+//! No I/O, no clock and no randomness: a function here takes `now`, an id or a secret as a finished value,
+//! and the dependencies in `Cargo.toml` are the proof. Values are parsed once, at the edge, into types that
+//! cannot hold anything invalid; states are enums that own their data; transitions consume what they leave.
+
+mod action;
+mod agent;
+mod approval;
+mod invalid;
+mod json;
+mod link;
+mod notice;
+mod redemption;
+mod request;
+mod revealed;
+mod time;
+pub mod token;
+mod url;
+
+pub use action::{Action, ActionDigest, ToolName};
+pub use agent::{
+    Agent, AgentKey, AgentKeyHash, AgentName, Approver, ApproverId, Audience, Audiences, EmailAddress,
+};
+pub use approval::{
+    Approval, ApprovalToSign, ClosedApproval, Decision, Note, OpenApproval, Outcome, OverdueApproval,
+    ProvenBy,
+};
+pub use invalid::Invalid;
+pub use json::{CanonicalJson, MAX_BYTES, MAX_DEPTH, ProfileViolation, check_text, members};
+pub use link::{ConfirmationCode, DecidingLink, EmailLinkProof, LinkSecret, LinkSecretHash, WrongCode};
+pub use notice::{Notice, NoticeState, SENDING_LIMIT};
+pub use redemption::{GateName, Nonce, Receipt, RedemptionRequest};
+pub use request::{ApprovalId, ExpiresIn, IdempotencyKey, Reason, Request, RequestFingerprint, Summary};
+pub use revealed::{Piece, reveal, reveal_to_string};
+pub use time::{Retention, Timestamp, TokenLifetime};
+pub use url::BaseUrl;

@@ -1,0 +1,80 @@
+//! The mail that tells the approver: exactly one sender at a time, and a link that stays good.
+//!
+//! Whoever writes the request sends the first mail; no record of a mail therefore means that one is being sent, or
+//! that its sender died. A later attempt is claimed by a conditional write, carries a fresh secret (only hashes are
+//! kept, so the first cannot be sent again) and leaves earlier links working, because a mail whose acceptance was
+//! not seen may have been delivered all the same.
+
+use std::time::Duration;
+
+use crate::{LinkSecret, LinkSecretHash, Request, Timestamp};
+
+/// After this long a sender is taken for dead: longer than the template lets the `mcp` function run (85 s).
+pub const SENDING_LIMIT: Duration = Duration::from_secs(90);
+
+/// The most links of retried mails that are kept; the oldest goes first.
+const MOST_LINKS: usize = 16;
+
+/// What is recorded of an approval's mail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// Counts the attempts from 1.
+    pub attempt: u32,
+    /// How the attempt went.
+    pub state: NoticeState,
+    /// The links of the second and later attempts.
+    pub links: Vec<LinkSecretHash>,
+}
+
+/// How an attempt to mail went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoticeState {
+    /// Someone is at it.
+    Sending {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// The mail service took it.
+    Accepted {
+        /// The mail service's id for it.
+        message_id: String,
+    },
+    /// The mail service did not take it, as far as we saw.
+    Failed,
+}
+
+impl Notice {
+    /// The record of the first attempt, by whoever wrote the request.
+    pub fn first(state: NoticeState) -> Self {
+        Self { attempt: 1, state, links: Vec::new() }
+    }
+
+    /// The same attempt, ended.
+    #[must_use]
+    pub fn ended(self, state: NoticeState) -> Self {
+        Self { state, ..self }
+    }
+
+    /// The next attempt with `secret`'s link, or `None` when the mail is accepted or someone is sending it.
+    pub fn retry(
+        request: &Request,
+        notice: Option<&Self>,
+        secret: &LinkSecret,
+        now: Timestamp,
+    ) -> Option<Self> {
+        let (attempt, links, sending_since) = match notice {
+            None => (1, &[][..], Some(request.created_at)),
+            Some(Self { attempt, links, state: NoticeState::Sending { since } }) => {
+                (*attempt, &links[..], Some(*since))
+            }
+            Some(Self { attempt, links, state: NoticeState::Failed }) => (*attempt, &links[..], None),
+            Some(Self { state: NoticeState::Accepted { .. }, .. }) => return None,
+        };
+        if sending_since.is_some_and(|since| now < since.plus(SENDING_LIMIT)) {
+            return None;
+        }
+        let kept = &links[links.len().saturating_sub(MOST_LINKS - 1)..];
+        let links = kept.iter().copied().chain([secret.hash()]).collect();
+        Some(Self { attempt: attempt.saturating_add(1), state: NoticeState::Sending { since: now }, links })
+    }
+}
