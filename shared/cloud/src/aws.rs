@@ -1,0 +1,134 @@
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+use aws_types::SdkConfig;
+use aws_types::region::Region;
+
+use crate::{BadVariable, optional, required};
+
+/// Amazon's own roots (Amazon Trust Services), the only ones an AWS endpoint's certificate needs: parsing the
+/// machine's whole root store costs a cold start some 8.5 million instructions, and trusts more than we use.
+const ROOTS: &[u8] = include_bytes!("../roots/amazon-trust-services.pem");
+
+const CONNECT: Duration = Duration::from_secs(1);
+
+/// The longest that one call may take, retries included.
+const OPERATION: Duration = Duration::from_secs(8);
+
+/// Where the three services are. `None` is AWS's own endpoint in the region.
+#[derive(Debug, Clone, Default)]
+pub struct Endpoints {
+    /// DynamoDB.
+    pub dynamodb: Option<String>,
+    /// SES v2.
+    pub sesv2: Option<String>,
+    /// KMS.
+    pub kms: Option<String>,
+}
+
+/// What every AWS client is made of: region, credentials, HTTP, time limits.
+///
+/// A Lambda is given region and credentials in its environment, so `aws-config` and its chain of providers (3 MB and
+/// 1.4 million instructions of cold start) are left out.
+#[derive(Debug, Clone)]
+pub struct Aws {
+    base: SdkConfig,
+    endpoints: Endpoints,
+}
+
+impl Aws {
+    /// From the environment Lambda gives: `AWS_REGION`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`,
+    /// `AWS_SESSION_TOKEN`; and the endpoints, where they are set, by the names every AWS SDK knows
+    /// (`AWS_ENDPOINT_URL_DYNAMODB`, `AWS_ENDPOINT_URL_SESV2`, `AWS_ENDPOINT_URL_KMS`, `AWS_ENDPOINT_URL`).
+    pub fn from_env() -> Result<Self, BadVariable> {
+        let text = |value: &str| Ok::<_, std::convert::Infallible>(value.to_owned());
+        let credentials = Credentials::new(
+            required("AWS_ACCESS_KEY_ID", text)?,
+            required("AWS_SECRET_ACCESS_KEY", text)?,
+            optional("AWS_SESSION_TOKEN", text)?,
+            None,
+            "environment",
+        );
+        let everywhere = optional("AWS_ENDPOINT_URL", text)?;
+        let endpoint = |name| Ok::<_, BadVariable>(optional(name, text)?.or_else(|| everywhere.clone()));
+        let endpoints = Endpoints {
+            dynamodb: endpoint("AWS_ENDPOINT_URL_DYNAMODB")?,
+            sesv2: endpoint("AWS_ENDPOINT_URL_SESV2")?,
+            kms: endpoint("AWS_ENDPOINT_URL_KMS")?,
+        };
+        Ok(Self::new(required("AWS_REGION", text)?, credentials, endpoints))
+    }
+
+    /// For endpoints that check no credentials: the local host's.
+    pub fn at(endpoints: Endpoints) -> Self {
+        Self::new("us-east-1".to_owned(), Credentials::new("local", "local", None, None, "local"), endpoints)
+    }
+
+    fn new(region: String, credentials: Credentials, endpoints: Endpoints) -> Self {
+        // One attempt is short, so that a lost packet costs a retry and not the caller's patience. The template gives
+        // each function the time for as many whole calls in a row as it makes.
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT)
+            .operation_attempt_timeout(Duration::from_secs(3))
+            .operation_timeout(OPERATION)
+            .build();
+        let base = SdkConfig::builder()
+            .behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::latest())
+            .region(Region::new(region))
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .http_client(http_client())
+            .retry_config(RetryConfig::standard().with_max_attempts(3))
+            .timeout_config(timeouts)
+            .build();
+        Self { base, endpoints }
+    }
+
+    /// A DynamoDB client.
+    pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
+        let config = aws_sdk_dynamodb::config::Builder::from(&self.base);
+        aws_sdk_dynamodb::Client::from_conf(match &self.endpoints.dynamodb {
+            Some(url) => config.endpoint_url(url).build(),
+            None => config.build(),
+        })
+    }
+
+    /// An SES v2 client. A send is tried once, and given all the time there is: whether one that timed out was accepted
+    /// cannot be known, and the agent's retry is what sends again.
+    pub fn sesv2(&self) -> aws_sdk_sesv2::Client {
+        let patient = TimeoutConfig::builder().connect_timeout(CONNECT).operation_timeout(OPERATION).build();
+        let config = aws_sdk_sesv2::config::Builder::from(&self.base)
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(patient);
+        aws_sdk_sesv2::Client::from_conf(match &self.endpoints.sesv2 {
+            Some(url) => config.endpoint_url(url).build(),
+            None => config.build(),
+        })
+    }
+
+    /// A KMS client.
+    pub fn kms(&self) -> aws_sdk_kms::Client {
+        let config = aws_sdk_kms::config::Builder::from(&self.base);
+        aws_sdk_kms::Client::from_conf(match &self.endpoints.kms {
+            Some(url) => config.endpoint_url(url).build(),
+            None => config.build(),
+        })
+    }
+}
+
+/// aws-lc rather than ring: it keeps the hybrid post-quantum key exchange (a mail's link is worth recording today and
+/// breaking later), and without its jitter entropy it costs about as much as ring.
+fn http_client() -> SharedHttpClient {
+    let roots = TrustStore::empty().with_pem_certificate(ROOTS);
+    let builder = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc));
+    match TlsContext::builder().with_trust_store(roots).build() {
+        Ok(context) => builder.tls_context(context).build_https(),
+        // Only an unreadable PEM file could fail, and a test reads it; the machine's roots are the stricter failure.
+        Err(_) => builder.build_https(),
+    }
+}

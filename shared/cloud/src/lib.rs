@@ -1,0 +1,22 @@
+//! The only code that talks to DynamoDB, SES and KMS, and the only place where the clock and randomness live.
+//!
+//! One [`Store`], one [`Mailer`], one [`Signer`], each concrete over its real AWS client. The local host and the
+//! tests give those clients other endpoints, never other code.
+
+mod aws;
+mod clock;
+mod environment;
+mod failure;
+pub mod log;
+mod mailer;
+pub mod random;
+mod signer;
+mod store;
+
+pub use aws::{Aws, Endpoints};
+pub use clock::Clock;
+pub use environment::{BadVariable, optional, required};
+pub use failure::{CannotStart, Failure};
+pub use mailer::{Mail, Mailer};
+pub use signer::Signer;
+pub use store::{Claim, Concluded, Named, PointerClaim, Redeemed, Store, StoredApproval};

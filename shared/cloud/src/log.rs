@@ -1,0 +1,23 @@
+//! Logs, one line an event. Only Sayso's own events, which carry ids and codes;
+//! the SDK's could carry a link or an address.
+
+use tracing::Level;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+/// Starts logging to standard output, in JSON and without a time, which CloudWatch adds. Call once, first thing in `main`.
+pub fn start() {
+    let format = tracing_subscriber::fmt::layer().json().flatten_event(true).without_time();
+    tracing_subscriber::registry().with(own_events()).with(format).init();
+}
+
+/// Starts logging to standard error, for a person at a terminal.
+pub fn start_on_stderr() {
+    let format = tracing_subscriber::fmt::layer().compact().without_time().with_writer(std::io::stderr);
+    tracing_subscriber::registry().with(own_events()).with(format).init();
+}
+
+fn own_events() -> Targets {
+    Targets::new().with_target("sayso", Level::INFO)
+}

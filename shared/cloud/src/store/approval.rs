@@ -1,0 +1,90 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::types::KeysAndAttributes;
+use sayso_model::token::Jwks;
+use sayso_model::{Approval, ApprovalId, DecidingLink, LinkSecret, Notice, Outcome, Request, Timestamp};
+
+use super::items::{NoticeItem, RequestItem, notice_key, outcome_key, request_key};
+use super::{Item, Store, attested, from_item, text};
+use crate::Failure;
+
+/// How often rows that DynamoDB left out under load are asked for again before the read counts as failed.
+const MOST_READS: usize = 4;
+
+/// Everything recorded of one approval. How it ended is read only once somebody may know: see [`StoredApproval::judge`].
+#[derive(Clone)]
+pub struct StoredApproval {
+    /// What was asked.
+    pub request: Request,
+    /// What is known of the mail.
+    pub notice: Option<Notice>,
+    outcome: Option<Item>,
+    keys: Arc<Jwks>,
+}
+
+impl StoredApproval {
+    /// The link, if some mail about this request carried `secret`.
+    pub fn admit(&self, secret: LinkSecret) -> Option<DecidingLink> {
+        DecidingLink::admit(secret, &self.request, self.notice.as_ref())
+    }
+
+    /// How it stands now. Fails when the row says `approved` and its token does not.
+    pub fn judge(self, now: Timestamp) -> Result<Approval, Failure> {
+        let Self { request, outcome, keys, .. } = self;
+        let outcome = outcome.map(|item| attested(&request, item, &keys)).transpose()?;
+        Ok(Approval::judge(request, outcome, now))
+    }
+}
+
+impl Store {
+    /// Everything about one approval in one strongly consistent round trip; `None` if there is no such request, or none any
+    /// more: a row past its `ttl` counts as deleted, as AWS advises.
+    pub async fn approval(&self, id: ApprovalId, now: Timestamp) -> Result<Option<StoredApproval>, Failure> {
+        let mut rows = self.read([request_key(id), notice_key(id), outcome_key(id)]).await?;
+        let Some(request) = rows.remove(&request_key(id)) else { return Ok(None) };
+        let request = from_item::<RequestItem>(request, &request_key(id))?;
+        if request.is_forgotten(now) {
+            return Ok(None);
+        }
+        let request = request.parse(id)?;
+        let notice = match rows.remove(&notice_key(id)) {
+            Some(item) => Some(from_item::<NoticeItem>(item, &notice_key(id))?.parse()?),
+            None => None,
+        };
+        let outcome = rows.remove(&outcome_key(id));
+        Ok(Some(StoredApproval { request, notice, outcome, keys: Arc::clone(&self.keys) }))
+    }
+
+    /// Whether the request has an outcome yet, at half the price and possibly a moment late: for waiting. State only
+    /// moves forward, so a stale answer delays and never misleads.
+    pub async fn outcome_so_far(&self, request: &Request) -> Result<Option<Outcome>, Failure> {
+        let get = self.client.get_item().table_name(&self.table).key("pk", text(outcome_key(request.id)));
+        let answer = get.send().await.map_err(|e| Failure::call("dynamodb:GetItem", &e))?;
+        answer.item.map(|item| attested(request, item, &self.keys)).transpose()
+    }
+
+    async fn read<const N: usize>(&self, keys: [String; N]) -> Result<HashMap<String, Item>, Failure> {
+        let call = "dynamodb:BatchGetItem";
+        let build = |e: aws_sdk_dynamodb::error::BuildError| Failure::Call { call, code: e.to_string() };
+        let keys = keys.into_iter().map(|pk| HashMap::from([("pk".to_owned(), text(pk))])).collect();
+        let wanted =
+            KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build().map_err(build)?;
+        let mut wanted = HashMap::from([(self.table.clone(), wanted)]);
+        let mut rows = HashMap::new();
+        for _ in 0..MOST_READS {
+            let batch = self.client.batch_get_item().set_request_items(Some(wanted));
+            let answer = batch.send().await.map_err(|e| Failure::call(call, &e))?;
+            for item in answer.responses.unwrap_or_default().remove(&self.table).unwrap_or_default() {
+                let pk = item.get("pk").and_then(|pk| pk.as_s().ok()).cloned().unwrap_or_default();
+                rows.insert(pk, item);
+            }
+            wanted = answer.unprocessed_keys.unwrap_or_default();
+            if wanted.is_empty() {
+                return Ok(rows);
+            }
+        }
+        // A row that was not read is not a row that is not there.
+        Err(Failure::Call { call, code: "UnprocessedKeys".to_owned() })
+    }
+}

@@ -1,0 +1,93 @@
+//! The table: append-only facts, every write conditional. First writer wins, so whatever races for one row happens
+//! exactly once. Two rows are ever replaced, each by compare-and-swap: the pointer to an agent's open request, and
+//! the record of a mail until it is accepted. One file an operation.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::put_item::{PutItemError, PutItemOutput};
+use aws_sdk_dynamodb::types::AttributeValue;
+use sayso_model::token::{Jwks, PublicKey, attests};
+use sayso_model::{Outcome, Request};
+use serde::de::DeserializeOwned;
+
+use self::items::{OutcomeItem, outcome_key};
+use crate::Failure;
+
+mod agent;
+mod approval;
+mod conclude;
+mod items;
+mod notice;
+mod pointer;
+mod redemption;
+mod request;
+
+pub use approval::StoredApproval;
+pub use conclude::Concluded;
+pub use pointer::{Claim, Named, PointerClaim};
+pub use redemption::Redeemed;
+
+type Item = HashMap<String, AttributeValue>;
+
+/// The condition on every write that makes a fact.
+const FIRST: &str = "attribute_not_exists(pk)";
+
+/// The table, and the keys that approved rows must verify under.
+#[derive(Clone)]
+pub struct Store {
+    client: Client,
+    table: String,
+    keys: Arc<Jwks>,
+}
+
+impl Store {
+    /// `key` is the one that signs approvals: the table is not trusted to say that something was approved.
+    pub fn new(client: Client, table: String, key: &PublicKey) -> Self {
+        Self { client, table, keys: Arc::new(Jwks::of(key)) }
+    }
+}
+
+/// Reads an outcome, and lets it pass if it carries its own proof: an `approved` row whose token does not verify for this
+/// very request is corrupt, never an approval.
+fn attested(request: &Request, item: Item, keys: &Jwks) -> Result<Outcome, Failure> {
+    let row = outcome_key(request.id);
+    let outcome = from_item::<OutcomeItem>(item, &row)?.parse()?;
+    if let Outcome::Approved { decision, token } = &outcome {
+        attests(token, keys, request, decision).map_err(|e| Failure::corrupt(&row, "token", e))?;
+    }
+    Ok(outcome)
+}
+
+fn text(value: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(value.into())
+}
+
+fn to_item(item: &impl serde::Serialize, row: &str) -> Result<Item, Failure> {
+    serde_dynamo::to_item(item).map_err(|e| Failure::corrupt(row, "item", e))
+}
+
+fn from_item<T: DeserializeOwned>(item: Item, row: &str) -> Result<T, Failure> {
+    serde_dynamo::from_item(item).map_err(|e| Failure::corrupt(row, "item", e))
+}
+
+/// A conditional put's answer as an outcome: a lost race is no error.
+enum Written {
+    /// The row is this one.
+    Now,
+    /// The row was there: as it stood, where the put asked for it.
+    Before(Option<Item>),
+}
+
+fn written(answer: Result<PutItemOutput, SdkError<PutItemError>>) -> Result<Written, Failure> {
+    let error = match answer {
+        Ok(_) => return Ok(Written::Now),
+        Err(error) => error,
+    };
+    match error.as_service_error() {
+        Some(PutItemError::ConditionalCheckFailedException(lost)) => Ok(Written::Before(lost.item.clone())),
+        _ => Err(Failure::call("dynamodb:PutItem", &error)),
+    }
+}

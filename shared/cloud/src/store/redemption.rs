@@ -1,0 +1,103 @@
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld;
+use sayso_model::{
+    ActionDigest, GateName, Nonce, ProvenBy, Receipt, Request, Retention, Timestamp, ToolName,
+};
+use serde::{Deserialize, Serialize};
+
+use super::items::{Row, ttl};
+use super::{FIRST, Item, Store, Written, from_item, to_item, written};
+use crate::Failure;
+
+/// Kept longer than the approval's other rows, by more than a token can be valid after the deadline (a day): no token
+/// outlives the record of its use.
+const LONGER: Duration = Duration::from_secs(2 * 86_400);
+
+/// A token works once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Redeemed {
+    /// By this attempt: the same one may be told so again.
+    Now(Receipt),
+    /// By another.
+    Before(Receipt),
+}
+
+fn redemption_key(request: &Request) -> String {
+    format!("REDEMPTION#{}", request.id)
+}
+
+#[derive(Serialize, Deserialize)]
+struct RedemptionItem {
+    pk: String,
+    at: i64,
+    gate: String,
+    tool: String,
+    digest: String,
+    proven_by: String,
+    nonce_hash: String,
+    ttl: i64,
+}
+
+impl RedemptionItem {
+    fn new(request: &Request, receipt: &Receipt, nonce: &Nonce, retention: Retention) -> Self {
+        Self {
+            pk: redemption_key(request),
+            at: receipt.redeemed_at.as_unix_seconds(),
+            gate: receipt.gate.as_str().to_owned(),
+            tool: receipt.tool.as_str().to_owned(),
+            digest: receipt.digest.to_string(),
+            proven_by: receipt.proven_by.as_str().to_owned(),
+            nonce_hash: nonce.hash(),
+            ttl: ttl(request.closes_at.plus(LONGER), retention),
+        }
+    }
+
+    fn parse(self, request: &Request) -> Result<Receipt, Failure> {
+        let row = Row(&self.pk);
+        Ok(Receipt {
+            id: request.id,
+            redeemed_at: row.parsed("at", Timestamp::from_unix_seconds(self.at))?,
+            gate: row.parsed("gate", GateName::parse(&self.gate))?,
+            tool: row.parsed("tool", ToolName::parse(&self.tool))?,
+            digest: row.parsed("digest", ActionDigest::parse(&self.digest))?,
+            proven_by: row.parsed("proven_by", ProvenBy::parse(&self.proven_by))?,
+        })
+    }
+}
+
+impl Store {
+    /// Uses an approval up, if nobody has: one conditional write. A retry meets its own first try by its nonce, whether
+    /// it comes from the gate or from inside the client.
+    pub async fn redeem(
+        &self,
+        request: &Request,
+        receipt: Receipt,
+        nonce: &Nonce,
+        retention: Retention,
+    ) -> Result<Redeemed, Failure> {
+        let item =
+            to_item(&RedemptionItem::new(request, &receipt, nonce, retention), &redemption_key(request))?;
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .condition_expression(FIRST)
+            .return_values_on_condition_check_failure(AllOld);
+        match written(put.send().await)? {
+            Written::Now => Ok(Redeemed::Now(receipt)),
+            Written::Before(Some(item)) => redeemed_before(item, request, nonce),
+            Written::Before(None) => {
+                Err(Failure::Call { call: "dynamodb:PutItem", code: "no old row".to_owned() })
+            }
+        }
+    }
+}
+
+fn redeemed_before(item: Item, request: &Request, nonce: &Nonce) -> Result<Redeemed, Failure> {
+    let item: RedemptionItem = from_item(item, &redemption_key(request))?;
+    let same_attempt = item.nonce_hash == nonce.hash();
+    let receipt = item.parse(request)?;
+    Ok(if same_attempt { Redeemed::Now(receipt) } else { Redeemed::Before(receipt) })
+}
