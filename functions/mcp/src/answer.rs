@@ -1,0 +1,93 @@
+//! How a tool answers: with a result, with a refusal the agent can read and mend, or with an incident.
+
+use std::fmt::Display;
+
+use rmcp::ErrorData;
+use rmcp::model::{CallToolResult, ContentBlock};
+use sayso_cloud::{Failure, random};
+use sayso_model::Invalid;
+use serde::{Deserialize as _, Serialize};
+use serde_json::json;
+
+/// A tool did not do what was asked.
+pub(crate) enum NotDone {
+    /// The agent can mend it: it reads this sentence as a tool error.
+    Refused(String),
+    /// The agent cannot: it gets an id, the operator's log gets the failure.
+    Failed(Failure),
+}
+
+impl From<Failure> for NotDone {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl From<Invalid> for NotDone {
+    fn from(invalid: Invalid) -> Self {
+        Self::Refused(invalid.to_string())
+    }
+}
+
+/// An error's id, under which the log says what happened.
+pub(crate) struct Incident(String);
+
+/// Logs a failure and names it.
+pub(crate) fn incident(failure: &Failure) -> Incident {
+    let id = random::error_id();
+    tracing::error!(error_id = id, %failure, "a call failed");
+    Incident(id)
+}
+
+/// The protocol error for what an agent cannot mend.
+pub(crate) fn internal_error(Incident(id): &Incident) -> ErrorData {
+    let message = format!(
+        "Sayso could not do this. Nothing was decided. Try again; if it stays so, tell your operator error {id}."
+    );
+    ErrorData::internal_error(message, Some(json!({"error_id": id})))
+}
+
+/// The tool's result as MCP carries it: structured, and the same as text for clients that read only that.
+pub(crate) fn result(answer: Result<impl Serialize, NotDone>) -> Result<CallToolResult, ErrorData> {
+    match answer {
+        Ok(answer) => match serde_json::to_value(answer) {
+            Ok(value) => Ok(CallToolResult::structured(value)),
+            Err(error) => Err(ErrorData::internal_error(error.to_string(), None)),
+        },
+        Err(NotDone::Refused(message)) => Ok(CallToolResult::error(vec![ContentBlock::text(message)])),
+        Err(NotDone::Failed(failure)) => Err(internal_error(&incident(&failure))),
+    }
+}
+
+/// Reads a tool's arguments from their raw text, in which no parser has dropped anything yet.
+pub(crate) fn arguments<'a, T: serde::Deserialize<'a>>(tool: &str, text: &'a str) -> Result<T, NotDone> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let refuse = |problem: &dyn Display| {
+        NotDone::Refused(format!(
+            "The arguments of {tool} do not fit: {problem}. Correct them and call again."
+        ))
+    };
+    // A derived struct would also be read from a list, in the order of its fields.
+    if !text.trim_start().starts_with('{') {
+        return Err(refuse(&"they must be a JSON object"));
+    }
+    serde_path_to_error::deserialize(&mut deserializer).map_err(|e| {
+        let path = e.path().to_string();
+        let inner = e.inner().to_string();
+        // "at line 1 column 7" is of no use to who wrote the arguments as an object.
+        let problem = inner.split(" at line ").next().unwrap_or_default();
+        if path == "." { refuse(&problem) } else { refuse(&format_args!("`{path}`: {problem}")) }
+    })
+}
+
+/// An integer as JSON Schema has it: `3600.0` is one.
+pub(crate) fn whole_number<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<i64>, D::Error> {
+    use serde::de::Error as _;
+    let Some(number) = Option::<serde_json::Number>::deserialize(deserializer)? else { return Ok(None) };
+    let whole = number.as_f64().filter(|double| double.fract() == 0.0 && double.abs() < 9e15);
+    #[expect(clippy::cast_possible_truncation, reason = "integral and within 2^53")]
+    let whole = number.as_i64().or(whole.map(|double| double as i64));
+    whole.map(Some).ok_or_else(|| D::Error::custom(format!("{number} is not a whole number of seconds")))
+}

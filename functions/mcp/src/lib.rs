@@ -1,0 +1,110 @@
+//! The agent's function: an MCP server with three tools, behind the agent's bearer key.
+//!
+//! It writes requests, sends the mail and answers checks. It cannot decide: it has no permission to sign, and nothing
+//! it tells an agent carries the deciding link.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{any, get};
+use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
+use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
+use sayso_cloud::{Aws, BadVariable, CannotStart, Clock, Mailer, Signer, Store, optional, required};
+use sayso_model::{BaseUrl, EmailAddress, Retention, TokenLifetime};
+
+mod answer;
+mod inbound;
+mod mail;
+mod notify;
+mod server;
+mod tools;
+mod unauthorized;
+
+/// What the deployment says.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The table's name.
+    pub table: String,
+    /// The signing key's ARN: its public half tells an approval from a row that says so.
+    pub signing_key_id: String,
+    /// Where the approver reads.
+    pub page_url: BaseUrl,
+    /// The verified sender.
+    pub mail_from: EmailAddress,
+    /// How long a token is valid after the approval.
+    pub token_lifetime: TokenLifetime,
+    /// How long an answered approval stays readable.
+    pub retention: Retention,
+}
+
+impl Settings {
+    /// `TABLE_NAME`, `SIGNING_KEY_ID`, `PAGE_URL`, `MAIL_FROM`; optionally `TOKEN_LIFETIME_SECONDS` (3600) and
+    /// `RETENTION_DAYS` (90).
+    pub fn from_env() -> Result<Self, BadVariable> {
+        let text = |value: &str| Ok::<_, std::convert::Infallible>(value.to_owned());
+        let whole = |value: &str| value.parse::<u64>().map_err(|_| "it is not a whole number".to_owned());
+        Ok(Self {
+            table: required("TABLE_NAME", text)?,
+            signing_key_id: required("SIGNING_KEY_ID", text)?,
+            page_url: required("PAGE_URL", BaseUrl::parse)?,
+            mail_from: required("MAIL_FROM", EmailAddress::parse)?,
+            token_lifetime: optional("TOKEN_LIFETIME_SECONDS", |value| {
+                TokenLifetime::from_seconds(whole(value)?).map_err(|e| e.to_string())
+            })?
+            .unwrap_or_default(),
+            retention: optional("RETENTION_DAYS", |value| {
+                Retention::from_days(whole(value)?).map_err(|e| e.to_string())
+            })?
+            .unwrap_or_default(),
+        })
+    }
+}
+
+/// What a call needs.
+#[derive(Clone)]
+pub struct Deps {
+    store: Store,
+    mailer: Mailer,
+    clock: Clock,
+    settings: Arc<Settings>,
+}
+
+impl Deps {
+    /// As deployed.
+    pub async fn from_env() -> Result<Self, CannotStart> {
+        Self::connect(&Aws::from_env()?, Settings::from_env()?, Clock::system()).await
+    }
+
+    /// Over these endpoints, with this clock.
+    pub async fn connect(aws: &Aws, settings: Settings, clock: Clock) -> Result<Self, CannotStart> {
+        let signer = Signer::connect(aws.kms(), settings.signing_key_id.clone()).await?;
+        let store = Store::new(aws.dynamodb(), settings.table.clone(), signer.public_key());
+        let mailer = Mailer::new(aws.sesv2(), settings.mail_from.clone());
+        Ok(Self { store, mailer, clock, settings: Arc::new(settings) })
+    }
+}
+
+/// `POST /mcp`, and the metadata that RFC 9728 asks of a protected resource.
+pub fn router(deps: Deps) -> Router {
+    // A Function URL checks no Host, and its own is not known before it is deployed: a page that rebinds a name to it
+    // gains nothing without the key. Browsers have no business here at all, so any Origin is refused.
+    let config = StreamableHttpServerConfig::default()
+        .with_legacy_session_mode(false)
+        .with_json_response(true)
+        .disable_allowed_hosts()
+        .enforce_origin_validation()
+        .with_max_request_body_bytes(inbound::MOST_BYTES);
+    let server = server::Server::new(deps.clone());
+    let mcp = StreamableHttpService::new(
+        move || Ok(server.clone()),
+        Arc::new(NeverSessionManager::default()),
+        config,
+    );
+    Router::new()
+        .route_service("/mcp", mcp)
+        .layer(from_fn_with_state(deps, inbound::check))
+        .route("/.well-known/oauth-protected-resource", get(unauthorized::metadata))
+        .route("/.well-known/oauth-protected-resource/mcp", get(unauthorized::metadata))
+        .fallback(any(unauthorized::not_found))
+}

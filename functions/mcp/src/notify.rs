@@ -1,0 +1,73 @@
+//! Sends the mail once, by one sender, and records how it went. A failure loses nothing: the request stands, and the
+//! agent's retry sends again.
+
+use sayso_cloud::{Failure, random};
+use sayso_model::{Agent, LinkSecret, Notice, NoticeState, Request};
+
+use crate::Deps;
+use crate::answer::incident;
+use crate::mail;
+
+/// What became of the mail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Notified {
+    /// The mail service has it.
+    Accepted,
+    /// Another call is sending it at this moment.
+    BySomeoneElse,
+    /// The mail service did not take it.
+    Failed,
+    /// The operator named another approver since: the request asks for the first one's word.
+    ApproverChanged,
+}
+
+/// The first mail, by whoever wrote the request.
+pub(crate) async fn first(deps: &Deps, agent: &Agent, request: &Request, secret: &LinkSecret) -> Notified {
+    let (state, notified) = send(deps, agent, request, secret).await;
+    record(deps, request, None, &Notice::first(state)).await;
+    notified
+}
+
+/// A later mail, if the last was not taken or its sender died; many may ask, one sends.
+pub(crate) async fn again(
+    deps: &Deps,
+    agent: &Agent,
+    request: &Request,
+    notice: Option<&Notice>,
+) -> Result<Notified, Failure> {
+    if let Some(Notice { state: NoticeState::Accepted { .. }, .. }) = notice {
+        return Ok(Notified::Accepted);
+    }
+    if request.approver != agent.approver.id {
+        return Ok(Notified::ApproverChanged);
+    }
+    let secret = random::link_secret();
+    let Some(attempt) = Notice::retry(request, notice, &secret, deps.clock.now()) else {
+        return Ok(Notified::BySomeoneElse);
+    };
+    if !deps.store.put_notice(request, notice, &attempt, deps.settings.retention).await? {
+        return Ok(Notified::BySomeoneElse);
+    }
+    let (state, notified) = send(deps, agent, request, &secret).await;
+    record(deps, request, Some(&attempt), &attempt.clone().ended(state)).await;
+    Ok(notified)
+}
+
+async fn send(deps: &Deps, agent: &Agent, request: &Request, secret: &LinkSecret) -> (NoticeState, Notified) {
+    let link = format!("{}/{}/{}", deps.settings.page_url, request.id, secret.expose());
+    match deps.mailer.send(&mail::compose(agent, request, &link)).await {
+        Ok(message_id) => (NoticeState::Accepted { message_id }, Notified::Accepted),
+        Err(failure) => {
+            incident(&failure);
+            (NoticeState::Failed, Notified::Failed)
+        }
+    }
+}
+
+/// A record that cannot be written is worth a line in the log and no more: the mail is out, and at worst a retry sends
+/// a second one.
+async fn record(deps: &Deps, request: &Request, known: Option<&Notice>, notice: &Notice) {
+    if let Err(failure) = deps.store.put_notice(request, known, notice, deps.settings.retention).await {
+        incident(&failure);
+    }
+}

@@ -1,0 +1,281 @@
+use std::time::Duration;
+
+use rmcp::RoleServer;
+use rmcp::model::{ProgressNotificationParam, ProgressToken, Tool, ToolAnnotations};
+use rmcp::service::{Peer, RequestContext};
+use sayso_model::{Agent, Approval, ClosedApproval, NoticeState, OpenApproval, Outcome, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{own_approval, tool};
+use crate::Deps;
+use crate::answer::{NotDone, arguments, whole_number};
+
+pub(crate) const NAME: &str = "check_approval";
+
+const DESCRIPTION: &str = "Find out whether a human has answered a request for approval. By default this waits up to 45 \
+    seconds for the answer, so call it once and let it wait, rather than often; while the status is `pending`, call \
+    it again. It works from any session, hours later too: only the id is needed. \
+    `approved` comes with an approval_token: pass it, unchanged, to whatever executes the action; it permits exactly \
+    that action, once. `denied` is a human's no: read the note, do not do it, and do not ask again in other words. \
+    `expired` means that nobody answered in time: it is neither a yes nor a no, do not act; ask again if the action is \
+    still wanted. `withdrawn` means that you took it back.";
+
+/// The longest wait: clients give up after 60 seconds.
+const MOST_SECONDS: u64 = 50;
+const DEFAULT_SECONDS: u64 = 45;
+
+/// How often a waiting client hears that we are still here.
+const PROGRESS_EVERY: Duration = Duration::from_secs(5);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a JSON object")]
+struct Arguments {
+    approval_id: String,
+    #[serde(default, deserialize_with = "whole_number")]
+    wait_seconds: Option<i64>,
+}
+
+/// What the agent reads.
+#[derive(Serialize)]
+pub(crate) struct Answer {
+    approval_id: String,
+    status: &'static str,
+    next: String,
+    #[serde(flatten)]
+    details: Details,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Details {
+    Pending {
+        closes_at: String,
+        retry_after_seconds: u64,
+    },
+    Decided {
+        decided_at: String,
+        proven_by: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
+        #[serde(flatten)]
+        token: Option<Token>,
+    },
+    Ended {},
+}
+
+#[derive(Serialize)]
+struct Token {
+    approval_token: String,
+    token_expires_at: String,
+}
+
+pub(super) fn definition() -> Tool {
+    let input = json!({
+        "type": "object",
+        "properties": {
+            "approval_id": {"type": "string", "description": "The id that request_approval returned."},
+            "wait_seconds": {
+                "type": "integer", "minimum": 0, "maximum": MOST_SECONDS, "default": DEFAULT_SECONDS,
+                "description": "How long to wait for an answer while the request is pending; 0 looks once.",
+            },
+        },
+        "required": ["approval_id"],
+        "additionalProperties": false,
+    });
+    let moment =
+        |description: &str| json!({"type": "string", "format": "date-time", "description": description});
+    let output = json!({
+        "type": "object",
+        "properties": {
+            "approval_id": {"type": "string"},
+            "status": {"type": "string", "enum": ["pending", "approved", "denied", "expired", "withdrawn"]},
+            "next": {"type": "string", "description": "What to do now."},
+            "closes_at": moment("While pending: from then on nobody can decide."),
+            "retry_after_seconds": {"type": "integer", "description": "While pending: when to check again."},
+            "decided_at": moment("When the approver decided."),
+            "proven_by": {"type": "string", "description": "How the decision was proven: `email-link`."},
+            "note": {"type": "string", "description": "The approver's words to you."},
+            "approval_token": {"type": "string", "description": "When approved: give it to what executes the action."},
+            "token_expires_at": moment("When approved: the action must be executed before then."),
+        },
+        "required": ["approval_id", "status", "next"],
+    });
+    let hints = ToolAnnotations::with_title("Check for an answer")
+        .read_only(true)
+        .destructive(false)
+        .idempotent(true);
+    tool(NAME, DESCRIPTION, input, output, hints.open_world(false))
+}
+
+/// Tells a client that asked for it that the wait goes on.
+pub(crate) struct Progress<'a> {
+    to: Option<(&'a Peer<RoleServer>, ProgressToken)>,
+}
+
+impl<'a> Progress<'a> {
+    /// Silent unless the client sent a progress token and reads a stream of events.
+    pub(crate) fn new(context: &'a RequestContext<RoleServer>, reads_events: bool) -> Self {
+        let token = context.meta.get_progress_token().filter(|_| reads_events);
+        Self { to: token.map(|token| (&context.peer, token.clone())) }
+    }
+
+    async fn say(&self, waited: Duration, wait: Duration) {
+        if let Some((peer, token)) = &self.to {
+            let progress = ProgressNotificationParam::new(token.clone(), waited.as_secs_f64())
+                .with_total(wait.as_secs_f64())
+                .with_message("waiting for the approver's answer");
+            // A client that has gone is not an error: the answer is in the table.
+            let _ = peer.notify_progress(progress).await;
+        }
+    }
+}
+
+pub(crate) async fn call(
+    deps: &Deps,
+    agent: &Agent,
+    text: &str,
+    progress: Progress<'_>,
+) -> Result<Answer, NotDone> {
+    let Arguments { approval_id, wait_seconds } = arguments(NAME, text)?;
+    let wait = wait_duration(wait_seconds)?;
+    let stored = own_approval(deps, agent, &approval_id).await?;
+    let mailed =
+        matches!(&stored.notice, Some(notice) if matches!(notice.state, NoticeState::Accepted { .. }));
+    let now = deps.clock.now();
+    match stored.judge(now)? {
+        Approval::Closed(closed) => Ok(closed_answer(&closed, now)),
+        Approval::Overdue(overdue) => close(deps, overdue.expire()).await,
+        Approval::Open(open) => wait_for_answer(deps, open, mailed, wait, progress).await,
+    }
+}
+
+fn wait_duration(seconds: Option<i64>) -> Result<Duration, NotDone> {
+    match seconds.map_or(Ok(DEFAULT_SECONDS), u64::try_from) {
+        Ok(fits) if fits <= MOST_SECONDS => Ok(Duration::from_secs(fits)),
+        _ => Err(NotDone::Refused(format!(
+            "`wait_seconds` must be 0 to {MOST_SECONDS}, not {}: longer waits are cut by clients",
+            seconds.unwrap_or_default()
+        ))),
+    }
+}
+
+async fn wait_for_answer(
+    deps: &Deps,
+    open: OpenApproval,
+    mailed: bool,
+    wait: Duration,
+    progress: Progress<'_>,
+) -> Result<Answer, NotDone> {
+    let started = deps.clock.elapsed();
+    let mut said = None;
+    loop {
+        let now = deps.clock.now();
+        let waited = deps.clock.elapsed().saturating_sub(started);
+        let request = open.request();
+        if let Approval::Overdue(overdue) = Approval::judge(request.clone(), None, now) {
+            return close(deps, overdue.expire()).await;
+        }
+        if waited >= wait {
+            return Ok(pending_answer(&open, mailed, now));
+        }
+        if said.is_none_or(|said| waited >= said + PROGRESS_EVERY) {
+            progress.say(waited, wait).await;
+            said = Some(waited);
+        }
+        let pause = poll_interval(request.created_at.until(now)).min(wait - waited);
+        deps.clock.sleep(pause).await;
+        if let Some(outcome) = deps.store.outcome_so_far(request).await? {
+            let closed = ClosedApproval { request: request.clone(), outcome };
+            return Ok(closed_answer(&closed, deps.clock.now()));
+        }
+    }
+}
+
+/// Someone who is going to answer at once does so in the first minutes; an old request is looked at less often.
+fn poll_interval(age: Duration) -> Duration {
+    match age.as_secs() {
+        0..300 => Duration::from_millis(250),
+        300..3600 => Duration::from_secs(1),
+        _ => Duration::from_secs(3),
+    }
+}
+
+async fn close(deps: &Deps, closed: ClosedApproval) -> Result<Answer, NotDone> {
+    let request = closed.request.clone();
+    let outcome = deps.store.conclude(closed, deps.settings.retention).await?.into_outcome();
+    Ok(closed_answer(&ClosedApproval { request, outcome }, deps.clock.now()))
+}
+
+fn pending_answer(open: &OpenApproval, mailed: bool, now: Timestamp) -> Answer {
+    let request = open.request();
+    let next = if mailed {
+        "Nobody has answered yet. Do not act. Call check_approval again: it waits for the answer. If you have other work \
+         that does not depend on this, do that first."
+    } else {
+        "Nobody has answered yet, and it is not certain that the approver got the mail. Do not act. Call \
+         request_approval again with the same tool and arguments: it sends the mail if it was not sent."
+    };
+    let retry_after_seconds = match request.created_at.until(now).as_secs() {
+        0..300 => 5,
+        300..3600 => 30,
+        _ => 120,
+    };
+    let details = Details::Pending { closes_at: request.closes_at.to_string(), retry_after_seconds };
+    Answer { approval_id: request.id.to_string(), status: "pending", next: next.to_owned(), details }
+}
+
+fn closed_answer(closed: &ClosedApproval, now: Timestamp) -> Answer {
+    let ClosedApproval { request, outcome } = closed;
+    let token_ends = outcome.at().plus(request.token_lifetime.duration());
+    let token = match outcome {
+        Outcome::Approved { token, .. } => Some(Token {
+            approval_token: token.expose().to_owned(),
+            token_expires_at: token_ends.to_string(),
+        }),
+        _ => None,
+    };
+    let details = match outcome.decision() {
+        Some(decision) => Details::Decided {
+            decided_at: decision.at.to_string(),
+            proven_by: decision.proven_by.as_str(),
+            note: decision.note.as_ref().map(|note| note.as_str().to_owned()),
+            token,
+        },
+        None => Details::Ended {},
+    };
+    Answer {
+        approval_id: request.id.to_string(),
+        status: outcome.status(),
+        next: next_when(outcome, token_ends, now),
+        details,
+    }
+}
+
+fn next_when(outcome: &Outcome, token_ends: Timestamp, now: Timestamp) -> String {
+    match outcome {
+        Outcome::Approved { .. } if now >= token_ends => format!(
+            "A human approved this, and the approval_token expired at {token_ends}. If the action was not executed, do \
+             not execute it now: call request_approval again."
+        ),
+        Outcome::Approved { .. } => format!(
+            "A human approved exactly this action. Execute it now, with exactly these arguments, and pass approval_token \
+             to what executes it. It works once, until {token_ends}. Read the note, if there is one."
+        ),
+        Outcome::Denied(_) => {
+            "A human said no. Do not do this, and do not ask for the same thing in other words. Read the \
+             note, tell the user, and propose something else."
+                .to_owned()
+        }
+        Outcome::Expired { .. } => {
+            "Nobody answered before the deadline. This is not a denial, and not an approval: do not \
+             act. Tell the user; if the action is still wanted, call request_approval again."
+                .to_owned()
+        }
+        Outcome::Withdrawn { .. } => {
+            "You withdrew this request. Do not act on it; call request_approval if the action is \
+             wanted after all."
+                .to_owned()
+        }
+    }
+}

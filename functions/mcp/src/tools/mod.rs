@@ -1,0 +1,53 @@
+//! The three tools. Their descriptions and schemas are written for a model that has never seen Sayso.
+
+use std::sync::{Arc, LazyLock};
+
+use rmcp::model::{JsonObject, Tool, ToolAnnotations};
+use sayso_cloud::StoredApproval;
+use sayso_model::{Agent, ApprovalId};
+use serde_json::Value;
+
+use crate::Deps;
+use crate::answer::NotDone;
+
+pub(crate) mod check_approval;
+pub(crate) mod request_approval;
+pub(crate) mod withdraw_approval;
+
+/// All tools, in the order in which an agent needs them.
+pub(crate) fn all() -> &'static [Tool] {
+    static ALL: LazyLock<[Tool; 3]> = LazyLock::new(|| {
+        [request_approval::definition(), check_approval::definition(), withdraw_approval::definition()]
+    });
+    &*ALL
+}
+
+/// A tool from its parts; both schemas are JSON objects.
+fn tool(
+    name: &'static str,
+    description: &'static str,
+    input: Value,
+    output: Value,
+    hints: ToolAnnotations,
+) -> Tool {
+    let object = |schema: Value| match schema {
+        Value::Object(schema) => Arc::new(schema),
+        _ => Arc::new(JsonObject::new()),
+    };
+    let title = hints.title.clone().unwrap_or_default();
+    Tool::new(name, description, object(input))
+        .with_title(title)
+        .with_raw_output_schema(object(output))
+        .with_annotations(hints)
+}
+
+/// The agent's own approval. Another agent's id and an unknown one get the same answer.
+async fn own_approval(deps: &Deps, agent: &Agent, id: &str) -> Result<StoredApproval, NotDone> {
+    let id = ApprovalId::parse(id)?;
+    match deps.store.approval(id, deps.clock.now()).await? {
+        Some(approval) if approval.request.agent == agent.name => Ok(approval),
+        _ => Err(NotDone::Refused(format!(
+            "You have no approval with the id {id}. Check the id, or call request_approval for a new one."
+        ))),
+    }
+}

@@ -1,0 +1,334 @@
+use std::time::Duration;
+
+use rmcp::model::{Tool, ToolAnnotations};
+use sayso_cloud::{Claim, Named, PointerClaim, StoredApproval, random};
+use sayso_model::{
+    Action, Agent, Approval, ApprovalId, CanonicalJson, ExpiresIn, IdempotencyKey, LinkSecret, Reason,
+    Request, Summary, ToolName,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use serde_json::value::RawValue;
+
+use super::tool;
+use crate::Deps;
+use crate::answer::{NotDone, arguments, whole_number};
+use crate::notify::{self, Notified};
+
+pub(crate) const NAME: &str = "request_approval";
+
+const DESCRIPTION: &str = "Ask a human to approve one action before you do it. Call this before anything that cannot be \
+    undone or that reaches other people: deleting data or backups, deploying to production, sending mail, moving money, \
+    changing access. Give in `tool` and `arguments` exactly what would be executed, complete and final: the human sees \
+    it word for word, and the approval holds for exactly that and nothing else. The human is the one your operator \
+    chose, is asked by e-mail, and may take minutes or hours. This returns at once with an approval_id: then call \
+    check_approval. Calling again with the same action while it is pending returns the same approval and bothers \
+    nobody. If it is denied, do not reword the request to get round the denial.";
+
+/// How often a claim is tried while others write: each round somebody wins, and twenty at once need a few.
+const MOST_CLAIMS: u32 = 8;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a JSON object")]
+struct Arguments<'a> {
+    tool: String,
+    #[serde(borrow)]
+    arguments: &'a RawValue,
+    summary: String,
+    reason: Option<String>,
+    audience: Option<String>,
+    #[serde(default, deserialize_with = "whole_number")]
+    expires_in_seconds: Option<i64>,
+    idempotency_key: Option<String>,
+}
+
+/// What the agent reads. The status link locates the request and decides nothing.
+#[derive(Serialize)]
+pub(crate) struct Answer {
+    approval_id: String,
+    status: &'static str,
+    status_url: String,
+    closes_at: String,
+    approver: String,
+    next: &'static str,
+}
+
+pub(super) fn definition() -> Tool {
+    let input = json!({
+        "type": "object",
+        "properties": {
+            "tool": {
+                "type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[A-Za-z0-9_./:-]+$",
+                "description": "The name of what would be executed, such as the tool you would call: `drop_table`.",
+            },
+            "arguments": {
+                "type": "object",
+                "description": "Exactly the arguments it would be executed with: a JSON object of at most 64 KiB, without \
+                    duplicate keys, with numbers beyond 2^53 as strings.",
+            },
+            "summary": {
+                "type": "string", "minLength": 1, "maxLength": 500,
+                "description": "One line for the human: what this does, and to what.",
+            },
+            "reason": {
+                "type": "string", "minLength": 1, "maxLength": 2000,
+                "description": "Why it is needed, what you checked, and what happens if it is not done.",
+            },
+            "audience": {
+                "type": "string",
+                "description": "The gate that will execute it, if your operator gave you more than one; otherwise leave it out.",
+            },
+            "expires_in_seconds": {
+                "type": "integer", "minimum": 60, "maximum": 604_800, "default": 3600,
+                "description": "How long the human may take.",
+            },
+            "idempotency_key": {
+                "type": "string", "minLength": 1, "maxLength": 200,
+                "description": "Your own name for this request. The same key always returns the same approval, also after \
+                    it was answered.",
+            },
+        },
+        "required": ["tool", "arguments", "summary"],
+        "additionalProperties": false,
+    });
+    let output = json!({
+        "type": "object",
+        "properties": {
+            "approval_id": {"type": "string", "description": "Keep it: check_approval needs it, in any later session too."},
+            "status": {"type": "string", "enum": ["pending", "approved", "denied", "expired", "withdrawn"]},
+            "status_url": {"type": "string", "description": "A page that shows the status to people. It cannot decide."},
+            "closes_at": {"type": "string", "format": "date-time", "description": "From then on nobody can decide."},
+            "approver": {"type": "string", "description": "Who was asked, masked."},
+            "next": {"type": "string", "description": "What to do now."},
+        },
+        "required": ["approval_id", "status", "status_url", "closes_at", "approver", "next"],
+    });
+    let hints = ToolAnnotations::with_title("Ask a human for approval").read_only(false).destructive(false);
+    tool(NAME, DESCRIPTION, input, output, hints.idempotent(true).open_world(true))
+}
+
+/// A request that is complete but not written, with the secret whose hash it holds.
+struct Draft {
+    request: Request,
+    secret: LinkSecret,
+    key: Option<IdempotencyKey>,
+}
+
+pub(crate) async fn call(deps: &Deps, agent: &Agent, text: &str) -> Result<Answer, NotDone> {
+    let draft = draft(deps, agent, text)?;
+    let (mut replaces, mut replaces_key) = (None, None);
+    for round in 0..MOST_CLAIMS {
+        let claim = PointerClaim {
+            request: &draft.request,
+            idempotency_key: draft.key.as_ref(),
+            replaces,
+            replaces_key,
+        };
+        match deps.store.claim(&claim, deps.settings.retention).await? {
+            Claim::Won => return open(deps, agent, draft).await,
+            Claim::KeyedForAnotherAction => return Err(key_is_taken()),
+            Claim::Keyed(named) => match find(deps, named).await? {
+                Found::Forgotten => replaces_key = Some(named.id),
+                found => return join(deps, agent, draft, named, found).await,
+            },
+            Claim::Held(named) => match find(deps, named).await? {
+                Found::Over | Found::Forgotten => replaces = Some(named.id),
+                found => match share_key(deps, &draft, named, replaces_key).await? {
+                    Shared::Yes => return join(deps, agent, draft, named, found).await,
+                    // The next round meets the key's own request.
+                    Shared::No => replaces = None,
+                },
+            },
+            Claim::Contended => {
+                replaces = None;
+                deps.clock.sleep(pause(round)).await;
+            }
+        }
+    }
+    Err(NotDone::Refused(
+        "Many identical requests are being made at this moment. Call again in a second.".to_owned(),
+    ))
+}
+
+/// A growing pause, different for each of those who wait: 10 to 20 ms, then twice that, up to a second.
+fn pause(round: u32) -> Duration {
+    let longest = (20_u64 << round).min(1_000);
+    let [jitter] = random::bytes();
+    Duration::from_millis(longest / 2 + longest * u64::from(jitter) / 512)
+}
+
+/// What a row's request turns out to be.
+enum Found {
+    /// It is there, and someone may still decide.
+    Open(Box<StoredApproval>),
+    /// It is there, and closed; whoever notices that its deadline has passed has recorded it.
+    Over,
+    /// Its writer is between two writes, or died there.
+    NotYet,
+    /// Its time is over, and DynamoDB has deleted it before the row that names it.
+    Forgotten,
+}
+
+async fn find(deps: &Deps, named: Named) -> Result<Found, NotDone> {
+    let now = deps.clock.now();
+    let Some(stored) = deps.store.approval(named.id, deps.clock.now()).await? else {
+        return Ok(if now < named.closes_at { Found::NotYet } else { Found::Forgotten });
+    };
+    match stored.clone().judge(now)? {
+        Approval::Open(_) => Ok(Found::Open(Box::new(stored))),
+        Approval::Closed(_) => Ok(Found::Over),
+        Approval::Overdue(overdue) => {
+            deps.store.conclude(overdue.expire(), deps.settings.retention).await?;
+            Ok(Found::Over)
+        }
+    }
+}
+
+fn draft(deps: &Deps, agent: &Agent, text: &str) -> Result<Draft, NotDone> {
+    let given: Arguments<'_> = arguments(NAME, text)?;
+    let canonical = CanonicalJson::parse(given.arguments.get()).map_err(|violation| {
+        NotDone::Refused(format!(
+            "`arguments` cannot be approved as written: {violation}. Correct it and call again."
+        ))
+    })?;
+    let expires_in = given.expires_in_seconds.map_or(Ok(ExpiresIn::default()), ExpiresIn::from_seconds)?;
+    let now = deps.clock.now();
+    let secret = random::link_secret();
+    let request = Request {
+        id: random::approval_id(now),
+        agent: agent.name.clone(),
+        approver: agent.approver.id.clone(),
+        audience: agent.audiences.choose(given.audience.as_deref())?.clone(),
+        action: Action { tool: ToolName::parse(&given.tool)?, arguments: canonical },
+        summary: Summary::parse(&given.summary)?,
+        reason: given.reason.as_deref().map(Reason::parse).transpose()?,
+        created_at: now,
+        closes_at: now.plus(expires_in.duration()),
+        token_lifetime: deps.settings.token_lifetime,
+        link_secret_hash: secret.hash(),
+    };
+    let key = given.idempotency_key.as_deref().map(IdempotencyKey::parse).transpose()?;
+    Ok(Draft { request, secret, key })
+}
+
+fn key_is_taken() -> NotDone {
+    NotDone::Refused(
+        "This `idempotency_key` was used for another action. Use a new key for a new action, or repeat the first one exactly."
+            .to_owned(),
+    )
+}
+
+enum Shared {
+    Yes,
+    No,
+}
+
+/// Lets the idempotency key, if there is one, stand for the request that is open already.
+async fn share_key(
+    deps: &Deps,
+    draft: &Draft,
+    named: Named,
+    replaces_key: Option<ApprovalId>,
+) -> Result<Shared, NotDone> {
+    let Some(key) = &draft.key else { return Ok(Shared::Yes) };
+    let there = Request { id: named.id, closes_at: named.closes_at, ..draft.request.clone() };
+    let claim = PointerClaim { request: &there, idempotency_key: None, replaces: None, replaces_key };
+    match deps.store.claim_key(&claim, key, deps.settings.retention).await? {
+        Claim::Won => Ok(Shared::Yes),
+        Claim::KeyedForAnotherAction => Err(key_is_taken()),
+        Claim::Keyed(_) | Claim::Held(_) | Claim::Contended => Ok(Shared::No),
+    }
+}
+
+/// Writes the request under its id and mails it; if someone else wrote it first, theirs counts.
+async fn open(deps: &Deps, agent: &Agent, draft: Draft) -> Result<Answer, NotDone> {
+    if deps.store.put_request(&draft.request, deps.settings.retention).await? {
+        let notified = notify::first(deps, agent, &draft.request, &draft.secret).await;
+        return Ok(answer(deps, agent, &draft.request, "pending", notified));
+    }
+    let id = draft.request.id;
+    match deps.store.approval(id, deps.clock.now()).await? {
+        Some(stored) => resume(deps, agent, stored).await,
+        None => Err(vanished(id)),
+    }
+}
+
+/// Goes on with the approval that a row names: answers for it, or writes it in the stead of whoever named it, to close
+/// when that one would have.
+async fn join(
+    deps: &Deps,
+    agent: &Agent,
+    draft: Draft,
+    named: Named,
+    found: Found,
+) -> Result<Answer, NotDone> {
+    match found {
+        Found::Open(stored) => resume(deps, agent, *stored).await,
+        Found::NotYet | Found::Forgotten => {
+            let request = Request { id: named.id, closes_at: named.closes_at, ..draft.request };
+            open(deps, agent, Draft { request, ..draft }).await
+        }
+        Found::Over => match deps.store.approval(named.id, deps.clock.now()).await? {
+            Some(stored) => resume(deps, agent, stored).await,
+            None => Err(vanished(named.id)),
+        },
+    }
+}
+
+/// Answers for an approval that is there, and sends its mail if nobody has.
+async fn resume(deps: &Deps, agent: &Agent, stored: StoredApproval) -> Result<Answer, NotDone> {
+    let notice = stored.notice.clone();
+    match stored.judge(deps.clock.now())? {
+        Approval::Open(open) => {
+            let notified = notify::again(deps, agent, open.request(), notice.as_ref()).await?;
+            Ok(answer(deps, agent, open.request(), "pending", notified))
+        }
+        Approval::Closed(closed) => {
+            Ok(answer(deps, agent, &closed.request, closed.outcome.status(), Notified::Accepted))
+        }
+        Approval::Overdue(overdue) => {
+            let closed = overdue.expire();
+            let request = closed.request.clone();
+            let outcome = deps.store.conclude(closed, deps.settings.retention).await?.into_outcome();
+            Ok(answer(deps, agent, &request, outcome.status(), Notified::Accepted))
+        }
+    }
+}
+
+fn vanished(id: ApprovalId) -> NotDone {
+    NotDone::Refused(format!("The request {id} was removed while it was being made. Call again."))
+}
+
+fn answer(deps: &Deps, agent: &Agent, request: &Request, status: &'static str, notified: Notified) -> Answer {
+    let next = match (status, notified) {
+        ("pending", Notified::Accepted) => {
+            "The approver has been e-mailed. Do not act yet. Call check_approval with this approval_id: it waits for the answer."
+        }
+        ("pending", Notified::BySomeoneElse) => {
+            "The mail to the approver is on its way. Do not act yet. Call check_approval with this approval_id: it waits for the answer."
+        }
+        ("pending", Notified::Failed) => {
+            "The request is kept, but the mail to the approver could not be sent. Do not act. Call request_approval again with \
+             the same tool and arguments in a minute: it sends the mail. If it stays so, tell your operator."
+        }
+        ("pending", Notified::ApproverChanged) => {
+            "Your operator has named another approver since you asked, and this request's mail was not sent. Call \
+             withdraw_approval with this approval_id, then request_approval again."
+        }
+        _ => {
+            "This request was answered or closed before. Call check_approval with this approval_id for the outcome."
+        }
+    };
+    Answer {
+        approval_id: request.id.to_string(),
+        status,
+        status_url: format!("{}/{}", deps.settings.page_url, request.id),
+        closes_at: request.closes_at.to_string(),
+        approver: if request.approver == agent.approver.id {
+            agent.approver.email.masked()
+        } else {
+            "the approver your operator named before the current one".to_owned()
+        },
+        next,
+    }
+}
