@@ -1,0 +1,128 @@
+use axum::Form;
+use axum::extract::rejection::{FormRejection, PathRejection};
+use axum::extract::{Path, State};
+use axum::response::Response;
+use http::StatusCode;
+use sayso_cloud::{Concluded, Failure, random};
+use sayso_model::{Approval, ApprovalId, ClosedApproval, DecidingLink, LinkSecret, OpenApproval, Outcome};
+use sayso_page::html;
+use sayso_page::views::{self, FormErrors, Telling};
+
+use crate::Deps;
+use crate::form::{Answer, Fields, Verdict};
+
+pub(crate) async fn not_found() -> Response {
+    html(StatusCode::NOT_FOUND, views::not_found())
+}
+
+/// One read, one signature for a yes, one write; and the page that says what came of it.
+pub(crate) async fn decide(
+    State(deps): State<Deps>,
+    path: Result<Path<String>, PathRejection>,
+    form: Result<Form<Fields>, FormRejection>,
+) -> Response {
+    let Some(id) = path.ok().and_then(|Path(id)| ApprovalId::parse(&id).ok()) else {
+        return not_found().await;
+    };
+    let fields = match form {
+        Ok(Form(fields)) => fields,
+        Err(rejection) => return not_the_form(&rejection),
+    };
+    let Ok(secret) = LinkSecret::parse(&fields.secret) else { return not_found().await };
+    let stored = match deps.store.approval(id, deps.clock.now()).await {
+        Ok(Some(stored)) => stored,
+        Ok(None) => return not_found().await,
+        Err(failure) => return not_decided(id, &failure),
+    };
+    let Some(link) = stored.admit(secret) else { return not_found().await };
+    match stored.judge(deps.clock.now()) {
+        Err(failure) => not_decided(id, &failure),
+        Ok(Approval::Open(open)) => answer(&deps, open, &link, &fields).await,
+        Ok(Approval::Overdue(overdue)) => conclude(&deps, overdue.expire(), fields.verdict()).await,
+        Ok(Approval::Closed(closed)) => show(&deps, &closed, Telling::TooLate, fields.verdict()),
+    }
+}
+
+async fn answer(deps: &Deps, open: OpenApproval, link: &DecidingLink, fields: &Fields) -> Response {
+    let answer = match fields.answer(link) {
+        Ok(answer) => answer,
+        Err(errors) => return again(deps, &open, link, fields, &errors),
+    };
+    let id = open.request().id;
+    let Answer { verdict, proof, note } = answer;
+    let now = deps.clock.now();
+    let closed = match verdict {
+        Verdict::Deny => open.deny(proof, note, now),
+        Verdict::Approve => {
+            let key = deps.signer.public_key().id();
+            let unsigned = open.approve(proof, note, &deps.issuer, &key, now);
+            match deps.signer.sign(unsigned.digest()).await {
+                Ok(signature) => unsigned.signed(&signature),
+                Err(failure) => return not_decided(id, &failure),
+            }
+        }
+    };
+    conclude(deps, closed, Some(verdict)).await
+}
+
+/// The form as it was sent, with what has to change beside each field.
+fn again(
+    deps: &Deps,
+    open: &OpenApproval,
+    link: &DecidingLink,
+    fields: &Fields,
+    errors: &FormErrors,
+) -> Response {
+    // Relative to this very address, so that it holds under any path.
+    let target = open.request().id.to_string();
+    let code = fields.code_to_keep(errors);
+    let form = views::Form { target: &target, link, code, note: &fields.note, errors };
+    html(StatusCode::UNPROCESSABLE_ENTITY, views::deciding(open.request(), &form, deps.clock.now()))
+}
+
+/// Records how it ended, and shows the outcome that stands: this one, or the one that was there first.
+async fn conclude(deps: &Deps, closed: ClosedApproval, verdict: Option<Verdict>) -> Response {
+    let request = closed.request.clone();
+    let concluded = match deps.store.conclude(closed, deps.retention).await {
+        Ok(concluded) => concluded,
+        Err(failure) => return maybe_not_recorded(request.id, &failure),
+    };
+    let first = matches!(concluded, Concluded::First(_));
+    let outcome = concluded.into_outcome();
+    tracing::info!(approval_id = %request.id, status = outcome.status(), first, "an answer came");
+    // An answer that finds the deadline passed is the first to record that, and is still too late.
+    let telling = if first && outcome.decision().is_some() { Telling::Recorded } else { Telling::TooLate };
+    show(deps, &ClosedApproval { request, outcome }, telling, verdict)
+}
+
+/// 200 when what stands is what was sent, also when it is sent again; 409 when something else came first.
+fn show(deps: &Deps, closed: &ClosedApproval, telling: Telling, verdict: Option<Verdict>) -> Response {
+    let status = match (&closed.outcome, verdict) {
+        (Outcome::Approved { .. }, Some(Verdict::Approve)) | (Outcome::Denied(_), Some(Verdict::Deny)) => {
+            StatusCode::OK
+        }
+        _ => StatusCode::CONFLICT,
+    };
+    html(status, views::outcome(closed, telling, deps.clock.now()))
+}
+
+/// A rejection's own text repeats the body: only its kind is told.
+fn not_the_form(rejection: &FormRejection) -> Response {
+    match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => html(StatusCode::PAYLOAD_TOO_LARGE, views::too_large()),
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => html(StatusCode::UNSUPPORTED_MEDIA_TYPE, views::unreadable()),
+        _ => html(StatusCode::BAD_REQUEST, views::unreadable()),
+    }
+}
+
+fn not_decided(id: ApprovalId, failure: &Failure) -> Response {
+    let error_id = random::error_id();
+    tracing::error!(error_id, approval_id = %id, %failure, "nothing was decided");
+    html(StatusCode::INTERNAL_SERVER_ERROR, views::not_decided(&error_id))
+}
+
+fn maybe_not_recorded(id: ApprovalId, failure: &Failure) -> Response {
+    let error_id = random::error_id();
+    tracing::error!(error_id, approval_id = %id, %failure, "an answer may not have been recorded");
+    html(StatusCode::INTERNAL_SERVER_ERROR, views::maybe_not_recorded(&error_id))
+}

@@ -1,0 +1,132 @@
+use sayso_model::{DecidingLink, EmailLinkProof, Note};
+use sayso_page::views::FormErrors;
+use serde::Deserialize;
+
+/// The form as sent. A field that is missing is empty; without `Debug`, so that no log shows the secret.
+#[derive(Deserialize)]
+pub(crate) struct Fields {
+    #[serde(default)]
+    pub(crate) secret: String,
+    #[serde(default)]
+    pub(crate) code: String,
+    #[serde(default)]
+    verdict: String,
+    #[serde(default)]
+    pub(crate) note: String,
+}
+
+/// Yes or no.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Approve,
+    Deny,
+}
+
+/// An answer with everything it needs.
+pub(crate) struct Answer {
+    pub(crate) verdict: Verdict,
+    pub(crate) proof: EmailLinkProof,
+    pub(crate) note: Option<Note>,
+}
+
+impl Fields {
+    pub(crate) fn verdict(&self) -> Option<Verdict> {
+        match self.verdict.as_str() {
+            "approve" => Some(Verdict::Approve),
+            "deny" => Some(Verdict::Deny),
+            _ => None,
+        }
+    }
+
+    /// The answer, or everything that has to change at once.
+    pub(crate) fn answer(&self, link: &DecidingLink) -> Result<Answer, FormErrors> {
+        let proof = link.prove(&self.code);
+        let note = Note::parse(&self.note);
+        match (proof, note, self.verdict()) {
+            (Ok(proof), Ok(note), Some(verdict)) => Ok(Answer { verdict, proof, note }),
+            (proof, note, verdict) => Err(FormErrors {
+                code: proof.err().map(|_| self.about_the_code().to_owned()),
+                note: note.err().map(|e| e.to_string().replace("`note`", "The note")),
+                verdict: verdict.is_none().then(|| "Choose: approve or deny.".to_owned()),
+            }),
+        }
+    }
+
+    /// What to show in the code's field again: a code that does not match helps nobody.
+    pub(crate) fn code_to_keep(&self, errors: &FormErrors) -> &str {
+        if errors.code.is_none() { &self.code } else { "" }
+    }
+
+    fn about_the_code(&self) -> &'static str {
+        if self.code.trim().is_empty() {
+            "Type the six digits shown above, to approve and to deny."
+        } else {
+            "The code does not match. Look at the request again, then type the six digits shown above."
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sayso_model::{
+        Action, AgentName, ApprovalId, ApproverId, Audience, CanonicalJson, LinkSecret, Request, Summary,
+        Timestamp, TokenLifetime, ToolName,
+    };
+
+    fn request() -> Request {
+        let now = Timestamp::from_unix_seconds(1_795_348_800).unwrap();
+        Request {
+            id: ApprovalId::new(now, 42),
+            agent: AgentName::parse("deploy-bot").unwrap(),
+            approver: ApproverId::parse("approver-1").unwrap(),
+            audience: Audience::parse("production").unwrap(),
+            action: Action {
+                tool: ToolName::parse("drop_table").unwrap(),
+                arguments: CanonicalJson::parse("{}").unwrap(),
+            },
+            summary: Summary::parse("Drop it").unwrap(),
+            reason: None,
+            created_at: now,
+            closes_at: now.plus(std::time::Duration::from_secs(600)),
+            token_lifetime: TokenLifetime::default(),
+            link_secret_hash: LinkSecret::from_random([7; 32]).hash(),
+        }
+    }
+
+    fn link(request: &Request) -> DecidingLink {
+        DecidingLink::admit(LinkSecret::from_random([7; 32]), request, None).unwrap()
+    }
+
+    fn fields(code: &str, verdict: &str, note: &str) -> Fields {
+        Fields { secret: String::new(), code: code.into(), verdict: verdict.into(), note: note.into() }
+    }
+
+    #[test]
+    fn an_answer_needs_the_code_of_the_request_that_was_shown() {
+        let shown = link(&request()).code().to_string();
+        let answer = fields(&shown, "deny", " \r\n").answer(&link(&request())).ok().unwrap();
+        assert_eq!((answer.verdict, answer.note), (Verdict::Deny, None));
+        let changed = [
+            Request { audience: Audience::parse("staging").unwrap(), ..request() },
+            Request { token_lifetime: TokenLifetime::from_seconds(86_400).unwrap(), ..request() },
+            Request { summary: Summary::parse("Keep it").unwrap(), ..request() },
+            Request {
+                action: Action { arguments: CanonicalJson::parse(r#"{"a":1}"#).unwrap(), ..request().action },
+                ..request()
+            },
+        ];
+        for request in changed {
+            let errors = fields(&shown, "approve", "").answer(&link(&request)).err().unwrap();
+            assert!(errors.code.is_some() && errors.note.is_none() && errors.verdict.is_none());
+        }
+    }
+
+    #[test]
+    fn everything_that_has_to_change_is_said_at_once() {
+        let sent = fields("", "maybe", &"x".repeat(1_001));
+        let errors = sent.answer(&link(&request())).err().unwrap();
+        assert!(errors.code.is_some() && errors.verdict.is_some());
+        assert!(errors.note.unwrap().contains("1001 characters"));
+    }
+}

@@ -1,0 +1,71 @@
+//! Where the approver's form goes: the one function that can make an approval.
+//!
+//! Threat: a mail scanner that opens links and submits forms as they stand; another site that posts a form; a row of
+//! the table changed between what was shown and what is decided. Bindings: POST alone does anything; the mailed
+//! secret travels in the body (`Referrer-Policy: no-referrer` makes browsers send `Origin: null`, so `Origin` cannot
+//! tell whose form it is, and there is no cookie to ride on); the typed code depends on that secret and on the
+//! whole request as it is stored now, so it matches only beside the request that was shown. An approval that cannot be
+//! signed is not written, and of two answers the first stands. Not done here: proving who reads the mailbox.
+
+mod decide;
+mod form;
+mod settings;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::post;
+use http::header::ALLOW;
+use http::{Method, StatusCode};
+use sayso_cloud::{Aws, CannotStart, Clock, Signer, Store};
+use sayso_model::Retention;
+use sayso_model::token::Issuer;
+use sayso_page::{html, protect, views};
+
+pub use settings::Settings;
+
+/// A note of 1,000 characters, each as four bytes in percent encoding, fits.
+const LONGEST_BODY: usize = 16 * 1024;
+
+/// What deciding works with.
+#[derive(Clone)]
+pub struct Deps {
+    store: Store,
+    signer: Signer,
+    issuer: Issuer,
+    retention: Retention,
+    clock: Clock,
+}
+
+impl Deps {
+    /// As Lambda starts it.
+    pub async fn from_env() -> Result<Self, CannotStart> {
+        Self::connect(&Aws::from_env()?, Settings::from_env()?, Clock::system()).await
+    }
+
+    /// Over these endpoints, at this time.
+    pub async fn connect(aws: &Aws, settings: Settings, clock: Clock) -> Result<Self, CannotStart> {
+        let signer = Signer::connect(aws.kms(), settings.signing_key_id).await?;
+        let store = Store::new(aws.dynamodb(), settings.table, signer.public_key());
+        Ok(Self { store, signer, issuer: settings.issuer, retention: settings.retention, clock })
+    }
+}
+
+/// `POST /{id}`, and nothing else.
+pub fn router(deps: Deps) -> Router {
+    let routes = Router::new()
+        .route("/{id}", post(decide::decide))
+        .fallback(decide::not_found)
+        .layer(DefaultBodyLimit::max(LONGEST_BODY))
+        .layer(from_fn(post_only))
+        .with_state(deps);
+    protect(routes, "'self'")
+}
+
+async fn post_only(request: Request, next: Next) -> Response {
+    if *request.method() == Method::POST {
+        return next.run(request).await;
+    }
+    ([(ALLOW, "POST")], html(StatusCode::METHOD_NOT_ALLOWED, views::decide_by_form_only())).into_response()
+}

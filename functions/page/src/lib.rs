@@ -1,0 +1,68 @@
+//! The approver's pages: the deciding page behind the mailed link, and the status page behind the id alone.
+//!
+//! This function reads and shows. GET and HEAD are all it answers, and its policy lets it write nothing, sign nothing
+//! and send nothing: a mail scanner that opens every link changes nothing here. The form it shows goes to `decide`.
+
+mod answer;
+mod headers;
+mod pages;
+mod settings;
+pub mod views;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use http::header::ALLOW;
+use http::{Method, StatusCode};
+use sayso_cloud::{Aws, CannotStart, Clock, Signer, Store};
+use sayso_model::BaseUrl;
+
+pub use answer::html;
+pub use headers::protect;
+pub use settings::Settings;
+
+/// What the page works with.
+#[derive(Clone)]
+pub struct Deps {
+    store: Store,
+    decide_url: BaseUrl,
+    clock: Clock,
+}
+
+impl Deps {
+    /// As Lambda starts it.
+    pub async fn from_env() -> Result<Self, CannotStart> {
+        Self::connect(&Aws::from_env()?, Settings::from_env()?, Clock::system()).await
+    }
+
+    /// Over these endpoints, at this time.
+    pub async fn connect(aws: &Aws, settings: Settings, clock: Clock) -> Result<Self, CannotStart> {
+        let signer = Signer::connect(aws.kms(), settings.signing_key_id).await?;
+        let store = Store::new(aws.dynamodb(), settings.table, signer.public_key());
+        Ok(Self { store, decide_url: settings.decide_url, clock })
+    }
+}
+
+/// `GET /{id}/{secret}`, `GET /{id}`, and nothing else.
+pub fn router(deps: Deps) -> Router {
+    let form_action = deps.decide_url.origin().to_owned();
+    let routes = Router::new()
+        .route("/{id}", get(pages::status))
+        .route("/{id}/{secret}", get(pages::deciding))
+        .fallback(pages::not_found)
+        .layer(from_fn(read_only))
+        .with_state(deps);
+    protect(routes, &form_action)
+}
+
+async fn read_only(request: Request, next: Next) -> Response {
+    if matches!(*request.method(), Method::GET | Method::HEAD) {
+        return next.run(request).await;
+    }
+    ([(ALLOW, "GET, HEAD")], html(StatusCode::METHOD_NOT_ALLOWED, views::read_only())).into_response()
+}
+
+#[cfg(test)]
+mod tests;
