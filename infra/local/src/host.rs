@@ -1,0 +1,212 @@
+//! The four functions, each on a loopback port of its own as AWS gives each its own origin, over the three backends.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+
+use axum::Router;
+use sayso_cloud::{Aws, CannotStart, Clock, Endpoints, Failure, Signer, Store};
+use sayso_model::{Agent, AgentKey, BaseUrl, EmailAddress, Invalid, Retention, TokenLifetime};
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use crate::engine::{Engine, EngineError};
+use crate::outbox::{Outbox, guard};
+use crate::signer;
+
+/// The table's name on a local host.
+pub const TABLE: &str = "sayso";
+
+/// Why a local host does not start.
+#[derive(Debug, Error)]
+pub enum HostError {
+    /// The database.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The signing key.
+    #[error(transparent)]
+    Signer(#[from] signer::SignerError),
+    /// A port is taken.
+    #[error("port {port} of 127.0.0.1 cannot be opened ({source}): choose another with --port")]
+    Port {
+        /// Which.
+        port: u16,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// A function did not start.
+    #[error(transparent)]
+    Function(#[from] CannotStart),
+    /// A backend did not answer.
+    #[error(transparent)]
+    Backend(#[from] Failure),
+    /// An address does not parse.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+}
+
+/// DynamoDB, SES and KMS on loopback ports. Stops when dropped.
+pub struct Backends {
+    /// The table.
+    pub engine: Engine,
+    /// The mails.
+    pub outbox: Outbox,
+    /// The key's ARN.
+    pub key_arn: String,
+    /// Where the AWS clients find them.
+    pub endpoints: Endpoints,
+    _tasks: JoinSet<()>,
+}
+
+impl Backends {
+    /// Opens the database, in memory or in `data`, and serves it.
+    pub async fn start(data: Option<&Path>, clock: &Clock) -> Result<Self, HostError> {
+        let engine = Engine::open(data, TABLE)?;
+        let clock = clock.clone();
+        let outbox = Outbox::open(&engine, Arc::new(move || clock.now().as_unix_seconds()));
+        let signer = signer::Signer::open(&engine)?;
+        let mut tasks = JoinSet::new();
+        let endpoints = Endpoints {
+            dynamodb: Some(serve(&mut tasks, listen(0).await?, engine.router())),
+            sesv2: Some(serve(&mut tasks, listen(0).await?, outbox.api())),
+            kms: Some(serve(&mut tasks, listen(0).await?, signer.router())),
+        };
+        Ok(Self { engine, outbox, key_arn: signer.key_arn().to_owned(), endpoints, _tasks: tasks })
+    }
+}
+
+/// What the functions are told.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The `mcp` function's port; page, decide, redeem and the outbox take the next four. Zero takes any five.
+    pub port: u16,
+    /// The sender of the mails.
+    pub mail_from: EmailAddress,
+    /// How long a token is valid.
+    pub token_lifetime: TokenLifetime,
+    /// How long answered approvals are kept.
+    pub retention: Retention,
+}
+
+impl Settings {
+    /// The defaults, from `port` on.
+    pub fn new(port: u16) -> Result<Self, Invalid> {
+        Ok(Self {
+            port,
+            mail_from: EmailAddress::parse("sayso@localhost")?,
+            token_lifetime: TokenLifetime::default(),
+            retention: Retention::default(),
+        })
+    }
+}
+
+/// The running functions and where they are. Stops when dropped.
+pub struct Host {
+    /// Where an MCP client connects.
+    pub mcp_url: String,
+    /// Where an approver reads.
+    pub page_url: String,
+    /// Where an approver decides.
+    pub decide_url: String,
+    /// `iss`, where gates find the keys.
+    pub issuer_url: String,
+    /// The mails.
+    pub outbox_url: String,
+    store: Store,
+    _tasks: JoinSet<()>,
+}
+
+impl Host {
+    /// Starts the functions over `endpoints`: the backends' own, or something in between.
+    pub async fn start(
+        backends: &Backends,
+        endpoints: Endpoints,
+        settings: Settings,
+        clock: Clock,
+    ) -> Result<Self, HostError> {
+        let [mcp, page, decide, redeem, outbox] = listen_in_a_row(settings.port).await?;
+        let aws = Aws::at(endpoints);
+        let key = backends.key_arn.clone();
+        let (page_url, decide_url, issuer_url) = (url(&page), url(&decide), url(&redeem));
+        let mcp_settings = sayso_mcp::Settings {
+            table: TABLE.to_owned(),
+            signing_key_id: key.clone(),
+            page_url: BaseUrl::parse(&page_url)?,
+            mail_from: settings.mail_from,
+            token_lifetime: settings.token_lifetime,
+            retention: settings.retention,
+        };
+        let page_settings = sayso_page::Settings {
+            table: TABLE.to_owned(),
+            signing_key_id: key.clone(),
+            decide_url: BaseUrl::parse(&decide_url)?,
+        };
+        let decide_settings = sayso_decide::Settings {
+            table: TABLE.to_owned(),
+            signing_key_id: key.clone(),
+            issuer: BaseUrl::parse(&issuer_url)?,
+            retention: settings.retention,
+        };
+        let redeem_settings = sayso_redeem::Settings {
+            table: TABLE.to_owned(),
+            signing_key_id: key.clone(),
+            retention: settings.retention,
+        };
+        let mcp_router =
+            sayso_mcp::router(sayso_mcp::Deps::connect(&aws, mcp_settings, clock.clone()).await?);
+        let page_router =
+            sayso_page::router(sayso_page::Deps::connect(&aws, page_settings, clock.clone()).await?);
+        let decide_router =
+            sayso_decide::router(sayso_decide::Deps::connect(&aws, decide_settings, clock.clone()).await?);
+        let redeem_router =
+            sayso_redeem::router(sayso_redeem::Deps::connect(&aws, redeem_settings, clock).await?);
+        let signer = Signer::connect(aws.kms(), key).await?;
+        let store = Store::new(aws.dynamodb(), TABLE.to_owned(), signer.public_key());
+
+        let mut tasks = JoinSet::new();
+        // A Function URL has a name of its own; a loopback port is reached under any name that a web site rebinds to it.
+        let mcp_url = format!("{}/mcp", serve(&mut tasks, mcp, mcp_router.layer(guard::for_people())));
+        serve(&mut tasks, page, page_router.layer(guard::for_people()));
+        serve(&mut tasks, decide, decide_router.layer(guard::for_people()));
+        serve(&mut tasks, redeem, redeem_router.layer(guard::for_people()));
+        let outbox_url = serve(&mut tasks, outbox, backends.outbox.page());
+        Ok(Self { mcp_url, page_url, decide_url, issuer_url, outbox_url, store, _tasks: tasks })
+    }
+
+    /// Registers an agent, as an operator would.
+    pub async fn register_agent(&self, key: &AgentKey, agent: &Agent) -> Result<(), Failure> {
+        self.store.register_agent(key.hash(), agent).await
+    }
+}
+
+async fn listen(port: u16) -> Result<TcpListener, HostError> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    TcpListener::bind(address).await.map_err(|source| HostError::Port { port, source })
+}
+
+/// Five ports from `first` on, or any five.
+async fn listen_in_a_row(first: u16) -> Result<[TcpListener; 5], HostError> {
+    let port = |offset: u16| if first == 0 { 0 } else { first.saturating_add(offset) };
+    Ok([
+        listen(port(0)).await?,
+        listen(port(1)).await?,
+        listen(port(2)).await?,
+        listen(port(3)).await?,
+        listen(port(4)).await?,
+    ])
+}
+
+fn url(listener: &TcpListener) -> String {
+    // A listener that was just bound has an address.
+    listener.local_addr().map(|address| format!("http://{address}")).unwrap_or_default()
+}
+
+fn serve(tasks: &mut JoinSet<()>, listener: TcpListener, router: Router) -> String {
+    let url = url(&listener);
+    tasks.spawn(async move {
+        // Ends with the task: axum's server does not fail by itself.
+        let _ = axum::serve(listener, router).await;
+    });
+    url
+}
