@@ -1,0 +1,135 @@
+use rmcp::model::ProtocolVersion;
+use sayso_tests::{Agent, Fault, Verdict, World, asking};
+use serde_json::{Value, json};
+
+// README: An agent asks over MCP and gets an id, a status link and what to do next, at once.
+#[tokio::test]
+async fn an_agent_asks_and_is_told_what_to_do_next() {
+    let world = World::new().await;
+    let agent = world.agent().await;
+    let asked = agent.ask("orders_2019").await;
+    assert_eq!(asked.field("status"), "pending");
+    assert_eq!(asked.field("approver"), "a•••@example.com");
+    assert_eq!(asked.field("closes_at"), "2026-11-22T13:00:00Z");
+    let id = asked.field("approval_id");
+    assert_eq!(asked.field("status_url"), format!("{}/{id}", world.host.page_url));
+    assert!(asked.field("next").contains("check_approval"), "{}", asked.text);
+    let status = world.browser().open(asked.field("status_url")).await;
+    assert_eq!(status.status, 200);
+    assert!(!status.html.contains("orders_2019") && !status.html.contains("deploy-bot"), "{}", status.html);
+}
+
+// README: The mail goes to the approver the operator configured, and the agent cannot name another.
+#[tokio::test]
+async fn the_mail_goes_to_the_configured_approver() {
+    let world = World::new().await;
+    let agent = world.agent().await;
+    let asked = agent.ask("orders_2019").await;
+    let mails = world.mails();
+    let [mail] = &mails[..] else { panic!("{} mails", mails.len()) };
+    assert_eq!(mail.to, ["alex@example.com"]);
+    let id = asked.field("approval_id");
+    assert_eq!(mail.subject, format!("Sayso: deploy-bot asks for your approval [{}]", &id[20..]));
+    let (text, html) = (mail.text.as_deref().expect("text"), mail.html.as_deref().expect("html"));
+    let link = world.link(id).0;
+    for part in [text, html] {
+        for shown in
+            ["drop_table", "orders_2019", "Sunday 22 November 2026, 13:00 UTC", "Drop the table", &link]
+        {
+            assert!(part.contains(shown), "{shown} is missing in {part}");
+        }
+    }
+    let mut naming = asking("other");
+    naming["approver"] = json!("mallory@example.com");
+    let refused = agent.call("request_approval", naming).await;
+    assert!(refused.is_error && refused.text.contains("approver"), "{}", refused.text);
+    assert_eq!(world.mails().len(), 1);
+}
+
+// README: Asking again for the same thing returns the same approval and sends no second mail.
+#[tokio::test]
+async fn a_retry_is_the_same_approval() {
+    let world = World::new().await;
+    let agent = world.agent().await;
+    let first = agent.ask("orders_2019").await;
+    let again = agent.ask("orders_2019").await;
+    assert_eq!(first.field("approval_id"), again.field("approval_id"));
+
+    let mut keyed = asking("invoices");
+    keyed["idempotency_key"] = json!("release 41, step 3");
+    let asked = agent.call("request_approval", keyed.clone()).await;
+    let id = asked.field("approval_id").to_owned();
+    world.browser().decide(&world.link(&id), Verdict::Deny, "").await;
+    let after = agent.call("request_approval", keyed.clone()).await;
+    assert_eq!((after.field("approval_id"), after.field("status")), (id.as_str(), "denied"));
+    assert_eq!(world.mails().len(), 2);
+
+    keyed["arguments"]["table"] = json!("payments");
+    let refused = agent.call("request_approval", keyed).await;
+    assert!(refused.is_error && refused.text.contains("idempotency_key"), "{}", refused.text);
+    assert_eq!(world.mails().len(), 2);
+}
+
+// README: Key order and spacing do not make another action; one changed character does.
+#[tokio::test]
+async fn one_action_however_it_is_written() {
+    let world = World::new().await;
+    let agent = world.agent().await;
+    let ask = async |arguments: Value| {
+        let mut asking = asking("-");
+        asking["arguments"] = arguments;
+        agent.call("request_approval", asking).await.field("approval_id").to_owned()
+    };
+    let first = ask(json!({"a": 1, "b": [1.0, "x"]})).await;
+    assert_eq!(first, ask(json!({"b": [1, "x"], "a": 1.0})).await);
+    assert_ne!(first, ask(json!({"a": 1, "b": [1.0, "y"]})).await);
+    assert_ne!(first, ask(json!({"a": "1", "b": [1.0, "x"]})).await);
+}
+
+// README: If the mail cannot be sent, the agent is told, nothing is lost, and asking again sends it.
+#[tokio::test]
+async fn a_mail_that_fails_is_sent_by_the_retry() {
+    let world = World::new().await;
+    let agent = world.agent().await;
+    world.tap.break_next("SendEmail", Fault::Refuse(400, "MessageRejected"));
+    let asked = agent.ask("orders_2019").await;
+    assert_eq!(asked.field("status"), "pending");
+    assert!(asked.field("next").contains("could not be sent"), "{}", asked.text);
+    assert!(world.mails().is_empty());
+    let again = agent.ask("orders_2019").await;
+    assert_eq!(asked.field("approval_id"), again.field("approval_id"));
+    assert_eq!(world.mails().len(), 1);
+    let decided = world.browser().decide(&world.link(again.field("approval_id")), Verdict::Approve, "").await;
+    assert_eq!(decided.status, 200);
+}
+
+// README: Works with MCP clients of every protocol version from 2024-11-05 to 2026-07-28.
+#[tokio::test]
+async fn every_protocol_version_is_served() {
+    let world = World::new().await;
+    let versions = [
+        ProtocolVersion::V_2024_11_05,
+        ProtocolVersion::V_2025_03_26,
+        ProtocolVersion::V_2025_06_18,
+        ProtocolVersion::V_2025_11_25,
+        ProtocolVersion::V_2026_07_28,
+    ];
+    for version in versions {
+        let agent = Agent::try_connect(&world.host.mcp_url, world.agent_key.expose(), version.clone()).await;
+        let agent = agent.unwrap_or_else(|e| panic!("{version}: {e}"));
+        assert_eq!(agent.protocol_version(), version.to_string());
+        let tools = agent.tools().await;
+        let names: Vec<_> = tools.iter().map(|tool| tool.name.as_ref()).collect();
+        assert_eq!(names, ["request_approval", "check_approval", "withdraw_approval"]);
+        for tool in &tools {
+            assert!(
+                tool.title.is_some() && tool.annotations.is_some() && tool.output_schema.is_some(),
+                "{tool:?}"
+            );
+            let schema = serde_json::to_string(&tool.input_schema).expect("a schema");
+            assert!(!schema.contains("null"), "{schema}");
+        }
+        let asked = agent.ask(&format!("table of {version}")).await;
+        assert_eq!(agent.check(asked.field("approval_id")).await.field("status"), "pending");
+    }
+}

@@ -1,0 +1,34 @@
+use sayso_tests::{Verdict, World};
+
+// README: A new request costs one read, three writes and one mail (an idempotency key makes the first write a transaction of two rows); a check costs one read after the key's; a decision one read, one signature, one write.
+#[tokio::test]
+async fn the_calls_are_counted() {
+    let world = World::new().await;
+    let agent = world.agent().await;
+    world.tap.take_calls();
+    let id = agent.ask("orders_2019").await.field("approval_id").to_owned();
+    // The one read is the agent's key.
+    assert_eq!(world.tap.take_calls(), ["GetItem", "PutItem", "PutItem", "SendEmail", "PutItem"]);
+
+    let mut keyed = sayso_tests::asking("invoices");
+    keyed["idempotency_key"] = serde_json::json!("one");
+    agent.call("request_approval", keyed).await;
+    assert_eq!(world.tap.take_calls(), ["GetItem", "TransactWriteItems", "PutItem", "SendEmail", "PutItem"]);
+
+    agent.check(&id).await;
+    assert_eq!(world.tap.take_calls(), ["GetItem", "BatchGetItem"]);
+
+    let page = world.browser().open(&world.link(&id).0).await;
+    assert_eq!(world.tap.take_calls(), ["BatchGetItem"]);
+    world.browser().submit(&page.form(), &[("code", &page.code())], Some(("verdict", "approve"))).await;
+    assert_eq!(world.tap.take_calls(), ["BatchGetItem", "Sign", "PutItem"]);
+
+    agent.check(&id).await;
+    assert_eq!(world.tap.take_calls(), ["GetItem", "BatchGetItem"]);
+
+    let second = agent.ask("payments").await.field("approval_id").to_owned();
+    world.tap.take_calls();
+    let link = world.link(&second);
+    world.browser().decide(&link, Verdict::Deny, "").await;
+    assert_eq!(world.tap.take_calls(), ["BatchGetItem", "BatchGetItem", "PutItem"]);
+}

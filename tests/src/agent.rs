@@ -1,0 +1,129 @@
+use std::sync::{Arc, Mutex};
+
+use rmcp::model::{
+    CallToolRequestParams, ClientCapabilities, ClientConfig, Implementation, ProgressNotificationParam,
+    ProtocolVersion, Tool,
+};
+use rmcp::service::{NotificationContext, RunningService, serve_client_with_lifecycle};
+use rmcp::transport::StreamableHttpClientTransport;
+use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
+use rmcp::{ClientHandler, ClientLifecycleMode, RoleClient, ServiceError};
+use serde_json::{Map, Value, json};
+
+/// An agent: rmcp's own client over HTTP.
+pub struct Agent {
+    client: RunningService<RoleClient, Handler>,
+}
+
+#[derive(Clone)]
+struct Handler {
+    version: ProtocolVersion,
+    progress: Arc<Mutex<Vec<ProgressNotificationParam>>>,
+}
+
+impl ClientHandler for Handler {
+    fn get_info(&self) -> ClientConfig {
+        ClientConfig::new(ClientCapabilities::default(), Implementation::new("sayso-tests", "1"))
+            .with_protocol_version(self.version.clone())
+    }
+
+    async fn on_progress(&self, progress: ProgressNotificationParam, _: NotificationContext<RoleClient>) {
+        self.progress.lock().expect("the list").push(progress);
+    }
+}
+
+/// What a tool answered.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// Whether it is an error the agent can read.
+    pub is_error: bool,
+    /// The text part.
+    pub text: String,
+    /// The structured part; null in an error.
+    pub structured: Value,
+}
+
+impl Answer {
+    /// A field of the structured part, as text.
+    pub fn field(&self, name: &str) -> &str {
+        self.structured[name].as_str().unwrap_or_else(|| panic!("no {name} in {}", self.text))
+    }
+}
+
+impl Agent {
+    /// Connects by the newest protocol.
+    pub async fn connect(url: &str, key: &str) -> Self {
+        Self::try_connect(url, key, ProtocolVersion::V_2026_07_28).await.expect("a connection")
+    }
+
+    /// Connects by any protocol version: those before 2026-07-28 begin with `initialize`.
+    pub async fn try_connect(url: &str, key: &str, version: ProtocolVersion) -> Result<Self, String> {
+        let mode = if version == ProtocolVersion::V_2026_07_28 {
+            ClientLifecycleMode::Discover { preferred_versions: vec![version.clone()] }
+        } else {
+            ClientLifecycleMode::Initialize
+        };
+        let config = StreamableHttpClientTransportConfig::with_uri(url.to_owned()).auth_header(key);
+        let transport = StreamableHttpClientTransport::from_config(config);
+        let handler = Handler { version, progress: Arc::default() };
+        let client =
+            serve_client_with_lifecycle(handler, transport, mode).await.map_err(|e| e.to_string())?;
+        Ok(Self { client })
+    }
+
+    /// The protocol version that was agreed on.
+    pub fn protocol_version(&self) -> String {
+        self.client.peer_info().map(|info| info.protocol_version.to_string()).unwrap_or_default()
+    }
+
+    /// The tools, as listed.
+    pub async fn tools(&self) -> Vec<Tool> {
+        self.client.list_all_tools().await.expect("the tools")
+    }
+
+    /// Calls a tool.
+    pub async fn call(&self, tool: &str, arguments: Value) -> Answer {
+        self.try_call(tool, arguments).await.expect("an answer")
+    }
+
+    /// Calls a tool; a protocol error is an error here.
+    pub async fn try_call(&self, tool: &str, arguments: Value) -> Result<Answer, ServiceError> {
+        let arguments: Map<String, Value> = arguments.as_object().cloned().unwrap_or_default();
+        let call = CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments);
+        let result = self.client.call_tool(call).await?;
+        let text =
+            result.content.iter().filter_map(|block| block.as_text()).map(|text| text.text.clone()).collect();
+        Ok(Answer {
+            is_error: result.is_error.unwrap_or(false),
+            text,
+            structured: result.structured_content.unwrap_or_default(),
+        })
+    }
+
+    /// Asks for approval of an ordinary, dangerous action.
+    pub async fn ask(&self, table: &str) -> Answer {
+        let answer = self.call("request_approval", asking(table)).await;
+        assert!(!answer.is_error, "{}", answer.text);
+        answer
+    }
+
+    /// Looks once.
+    pub async fn check(&self, approval_id: &str) -> Answer {
+        self.call("check_approval", json!({"approval_id": approval_id, "wait_seconds": 0})).await
+    }
+
+    /// The progress heard so far.
+    pub fn progress(&self) -> Vec<ProgressNotificationParam> {
+        self.client.service().progress.lock().expect("the list").clone()
+    }
+}
+
+/// The arguments of [`Agent::ask`].
+pub fn asking(table: &str) -> Value {
+    json!({
+        "tool": "drop_table",
+        "arguments": {"database": "customers", "table": table, "cascade": true},
+        "summary": format!("Drop the table {table}"),
+        "reason": "The migration is done and nothing reads it any more.",
+    })
+}

@@ -1,0 +1,92 @@
+use std::net::TcpListener;
+use std::path::Path;
+
+use serde_json::Value;
+use tokio::process::Command;
+
+use crate::{Browser, Link, Program};
+
+/// The real `sayso-local`, as a process of its own. It is killed when this is dropped.
+pub struct Local {
+    /// What it printed when it was ready.
+    pub ready: Ready,
+    program: Program,
+}
+
+/// Its one line of JSON.
+pub struct Ready(Value);
+
+impl Ready {
+    /// One of its addresses, or the key.
+    pub fn get(&self, name: &str) -> &str {
+        self.0[name].as_str().unwrap_or_else(|| panic!("no {name} in {}", self.0))
+    }
+
+    /// The names of all it told.
+    pub fn names(&self) -> Vec<&str> {
+        self.0.as_object().expect("an object").keys().map(String::as_str).collect()
+    }
+}
+
+impl Local {
+    /// Starts it with `--json` and these arguments.
+    pub async fn start(arguments: &[&str]) -> Self {
+        let mut command = Command::new(crate::binary("sayso-local").await);
+        command.arg("--json").args(arguments);
+        let mut program = Program::start(command);
+        let line = program.line_with("{").await;
+        let ready = serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line}"));
+        Self { ready: Ready(ready), program }
+    }
+
+    /// Starts it on these five ports and this file, with this key.
+    pub async fn start_again(port: u16, data: &Path, key: &str) -> Self {
+        let (port, data) = (port.to_string(), data.to_str().expect("a path"));
+        Self::start(&["--port", &port, "--data", data, "--agent-key", key]).await
+    }
+
+    /// SIGKILL, wherever it is.
+    pub async fn kill(mut self) {
+        self.program.kill().await;
+    }
+
+    /// Everything it has printed, on both of its outputs.
+    pub fn output(&self) -> String {
+        self.program.output()
+    }
+
+    /// A browser without cookies or scripts.
+    pub fn browser(&self) -> Browser {
+        Browser::new()
+    }
+
+    /// The mails, as `messages.json` lists them.
+    pub async fn messages(&self) -> Vec<Value> {
+        let listed = self.browser().open(&format!("{}/messages.json", self.ready.get("outbox_url"))).await;
+        assert_eq!((listed.status, listed.header("content-type")), (200, "application/json"));
+        serde_json::from_str(&listed.html).expect("a list")
+    }
+
+    /// The deciding links in the mails about an approval, oldest first.
+    pub async fn links(&self, approval_id: &str) -> Vec<Link> {
+        let start = format!("{}/{approval_id}/", self.ready.get("page_url"));
+        let texts =
+            self.messages().await.into_iter().map(|mail| mail["text"].as_str().expect("text").to_owned());
+        let found =
+            texts.filter_map(|text| text.lines().find(|line| line.starts_with(&start)).map(str::to_owned));
+        found.map(Link).collect()
+    }
+}
+
+/// Five free ports in a row, by the first. Nothing holds them: a test starts `sayso-local` on them again and again.
+pub fn five_free_ports() -> u16 {
+    let listen = |port: u16| TcpListener::bind(("127.0.0.1", port));
+    let five = |first: &TcpListener| {
+        let port = first.local_addr().ok()?.port();
+        let others: Vec<_> =
+            (1..5).map(|next| listen(port.checked_add(next)?).ok()).collect::<Option<_>>()?;
+        (others.len() == 4).then_some(port)
+    };
+    let found = (0..100).find_map(|_| listen(0).ok().as_ref().and_then(five));
+    found.expect("five free ports in a row")
+}

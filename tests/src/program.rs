@@ -1,0 +1,124 @@
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
+use tokio::process::{Child, Command};
+use tokio::sync::{OnceCell, mpsc};
+use tokio::time::timeout;
+
+/// The longest a program may take to say or do what a test waits for.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A program that a test started. It is killed, by its id, when this is dropped.
+pub struct Program {
+    name: String,
+    child: Child,
+    lines: mpsc::UnboundedReceiver<String>,
+    output: Arc<Mutex<String>>,
+}
+
+impl Program {
+    /// Starts it, and keeps what it prints.
+    pub fn start(mut command: Command) -> Self {
+        let name = command.as_std().get_program().to_string_lossy().into_owned();
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().unwrap_or_else(|e| panic!("{name} does not start: {e}"));
+        let (said, lines) = mpsc::unbounded_channel();
+        let output = Arc::new(Mutex::new(String::new()));
+        tokio::spawn(listen(child.stdout.take().expect("a pipe"), Arc::clone(&output), Some(said)));
+        tokio::spawn(listen(child.stderr.take().expect("a pipe"), Arc::clone(&output), None));
+        Self { name, child, lines, output }
+    }
+
+    /// Waits for the next line on its standard output that has this in it.
+    pub async fn line_with(&mut self, text: &str) -> String {
+        let found = timeout(PATIENCE, async {
+            while let Some(line) = self.lines.recv().await {
+                if line.contains(text) {
+                    return Some(line);
+                }
+            }
+            None
+        });
+        let found = found.await.unwrap_or_default();
+        found.unwrap_or_else(|| panic!("{} never printed {text:?}, but:\n{}", self.name, self.output()))
+    }
+
+    /// Waits until it ends by itself and has printed its last.
+    pub async fn exit(&mut self) -> ExitStatus {
+        let status = timeout(PATIENCE, self.child.wait()).await;
+        let status = status.unwrap_or_else(|_| panic!("{} goes on:\n{}", self.name, self.output()));
+        // Both pipes are read to their end by tasks that hold the output.
+        let drained = timeout(PATIENCE, async {
+            while Arc::strong_count(&self.output) > 1 {
+                tokio::task::yield_now().await;
+            }
+        });
+        drained.await.expect("the end of its output");
+        status.expect("a status")
+    }
+
+    /// Its process's id, until it has ended.
+    pub fn id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    /// SIGKILL: it ends at once, wherever it is.
+    pub async fn kill(&mut self) {
+        self.child.kill().await.expect("its end");
+    }
+
+    /// Everything it has printed.
+    pub fn output(&self) -> String {
+        self.output.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+async fn listen(
+    pipe: impl AsyncRead + Unpin,
+    output: Arc<Mutex<String>>,
+    said: Option<mpsc::UnboundedSender<String>>,
+) {
+    let mut lines = BufReader::new(pipe).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        {
+            let mut output = output.lock().unwrap_or_else(PoisonError::into_inner);
+            output.push_str(&line);
+            output.push('\n');
+        }
+        if let Some(said) = &said {
+            // The test may have heard enough.
+            let _ = said.send(line);
+        }
+    }
+}
+
+/// The workspace's root.
+pub fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace")
+}
+
+/// The workspace's binaries, as `tests/run` builds them: nothing is left to do if that was the last build.
+pub async fn binary(name: &str) -> PathBuf {
+    static BUILT: OnceCell<BTreeMap<String, PathBuf>> = OnceCell::const_new();
+    let built = BUILT.get_or_init(build).await;
+    built.get(name).unwrap_or_else(|| panic!("no binary {name} among {:?}", built.keys())).clone()
+}
+
+async fn build() -> BTreeMap<String, PathBuf> {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--workspace", "--bins", "--locked", "--quiet", "--message-format=json"]);
+    let output = cargo.current_dir(workspace()).kill_on_drop(true).output().await.expect("cargo");
+    assert!(output.status.success(), "cargo build:\n{}", String::from_utf8_lossy(&output.stderr));
+    let messages = String::from_utf8(output.stdout).expect("text");
+    let artifacts = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let executables = artifacts.filter_map(|artifact| {
+        let path = PathBuf::from(artifact["executable"].as_str()?);
+        Some((artifact["target"]["name"].as_str()?.to_owned(), path))
+    });
+    executables.collect()
+}

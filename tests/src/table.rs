@@ -1,0 +1,83 @@
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::AttributeValue;
+use sayso_cloud::{Aws, Endpoints};
+use sayso_local::host::TABLE;
+
+use crate::World;
+
+/// A row as DynamoDB has it.
+pub type Row = HashMap<String, AttributeValue>;
+
+/// The table itself, behind the functions' backs: what somebody with rights to it can do. Not seen by the [`crate::Tap`].
+#[derive(Clone)]
+pub struct Table {
+    client: Client,
+}
+
+impl World {
+    /// The table behind the functions' backs.
+    pub fn table(&self) -> Table {
+        Table::at(self.backends.endpoints.clone())
+    }
+}
+
+impl Table {
+    fn at(endpoints: Endpoints) -> Self {
+        Self { client: Aws::at(endpoints).dynamodb() }
+    }
+
+    /// The client, for anything else.
+    pub fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    /// Every row.
+    pub async fn rows(&self) -> Vec<Row> {
+        let mut pages = self.client.scan().table_name(TABLE).into_paginator().send();
+        let mut rows = Vec::new();
+        while let Some(page) = pages.next().await {
+            rows.extend(page.expect("a page").items.unwrap_or_default());
+        }
+        rows
+    }
+
+    /// The keys that begin with `prefix`, sorted.
+    pub async fn keys(&self, prefix: &str) -> Vec<String> {
+        let rows = self.rows().await;
+        let mut keys: Vec<String> = rows.iter().map(|row| string(row, "pk")).collect();
+        keys.retain(|key| key.starts_with(prefix));
+        keys.sort();
+        keys
+    }
+
+    /// One row.
+    pub async fn row(&self, pk: &str) -> Option<Row> {
+        let key = AttributeValue::S(pk.to_owned());
+        let get = self.client.get_item().table_name(TABLE).key("pk", key).consistent_read(true);
+        get.send().await.expect("an answer").item
+    }
+
+    /// Writes a row over whatever is there.
+    pub async fn put(&self, row: Row) {
+        self.client.put_item().table_name(TABLE).set_item(Some(row)).send().await.expect("a write");
+    }
+
+    /// Takes a row away.
+    pub async fn delete(&self, pk: &str) {
+        let key = AttributeValue::S(pk.to_owned());
+        self.client.delete_item().table_name(TABLE).key("pk", key).send().await.expect("a write");
+    }
+}
+
+/// A text of a row; empty when it is not there.
+pub fn string(row: &Row, attribute: &str) -> String {
+    row.get(attribute).and_then(|value| value.as_s().ok()).cloned().unwrap_or_default()
+}
+
+/// A whole number of a row; zero when it is not there.
+pub fn number(row: &Row, attribute: &str) -> i64 {
+    let number = row.get(attribute).and_then(|value| value.as_n().ok());
+    number.and_then(|digits| digits.parse().ok()).unwrap_or_default()
+}

@@ -1,0 +1,154 @@
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::response::{IntoResponse as _, Response};
+use sayso_cloud::Endpoints;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+/// What goes wrong with one call.
+#[derive(Debug, Clone)]
+pub enum Fault {
+    /// The service refuses with this status and AWS error code; nothing happens.
+    Refuse(u16, &'static str),
+    /// DynamoDB cancels the transaction, with this code as the reason for its first write; nothing happens.
+    Cancel(&'static str),
+    /// The service does what was asked, and the answer is lost.
+    LoseAnswer,
+    /// The service does what was asked, and the caller gets this status and AWS error code instead: with one that no
+    /// client tries again after, as good as a caller that died right after the call.
+    DoAndRefuse(u16, &'static str),
+    /// Nothing, but not before the test adds a permit.
+    Hold(Arc<Semaphore>),
+    /// Nothing: this call goes well, and a fault behind it in the queue meets a later one.
+    Pass,
+}
+
+/// Sits between the functions and the three AWS endpoints: counts every call and breaks those it is told to.
+#[derive(Clone)]
+pub struct Tap {
+    state: Arc<Mutex<Seen>>,
+    http: reqwest::Client,
+}
+
+#[derive(Default)]
+struct Seen {
+    calls: Vec<String>,
+    faults: HashMap<String, VecDeque<Fault>>,
+}
+
+impl Tap {
+    /// Starts in front of `upstream`; gives the endpoints to use instead.
+    pub async fn start(upstream: &Endpoints, tasks: &mut JoinSet<()>) -> (Self, Endpoints) {
+        let tap = Self { state: Arc::default(), http: reqwest::Client::new() };
+        let endpoints = Endpoints {
+            dynamodb: tap.front(upstream.dynamodb.as_ref(), tasks).await,
+            sesv2: tap.front(upstream.sesv2.as_ref(), tasks).await,
+            kms: tap.front(upstream.kms.as_ref(), tasks).await,
+        };
+        (tap, endpoints)
+    }
+
+    /// The calls since the last time this was asked, by API name, in order: `GetItem`, `SendEmail`, `Sign`.
+    pub fn take_calls(&self) -> Vec<String> {
+        std::mem::take(&mut self.seen().calls)
+    }
+
+    /// The next call of this name goes wrong; several faults queue up.
+    pub fn break_next(&self, call: &str, fault: Fault) {
+        self.seen().faults.entry(call.to_owned()).or_default().push_back(fault);
+    }
+
+    /// Takes back every fault that has not happened yet.
+    pub fn mend(&self) {
+        self.seen().faults.clear();
+    }
+
+    async fn front(&self, upstream: Option<&String>, tasks: &mut JoinSet<()>) -> Option<String> {
+        let upstream = upstream?.clone();
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a loopback port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let router = Router::new().fallback(forward).with_state((self.clone(), upstream));
+        tasks.spawn(async move {
+            let _ = axum::serve(listener, router).await;
+        });
+        Some(url)
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn record(&self, call: &str) -> Option<Fault> {
+        let mut seen = self.seen();
+        seen.calls.push(call.to_owned());
+        seen.faults.get_mut(call).and_then(VecDeque::pop_front)
+    }
+}
+
+async fn forward(
+    State((tap, upstream)): State<(Tap, String)>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let fault = tap.record(&call_name(&headers, &uri));
+    match &fault {
+        Some(Fault::Refuse(status, code)) => return refusal(*status, code),
+        Some(Fault::Cancel(code)) => return cancellation(code),
+        Some(Fault::Hold(until)) => drop(until.acquire().await),
+        _ => {}
+    }
+    let mut request = tap.http.request(method, format!("{upstream}{uri}")).body(body);
+    for name in ["content-type", "x-amz-target", "authorization", "x-amz-date"] {
+        if let Some(value) = headers.get(name) {
+            request = request.header(name, value);
+        }
+    }
+    let Ok(answer) = request.send().await else { return StatusCode::BAD_GATEWAY.into_response() };
+    let (status, headers) = (answer.status(), answer.headers().clone());
+    let Ok(body) = answer.bytes().await else { return StatusCode::BAD_GATEWAY.into_response() };
+    match fault {
+        Some(Fault::LoseAnswer) => return refusal(500, "InternalServerError"),
+        Some(Fault::DoAndRefuse(status, code)) => return refusal(status, code),
+        _ => {}
+    }
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    for name in ["content-type", "x-amzn-errortype", "x-amz-crc32"] {
+        if let Some(value) = headers.get(name) {
+            response.headers_mut().insert(name, value.clone());
+        }
+    }
+    response
+}
+
+/// DynamoDB and KMS name the call in a header; SES in the path.
+fn call_name(headers: &HeaderMap, uri: &Uri) -> String {
+    match headers.get("x-amz-target").and_then(|target| target.to_str().ok()) {
+        Some(target) => target.rsplit('.').next().unwrap_or_default().to_owned(),
+        None if uri.path() == "/v2/email/outbound-emails" => "SendEmail".to_owned(),
+        None => uri.path().to_owned(),
+    }
+}
+
+fn cancellation(code: &str) -> Response {
+    let exception = "TransactionCanceledException";
+    let reasons = format!(r#"[{{"Code":"{code}","Message":"busy"}},{{"Code":"None"}}]"#);
+    let body = format!(
+        r#"{{"__type":"{exception}","Message":"as the test asked","CancellationReasons":{reasons}}}"#
+    );
+    (StatusCode::BAD_REQUEST, [("x-amzn-errortype", exception)], body).into_response()
+}
+
+fn refusal(status: u16, code: &str) -> Response {
+    let body = format!(r#"{{"__type":"{code}","message":"as the test asked"}}"#);
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    (status, [("x-amzn-errortype", code.to_owned())], body).into_response()
+}

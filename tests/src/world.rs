@@ -1,0 +1,115 @@
+use std::time::Duration;
+
+use sayso_cloud::{Clock, random};
+use sayso_local::host::{Backends, Host, Settings};
+use sayso_model::{
+    Agent as Registration, AgentKey, AgentName, Approver, ApproverId, Audience, Audiences, EmailAddress,
+    Timestamp,
+};
+use tokio::task::JoinSet;
+
+use crate::{Agent, Browser, Tap};
+
+/// When every test begins: Sunday 22 November 2026, 12:00 UTC.
+const START: i64 = 1_795_348_800;
+
+/// A deployment of its own, with one agent and its approver.
+pub struct World {
+    /// The time, which only the test moves.
+    pub clock: Clock,
+    /// The functions.
+    pub host: Host,
+    /// The table, the mails and the key.
+    pub backends: Backends,
+    /// What the functions call, counted and breakable.
+    pub tap: Tap,
+    /// The first agent's key.
+    pub agent_key: AgentKey,
+    _tasks: JoinSet<()>,
+}
+
+impl World {
+    /// In memory, at [`START`].
+    pub async fn new() -> Self {
+        let clock = Clock::scripted(Timestamp::from_unix_seconds(START).expect("a time"));
+        let backends = Backends::start(None, &clock).await.expect("backends");
+        let mut tasks = JoinSet::new();
+        let (tap, endpoints) = Tap::start(&backends.endpoints, &mut tasks).await;
+        let settings = Settings::new(0).expect("settings");
+        let host = Host::start(&backends, endpoints, settings, clock.clone()).await.expect("functions");
+        let world = Self { clock, host, backends, tap, agent_key: random::agent_key(), _tasks: tasks };
+        world.register(&world.agent_key, "deploy-bot", "alex@example.com", &["production", "staging"]).await;
+        world.tap.take_calls();
+        world
+    }
+
+    /// Registers an agent as the operator does.
+    pub async fn register(&self, key: &AgentKey, name: &str, approver: &str, audiences: &[&str]) {
+        let audiences = audiences.iter().map(|a| Audience::parse(a).expect("an audience")).collect();
+        let id = format!("approver-{}", name);
+        let agent = Registration {
+            name: AgentName::parse(name).expect("a name"),
+            approver: Approver {
+                id: ApproverId::parse(&id).expect("an id"),
+                email: EmailAddress::parse(approver).expect("an address"),
+            },
+            audiences: Audiences::new(audiences).expect("audiences"),
+        };
+        self.host.register_agent(key, &agent).await.expect("registration");
+    }
+
+    /// The first agent, as an MCP client of the newest protocol.
+    pub async fn agent(&self) -> Agent {
+        Agent::connect(&self.host.mcp_url, self.agent_key.expose()).await
+    }
+
+    /// A browser without cookies or scripts.
+    pub fn browser(&self) -> Browser {
+        Browser::new()
+    }
+
+    /// Lets time pass.
+    pub fn pass(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+    }
+
+    /// Lets time pass, a poll at a time, until `task` is done.
+    pub async fn pass_until_done<T>(&self, task: tokio::task::JoinHandle<T>) -> T {
+        let (browser, anything) = (self.browser(), format!("{}/.well-known/jwks.json", self.host.issuer_url));
+        while !task.is_finished() {
+            self.clock.advance(Duration::from_millis(250));
+            // Real work on real sockets happens between two moments of the script: some round trips that take as long
+            // as it does, however slow the machine is, keep the script from running ahead.
+            for _ in 0..3 {
+                browser.open(&anything).await;
+            }
+        }
+        task.await.expect("the task")
+    }
+
+    /// The mails that have gone out, oldest first.
+    pub fn mails(&self) -> Vec<sayso_local::outbox::Mail> {
+        self.backends.outbox.mails().expect("the outbox")
+    }
+
+    /// The deciding link in the newest mail about an approval.
+    pub fn link(&self, approval_id: &str) -> Link {
+        let start = format!("{}/{approval_id}/", self.host.page_url);
+        let texts = self.mails().into_iter().rev().filter_map(|mail| mail.text);
+        let found = texts
+            .filter_map(|text| text.lines().find(|line| line.starts_with(&start)).map(str::to_owned))
+            .next();
+        Link(found.expect("a mail with the link"))
+    }
+}
+
+/// A deciding link: what the approver has and nobody else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link(pub String);
+
+impl Link {
+    /// The secret at its end.
+    pub fn secret(&self) -> &str {
+        self.0.rsplit('/').next().unwrap_or_default()
+    }
+}
