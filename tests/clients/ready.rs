@@ -1,0 +1,47 @@
+use sayso_tests::Local;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn json_prints_one_line_when_ready_and_nothing_else() {
+    let local = Local::start(&["--port", "0", "--approver", "alex@example.com"]).await;
+    let names = ["agent_key", "audience", "decide_url", "issuer_url", "mcp_url", "outbox_url", "page_url"];
+    let mut told = local.ready.names();
+    told.sort_unstable();
+    assert_eq!(told, names);
+    let ready = &local.ready;
+    assert!(ready.get("mcp_url").ends_with("/mcp"), "{}", ready.get("mcp_url"));
+    let agent = sayso_tests::Agent::connect(ready.get("mcp_url"), ready.get("agent_key")).await;
+    let asked = agent.ask("orders").await;
+    assert_eq!(asked.field("approver"), "a•••@example.com");
+    // Also after a mail went out: whoever reads the line reads all there is.
+    assert_eq!(local.output().lines().count(), 1, "{}", local.output());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_five_ports_follow_each_other() {
+    let port = sayso_tests::five_free_ports();
+    let local = Local::start(&["--port", &port.to_string()]).await;
+    let ports =
+        [("mcp_url", "/mcp"), ("page_url", ""), ("decide_url", ""), ("issuer_url", ""), ("outbox_url", "")];
+    for (offset, (name, path)) in (0..).zip(ports) {
+        assert_eq!(local.ready.get(name), format!("http://127.0.0.1:{}{path}", port + offset));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_it_cannot_start_with_is_said_in_a_sentence() {
+    let first = Local::start(&["--port", "0"]).await;
+    let taken = first.ready.get("page_url").rsplit(':').next().expect("a port").to_owned();
+    let wrong = [
+        (vec!["--port", taken.as_str()], "choose another with --port"),
+        (vec!["--approver", "nobody"], "--approver"),
+        (vec!["--agent-key", "two words"], "--agent-key"),
+        (vec!["--data", "/nowhere/at/all.db"], "/nowhere/at/all.db"),
+    ];
+    for (arguments, sentence) in wrong {
+        let mut command = tokio::process::Command::new(sayso_tests::binary("sayso-local").await);
+        command.arg("--json").args(&arguments);
+        let mut program = sayso_tests::Program::start(command);
+        assert!(!program.exit().await.success(), "{arguments:?}");
+        assert!(program.output().contains(sentence), "{arguments:?}: {}", program.output());
+    }
+}

@@ -1,0 +1,175 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use sayso_cloud::{Aws, Clock, Endpoints, Signer, Store, random};
+use sayso_local::host::{Backends, TABLE};
+use sayso_model::{Agent, AgentKey, AgentName, Approver, ApproverId, Audience, Audiences, EmailAddress};
+use sayso_tests::{Call, Function, Reply, Tap, Template};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+/// As the template names them, with their binaries and their hosts.
+pub(crate) const FUNCTIONS: [(&str, &str, &str); 4] = [
+    ("Mcp", "sayso-mcp", "mcp.lambda-url.eu-west-1.on.aws"),
+    ("Page", "sayso-page", "page.lambda-url.eu-west-1.on.aws"),
+    ("Decide", "sayso-decide", "decide.lambda-url.eu-west-1.on.aws"),
+    ("Redeem", "sayso-redeem", "redeem.lambda-url.eu-west-1.on.aws"),
+];
+
+/// The host that a function has.
+pub(crate) fn domain(function: &str) -> &'static str {
+    FUNCTIONS.iter().find(|(name, ..)| *name == function).map(|(.., domain)| *domain).expect("a function")
+}
+
+/// What a deployment by the template puts into each variable.
+pub(crate) fn values(key_arn: &str) -> BTreeMap<&'static str, String> {
+    BTreeMap::from([
+        ("DECIDE_URL", format!("https://{}", domain("Decide"))),
+        ("ISSUER", format!("https://{}", domain("Redeem"))),
+        ("MAIL_FROM", "sayso@example.com".to_owned()),
+        ("PAGE_URL", format!("https://{}", domain("Page"))),
+        ("RETENTION_DAYS", "90".to_owned()),
+        ("SIGNING_KEY_ID", key_arn.to_owned()),
+        ("TABLE_NAME", TABLE.to_owned()),
+        ("TOKEN_LIFETIME_SECONDS", "3600".to_owned()),
+    ])
+}
+
+/// The variables that the template gives a function, with their values; and where AWS is.
+pub(crate) fn environment(template: &Template, function: &str, backends: &Backends) -> Vec<(String, String)> {
+    let values = values(&backends.key_arn);
+    let named = template.environment(function).into_keys().map(|name| {
+        let value = values.get(name.as_str()).unwrap_or_else(|| panic!("{function} gets an unknown {name}"));
+        (name, value.clone())
+    });
+    let Endpoints { dynamodb, sesv2, kms } = backends.endpoints.clone();
+    let endpoints = [("DYNAMODB", dynamodb), ("SESV2", sesv2), ("KMS", kms)];
+    let endpoints =
+        endpoints.map(|(name, url)| (format!("AWS_ENDPOINT_URL_{name}"), url.expect("an endpoint")));
+    named.chain(endpoints).collect()
+}
+
+/// The names a function gets from the template.
+pub(crate) fn names(template: &Template, function: &str) -> BTreeSet<String> {
+    template.environment(function).into_keys().collect()
+}
+
+/// The four binaries as Lambda runs them, over DynamoDB, SES and KMS on loopback.
+pub(crate) struct Deployment {
+    pub(crate) mcp: Function,
+    pub(crate) page: Function,
+    pub(crate) decide: Function,
+    pub(crate) redeem: Function,
+    pub(crate) backends: Backends,
+    pub(crate) agent_key: AgentKey,
+    tap: Tap,
+    _tasks: JoinSet<()>,
+}
+
+impl Deployment {
+    pub(crate) async fn start() -> Self {
+        let mut backends = Backends::start(None, &Clock::system()).await.expect("backends");
+        let mut tasks = JoinSet::new();
+        let (tap, endpoints) = Tap::start(&backends.endpoints, &mut tasks).await;
+        backends.endpoints = endpoints;
+        let agent_key = random::agent_key();
+        register(&backends, &agent_key).await;
+        let template = Template::read();
+        let mut started = Vec::new();
+        for (name, binary, domain) in FUNCTIONS {
+            let memory = template.property(name, "MemorySize");
+            let environment = environment(&template, name, &backends);
+            started.push(Function::start(binary, domain, &memory, &environment).await);
+        }
+        for function in &started {
+            function.ready().await;
+        }
+        let [mcp, page, decide, redeem] = started.try_into().unwrap_or_else(|_| panic!("four functions"));
+        Self { mcp, page, decide, redeem, backends, agent_key, tap, _tasks: tasks }
+    }
+
+    /// Returns once a check has read everything and goes on to wait for the outcome.
+    pub(crate) async fn waiting(&self) {
+        let mut calls = Vec::new();
+        loop {
+            calls.extend(self.tap.take_calls());
+            let read = calls.iter().position(|call| call == "BatchGetItem");
+            if read.is_some_and(|read| calls[read..].contains(&"GetItem".to_owned())) {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Forgets the calls so far.
+    pub(crate) fn forget_calls(&self) {
+        self.tap.take_calls();
+    }
+
+    /// A JSON-RPC request of the newest protocol, as a `Call`.
+    pub(crate) fn rpc(&self, method: &str, params: Value) -> Call {
+        let mut params = params;
+        params["_meta"]["io.modelcontextprotocol/protocolVersion"] = json!("2026-07-28");
+        params["_meta"]["io.modelcontextprotocol/clientInfo"] =
+            json!({"name": "sayso-tests", "version": "1"});
+        params["_meta"]["io.modelcontextprotocol/clientCapabilities"] = json!({});
+        let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string();
+        let call = Call::new("POST", "/mcp")
+            .header("authorization", &format!("Bearer {}", self.agent_key.expose()))
+            .header("accept", "application/json")
+            .header("accept", "text/event-stream")
+            .header("mcp-protocol-version", "2026-07-28")
+            .header("mcp-method", method)
+            .body("application/json", &body);
+        match params["name"].as_str() {
+            Some(name) => call.header("mcp-name", name),
+            None => call,
+        }
+    }
+
+    /// A tool's structured answer.
+    pub(crate) async fn tool(&self, name: &str, arguments: Value) -> Value {
+        let reply =
+            self.mcp.call(self.rpc("tools/call", json!({"name": name, "arguments": arguments}))).await;
+        structured(&reply.json())
+    }
+
+    /// The deciding link in the newest mail.
+    pub(crate) fn mailed_link(&self) -> String {
+        let start = format!("https://{}/", domain("Page"));
+        let mail = self.backends.outbox.mails().expect("the outbox").pop().expect("a mail");
+        let text = mail.text.expect("a text part");
+        text.lines().find(|line| line.starts_with(&start)).expect("the link").to_owned()
+    }
+
+    /// A page by its address: the function that has this host answers.
+    pub(crate) async fn open(&self, url: &str) -> Reply {
+        let (domain, path) =
+            url.strip_prefix("https://").and_then(|url| url.split_once('/')).expect("an address");
+        let all = [&self.mcp, &self.page, &self.decide, &self.redeem];
+        let function = all.into_iter().find(|function| function.domain == domain).expect("a function");
+        function.call(Call::new("GET", &format!("/{path}"))).await
+    }
+}
+
+/// The structured part of a tool's result.
+pub(crate) fn structured(answer: &Value) -> Value {
+    let result = &answer["result"];
+    assert_ne!(result["isError"], true, "{answer}");
+    assert!(result["structuredContent"].is_object(), "{answer}");
+    result["structuredContent"].clone()
+}
+
+async fn register(backends: &Backends, key: &AgentKey) {
+    let aws = Aws::at(backends.endpoints.clone());
+    let signer = Signer::connect(aws.kms(), backends.key_arn.clone()).await.expect("the key");
+    let agent = Agent {
+        name: AgentName::parse("deploy-bot").expect("a name"),
+        approver: Approver {
+            id: ApproverId::parse("approver-1").expect("an id"),
+            email: EmailAddress::parse("alex@example.com").expect("an address"),
+        },
+        audiences: Audiences::new(vec![Audience::parse("production").expect("an audience")]).expect("one"),
+    };
+    let store = Store::new(aws.dynamodb(), TABLE.to_owned(), signer.public_key());
+    store.register_agent(key.hash(), &agent).await.expect("registration");
+}

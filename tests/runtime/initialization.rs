@@ -1,0 +1,81 @@
+use std::collections::BTreeSet;
+
+use sayso_cloud::Clock;
+use sayso_local::host::Backends;
+use sayso_tests::{Function, Template};
+
+use crate::deployment::{FUNCTIONS, environment, names, values};
+
+/// What each function is told, and nothing more: `redeem` learns its own host from the call.
+#[test]
+fn the_template_gives_each_function_exactly_what_it_reads() {
+    let template = Template::read();
+    let told = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
+    let key = "SIGNING_KEY_ID";
+    let mcp = [key, "TABLE_NAME", "PAGE_URL", "MAIL_FROM", "TOKEN_LIFETIME_SECONDS", "RETENTION_DAYS"];
+    assert_eq!(names(&template, "Mcp"), told(&mcp));
+    assert_eq!(names(&template, "Page"), told(&[key, "TABLE_NAME", "DECIDE_URL"]));
+    assert_eq!(names(&template, "Decide"), told(&[key, "TABLE_NAME", "ISSUER", "RETENTION_DAYS"]));
+    assert_eq!(names(&template, "Redeem"), told(&[key, "TABLE_NAME", "RETENTION_DAYS"]));
+
+    let all: BTreeSet<_> = FUNCTIONS.iter().flat_map(|(function, ..)| names(&template, function)).collect();
+    assert_eq!(all, values("key").into_keys().map(str::to_owned).collect());
+    // A check holds a call open for 50 s, with three calls of 8 s around it; a sender outlives no such call.
+    let timeout: u64 = template.property("Mcp", "Timeout").parse().expect("seconds");
+    assert!((50 + 3 * 8..sayso_model::SENDING_LIMIT.as_secs()).contains(&timeout), "{timeout}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_variable_ends_the_binary_with_its_name_and_no_value() {
+    let (template, backends) = started().await;
+    for (function, binary, domain) in FUNCTIONS {
+        let complete = environment(&template, function, &backends);
+        let optional = ["TOKEN_LIFETIME_SECONDS", "RETENTION_DAYS"];
+        for name in names(&template, function).into_iter().filter(|name| !optional.contains(&name.as_str())) {
+            let without: Vec<_> = complete.iter().filter(|(other, _)| *other != name).cloned().collect();
+            let mut started = Function::start(binary, domain, "128", &without).await;
+            let told = started.init_error().await;
+            assert!(told.contains(&name), "{binary} without {name}: {told}");
+            names_no_value(&told, &without);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_variable_ends_the_binary_with_its_name_and_no_value() {
+    let (template, backends) = started().await;
+    let wrong = [
+        ("Mcp", "MAIL_FROM", "nobody-at-all"),
+        ("Mcp", "TOKEN_LIFETIME_SECONDS", "86401"),
+        ("Mcp", "RETENTION_DAYS", "for-ever"),
+        ("Page", "DECIDE_URL", "http://decide.example.com"),
+        ("Decide", "ISSUER", "http://issuer.example.com"),
+        ("Decide", "RETENTION_DAYS", "-1"),
+        ("Redeem", "RETENTION_DAYS", "0"),
+        ("Redeem", "SIGNING_KEY_ID", "arn:aws:kms:eu-west-1:111122223333:key/none"),
+    ];
+    for (function, name, value) in wrong {
+        let (_, binary, domain) =
+            FUNCTIONS.into_iter().find(|(known, ..)| *known == function).expect("a function");
+        let mut given = environment(&template, function, &backends);
+        given.iter_mut().filter(|(known, _)| known == name).for_each(|(_, known)| value.clone_into(known));
+        let told = Function::start(binary, domain, "128", &given).await.init_error().await;
+        // The key is named by what was asked of it.
+        let named = if name == "SIGNING_KEY_ID" { "GetPublicKey" } else { name };
+        assert!(told.contains(named), "{binary} with {name}={value}: {told}");
+        names_no_value(&told, &given);
+    }
+}
+
+/// No value of a variable stands in the log, nor anything of the role's credentials.
+fn names_no_value(told: &str, environment: &[(String, String)]) {
+    let long = environment.iter().map(|(_, value)| value.as_str()).filter(|value| value.len() > 5);
+    for value in long.chain(["the-secret-of-the-role", "the-session-of-the-role", "ASIAEXAMPLE"]) {
+        assert!(!told.contains(value), "{value} stands in: {told}");
+    }
+}
+
+async fn started() -> (Template, Backends) {
+    let backends = Backends::start(None, &Clock::system()).await.expect("backends");
+    (Template::read(), backends)
+}
