@@ -171,7 +171,7 @@ enum Found {
 
 async fn find(deps: &Deps, named: Named) -> Result<Found, NotDone> {
     let now = deps.clock.now();
-    let Some(stored) = deps.store.approval(named.id, deps.clock.now()).await? else {
+    let Some(stored) = deps.store.approval(named.id, now).await? else {
         return Ok(if now < named.closes_at { Found::NotYet } else { Found::Forgotten });
     };
     match stored.clone().judge(now)? {
