@@ -1,8 +1,7 @@
-use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld;
 use sayso_model::{ClosedApproval, Outcome, Retention};
 
 use super::items::{OutcomeItem, outcome_key};
-use super::{FIRST, Store, Written, attested, to_item, written};
+use super::{Store, Written, attested, to_item};
 use crate::Failure;
 
 /// Approve, deny, expire and withdraw race for one slot.
@@ -28,20 +27,10 @@ impl Store {
     pub async fn conclude(&self, closed: ClosedApproval, retention: Retention) -> Result<Concluded, Failure> {
         let ClosedApproval { request, outcome } = closed;
         let item = to_item(&OutcomeItem::new(&request, &outcome, retention), &outcome_key(request.id))?;
-        let put = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(item))
-            .condition_expression(FIRST)
-            .return_values_on_condition_check_failure(AllOld);
-        match written(put.send().await)? {
+        match self.put_first(item).await? {
             Written::Now => Ok(Concluded::First(outcome)),
-            Written::Before(None) => {
-                Err(Failure::Call { call: "dynamodb:PutItem", code: "no old row".to_owned() })
-            }
             // A retry inside the client meets its own first attempt here: the same outcome, and it stands.
-            Written::Before(Some(item)) => Ok(match attested(&request, item, &self.keys)? {
+            Written::Before(item) => Ok(match attested(&request, item, &self.keys)? {
                 same if same == outcome => Concluded::First(same),
                 other => Concluded::Already(other),
             }),

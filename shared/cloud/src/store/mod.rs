@@ -6,9 +6,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::put_item::{PutItemError, PutItemOutput};
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld;
 use sayso_model::token::{Jwks, PublicKey, attests};
 use sayso_model::{Outcome, Request};
 use serde::de::DeserializeOwned;
@@ -77,17 +78,24 @@ fn from_item<T: DeserializeOwned>(item: Item, row: &str) -> Result<T, Failure> {
 enum Written {
     /// The row is this one.
     Now,
-    /// The row was there: as it stood, where the put asked for it.
-    Before(Option<Item>),
+    /// The row was there, as it stands here.
+    Before(Item),
 }
 
-fn written(answer: Result<PutItemOutput, SdkError<PutItemError>>) -> Result<Written, Failure> {
-    let error = match answer {
-        Ok(_) => return Ok(Written::Now),
-        Err(error) => error,
-    };
-    match error.as_service_error() {
-        Some(PutItemError::ConditionalCheckFailedException(lost)) => Ok(Written::Before(lost.item.clone())),
-        _ => Err(Failure::call("dynamodb:PutItem", &error)),
+impl Store {
+    /// Writes a fact, if it is the first.
+    async fn put_first(&self, item: Item) -> Result<Written, Failure> {
+        self.put_if(self.client.put_item().set_item(Some(item)).condition_expression(FIRST)).await
+    }
+
+    /// Writes a row under the condition that `put` names.
+    async fn put_if(&self, put: PutItemFluentBuilder) -> Result<Written, Failure> {
+        let put = put.table_name(&self.table).return_values_on_condition_check_failure(AllOld);
+        let Err(error) = put.send().await else { return Ok(Written::Now) };
+        let lost = match error.as_service_error() {
+            Some(PutItemError::ConditionalCheckFailedException(lost)) => lost.item.clone(),
+            _ => None,
+        };
+        lost.map(Written::Before).ok_or_else(|| Failure::call("dynamodb:PutItem", &error))
     }
 }

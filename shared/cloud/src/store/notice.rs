@@ -1,9 +1,8 @@
 use aws_sdk_dynamodb::types::AttributeValue;
-use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld;
 use sayso_model::{Notice, Request, Retention};
 
 use super::items::{NoticeItem, notice_key};
-use super::{FIRST, Store, Written, from_item, text, to_item, written};
+use super::{FIRST, Store, Written, from_item, text, to_item};
 use crate::Failure;
 
 /// The record is still the one that was read; `state` is a reserved word.
@@ -21,8 +20,7 @@ impl Store {
     ) -> Result<bool, Failure> {
         let row = notice_key(request.id);
         let item = to_item(&NoticeItem::new(request, notice, retention), &row)?;
-        let put = self.client.put_item().table_name(&self.table).set_item(Some(item));
-        let put = put.return_values_on_condition_check_failure(AllOld);
+        let put = self.client.put_item().set_item(Some(item));
         let put = match known {
             None => put.condition_expression(FIRST),
             Some(known) => {
@@ -34,11 +32,10 @@ impl Store {
                     .expression_attribute_values(":state", state)
             }
         };
-        match written(put.send().await)? {
+        match self.put_if(put).await? {
             Written::Now => Ok(true),
             // The links make an attempt's record its own: each has a secret of its own.
-            Written::Before(Some(item)) => Ok(from_item::<NoticeItem>(item, &row)?.parse()? == *notice),
-            Written::Before(None) => Ok(false),
+            Written::Before(item) => Ok(from_item::<NoticeItem>(item, &row)?.parse()? == *notice),
         }
     }
 }

@@ -1,13 +1,12 @@
 use std::time::Duration;
 
-use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld;
 use sayso_model::{
     ActionDigest, GateName, Nonce, ProvenBy, Receipt, Request, Retention, Timestamp, ToolName,
 };
 use serde::{Deserialize, Serialize};
 
 use super::items::{Row, ttl};
-use super::{FIRST, Item, Store, Written, from_item, to_item, written};
+use super::{Item, Store, Written, from_item, to_item};
 use crate::Failure;
 
 /// Kept longer than the approval's other rows, by more than a token can be valid after the deadline (a day): no token
@@ -78,19 +77,9 @@ impl Store {
     ) -> Result<Redeemed, Failure> {
         let item =
             to_item(&RedemptionItem::new(request, &receipt, nonce, retention), &redemption_key(request))?;
-        let put = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(item))
-            .condition_expression(FIRST)
-            .return_values_on_condition_check_failure(AllOld);
-        match written(put.send().await)? {
+        match self.put_first(item).await? {
             Written::Now => Ok(Redeemed::Now(receipt)),
-            Written::Before(Some(item)) => redeemed_before(item, request, nonce),
-            Written::Before(None) => {
-                Err(Failure::Call { call: "dynamodb:PutItem", code: "no old row".to_owned() })
-            }
+            Written::Before(item) => redeemed_before(item, request, nonce),
         }
     }
 }
