@@ -123,12 +123,15 @@ impl Aws {
 
 /// aws-lc rather than ring: it keeps the hybrid post-quantum key exchange (a mail's link is worth recording today and
 /// breaking later), and without its jitter entropy it costs about as much as ring.
+///
+/// # Panics
+/// When the compiled-in roots cannot be used: trusting others instead would be worse than not starting.
+#[expect(clippy::expect_used, reason = "no connection at all rather than one that trusts other roots")]
 fn http_client() -> SharedHttpClient {
     let roots = TrustStore::empty().with_pem_certificate(ROOTS);
-    let builder = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc));
-    match TlsContext::builder().with_trust_store(roots).build() {
-        Ok(context) => builder.tls_context(context).build_https(),
-        // Only an unreadable PEM file could fail, and a test reads it; the machine's roots are the stricter failure.
-        Err(_) => builder.build_https(),
-    }
+    let context = TlsContext::builder().with_trust_store(roots).build();
+    aws_smithy_http_client::Builder::new()
+        .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+        .tls_context(context.expect("a trust store of certificates compiled in"))
+        .build_https()
 }
