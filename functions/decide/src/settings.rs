@@ -19,15 +19,11 @@ impl Settings {
     /// From `TABLE_NAME`, `SIGNING_KEY_ID`, `ISSUER` and, where it is set, `RETENTION_DAYS`.
     pub fn from_env() -> Result<Self, BadVariable> {
         let text = |value: &str| Ok::<_, std::convert::Infallible>(value.to_owned());
-        let days = |value: &str| {
-            let days = value.parse().map_err(|_| "not a number of days".to_owned())?;
-            Retention::from_days(days).map_err(|e| e.to_string())
-        };
         Ok(Self {
             table: required("TABLE_NAME", text)?,
             signing_key_id: required("SIGNING_KEY_ID", text)?,
             issuer: required("ISSUER", Issuer::parse)?,
-            retention: optional("RETENTION_DAYS", days)?.unwrap_or_default(),
+            retention: optional("RETENTION_DAYS", Retention::parse_days)?.unwrap_or_default(),
         })
     }
 }

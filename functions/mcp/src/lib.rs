@@ -43,20 +43,14 @@ impl Settings {
     /// `RETENTION_DAYS` (90).
     pub fn from_env() -> Result<Self, BadVariable> {
         let text = |value: &str| Ok::<_, std::convert::Infallible>(value.to_owned());
-        let whole = |value: &str| value.parse::<u64>().map_err(|_| "it is not a whole number".to_owned());
         Ok(Self {
             table: required("TABLE_NAME", text)?,
             signing_key_id: required("SIGNING_KEY_ID", text)?,
             page_url: required("PAGE_URL", BaseUrl::parse)?,
             mail_from: required("MAIL_FROM", EmailAddress::parse)?,
-            token_lifetime: optional("TOKEN_LIFETIME_SECONDS", |value| {
-                TokenLifetime::from_seconds(whole(value)?).map_err(|e| e.to_string())
-            })?
-            .unwrap_or_default(),
-            retention: optional("RETENTION_DAYS", |value| {
-                Retention::from_days(whole(value)?).map_err(|e| e.to_string())
-            })?
-            .unwrap_or_default(),
+            token_lifetime: optional("TOKEN_LIFETIME_SECONDS", TokenLifetime::parse_seconds)?
+                .unwrap_or_default(),
+            retention: optional("RETENTION_DAYS", Retention::parse_days)?.unwrap_or_default(),
         })
     }
 }

@@ -70,8 +70,15 @@ impl TokenLifetime {
         if (60..=86_400).contains(&seconds) {
             Ok(Self(Duration::from_secs(seconds)))
         } else {
-            Err(Invalid::new(format!("a token's lifetime is 60 to 86400 seconds, not {seconds}")))
+            Err(Invalid::new("a token's lifetime is 60 to 86400 seconds"))
         }
+    }
+
+    /// From a setting's text.
+    pub fn parse_seconds(text: &str) -> Result<Self, Invalid> {
+        let seconds =
+            text.parse().map_err(|_| Invalid::new("a token's lifetime is a whole number of seconds"))?;
+        Self::from_seconds(seconds)
     }
 
     /// The lifetime.
@@ -108,7 +115,7 @@ impl Retention {
         if (1..=3650).contains(&days) {
             Ok(Self(Duration::from_secs(days * 86_400)))
         } else {
-            Err(Invalid::new(format!("a retention is 1 to 3650 days, not {days}")))
+            Err(Invalid::new("a retention is 1 to 3650 days"))
         }
     }
 
