@@ -42,7 +42,7 @@ pub(crate) fn incident(failure: &Failure) -> Incident {
 /// The protocol error for what an agent cannot mend.
 pub(crate) fn internal_error(Incident(id): &Incident) -> ErrorData {
     let message = format!(
-        "Sayso could not do this. Nothing was decided. Try again; if it stays so, tell your operator error {id}."
+        "Sayso could not finish this, and may have recorded it. Try again: nothing happens twice. If it stays so, tell your operator error {id}."
     );
     ErrorData::internal_error(message, Some(json!({"error_id": id})))
 }
