@@ -9,6 +9,9 @@ use crate::Invalid;
 pub struct Timestamp(i64);
 
 impl Timestamp {
+    /// The end of the year 9999 (as far as every time zone has it): at that moment everything is overdue.
+    pub const LATEST: Self = Self(253_402_207_200);
+
     /// Refuses what no RFC 3339 date can say (before the epoch, or after the year 9999).
     pub fn from_unix_seconds(seconds: i64) -> Result<Self, Invalid> {
         match jiff::Timestamp::from_second(seconds) {
@@ -35,7 +38,7 @@ impl Timestamp {
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
         let seconds = i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
-        Self(self.0.saturating_add(seconds).min(jiff::Timestamp::MAX.as_second()))
+        Self(self.0.saturating_add(seconds).min(Self::LATEST.0))
     }
 
     /// How long from here until `later`; zero when that has passed.

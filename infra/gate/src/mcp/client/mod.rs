@@ -1,0 +1,1 @@
+//! The agent in front of the gate: over our own standard input and output, or over HTTP.
