@@ -43,6 +43,11 @@ impl Id {
         Self(json!(text).to_string())
     }
 
+    /// Whether it is a text that begins like this.
+    pub(crate) fn is_text_with(&self, prefix: &str) -> bool {
+        self.to_value().as_str().is_some_and(|text| text.starts_with(prefix))
+    }
+
     /// As a value in a message.
     pub(crate) fn to_value(&self) -> Value {
         serde_json::from_str(&self.0).unwrap_or_default()
@@ -107,9 +112,12 @@ impl Message {
             let problem = "batches are not supported: send one message at a time".to_owned();
             return Err(refuse(code::INVALID_REQUEST, problem));
         }
-        let members = object(text, &ENVELOPE).map_err(|violation| match violation {
-            ProfileViolation::NotJson(_) => refuse(code::PARSE_ERROR, format!("the message: {violation}")),
-            other => refuse(code::INVALID_REQUEST, format!("the message: {other}")),
+        let members = object(text, &ENVELOPE).map_err(|ambiguity| {
+            let code = match ambiguity {
+                Ambiguity::Violation(ProfileViolation::NotJson(_)) => code::PARSE_ERROR,
+                _ => code::INVALID_REQUEST,
+            };
+            refuse(code, format!("the message: {ambiguity}"))
         })?;
         Self::from_members(members)
     }
@@ -190,15 +198,24 @@ impl Message {
     }
 }
 
+/// An object that two readers may read differently, or none at all.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub(crate) enum Ambiguity {
+    /// Not one JSON object, or a name is there twice.
+    #[error(transparent)]
+    Violation(#[from] ProfileViolation),
+    /// A name that is a known one but for upper and lower case.
+    #[error("some readers take the name {0:?} for its lower-case spelling: remove it")]
+    LookAlike(String),
+}
+
 /// The members of an object, as raw texts. Refuses a name that is there twice, and one that some reader could take for
 /// one of `known`, because it ignores upper and lower case as Go's `encoding/json` does.
-pub(crate) fn object(text: &str, known: &[&str]) -> Result<Members, ProfileViolation> {
+pub(crate) fn object(text: &str, known: &[&str]) -> Result<Members, Ambiguity> {
     let members = members(text)?;
     let alike = |name: &str| known.iter().any(|known| *known != name && known.eq_ignore_ascii_case(name));
     match members.iter().find(|(name, _)| alike(name)) {
-        Some((name, _)) => Err(ProfileViolation::NotJson(format!(
-            "the name {name:?} is one that some readers take for its lower-case spelling: remove it"
-        ))),
+        Some((name, _)) => Err(Ambiguity::LookAlike(name.clone())),
         None => Ok(members.into_iter().map(|(name, value)| (name, value.to_owned())).collect()),
     }
 }
