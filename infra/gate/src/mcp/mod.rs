@@ -2,6 +2,7 @@
 
 pub(crate) mod client;
 pub(crate) mod message;
+pub(crate) mod policy;
 pub(crate) mod upstream;
 
 use message::Message;
