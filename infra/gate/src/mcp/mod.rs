@@ -2,6 +2,7 @@
 
 pub(crate) mod client;
 pub(crate) mod message;
+pub(crate) mod policy;
 pub(crate) mod upstream;
 
 use message::Message;
@@ -18,4 +19,13 @@ pub(crate) const MOST_BYTES: usize = 16 * 1024 * 1024;
 pub(crate) struct Line {
     pub(crate) to: mpsc::Sender<Message>,
     pub(crate) from: mpsc::Receiver<Message>,
+}
+
+impl Line {
+    /// Both ends of one: what is sent to the one comes from the other.
+    pub(crate) fn pair() -> (Self, Self) {
+        let (to, their_from) = mpsc::channel(WAITING_MESSAGES);
+        let (their_to, from) = mpsc::channel(WAITING_MESSAGES);
+        (Self { to, from }, Self { to: their_to, from: their_from })
+    }
 }
