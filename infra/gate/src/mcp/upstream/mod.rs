@@ -2,17 +2,23 @@
 
 mod command;
 mod events;
-mod headers;
+mod exchange;
+pub(super) mod headers;
 mod http;
 #[cfg(test)]
 mod tests;
 
+use serde_json::Value;
 use thiserror::Error;
 use tokio::sync::watch;
 
 use self::command::Program;
 use self::http::Endpoint;
 use super::Line;
+use super::message::{Id, Message, code};
+
+/// The longest message that is read from a server, in bytes: results may be large, memory is not without end.
+const MOST_ANSWER_BYTES: usize = 256 * 1024 * 1024;
 
 /// Where the server is, and how many conversations with it are still to be closed.
 #[derive(Debug, Clone)]
@@ -86,4 +92,25 @@ impl Drop for Open {
     fn drop(&mut self) {
         self.0.send_modify(|open| *open -= 1);
     }
+}
+
+/// A message from the server. An answer that is none becomes an error, so that whoever waits for it does not wait for
+/// ever; anything else that is none is `None`.
+fn received(text: &str) -> Option<Message> {
+    Message::parse(text).map_or_else(
+        |refusal| {
+            let lenient: Value = serde_json::from_str(text).ok()?;
+            let answers = lenient.get("method").is_none();
+            let id = lenient.get("id").filter(|id| answers && !id.is_null()).and_then(Id::from_value)?;
+            let problem = format!("the server's answer cannot be passed on: {}", refusal.problem);
+            Some(Message::error(Some(&id), code::INTERNAL_ERROR, &problem))
+        },
+        Some,
+    )
+}
+
+/// Tells the operator. It never holds what the server or the client said.
+#[expect(clippy::print_stderr, reason = "standard error is where a server in front of a client may speak")]
+fn notice(text: &str) {
+    eprintln!("sayso-gate: {text}");
 }
