@@ -19,3 +19,9 @@ pub(crate) struct Line {
     pub(crate) to: mpsc::Sender<Message>,
     pub(crate) from: mpsc::Receiver<Message>,
 }
+
+/// Stands in front of the server until the client is gone.
+pub(crate) fn run(_: crate::arguments::McpSettings) -> std::process::ExitCode {
+    crate::terminal::say("`mcp` is not built yet");
+    crate::terminal::status::CONFIGURATION.into()
+}
