@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-/// What goes wrong on the way between a gate and the issuer.
+/// What goes wrong on the way between a gate and one of the functions.
 #[derive(Debug, Clone)]
 pub enum Trouble {
     /// The request arrives, and the answer breaks off after its head.
@@ -30,7 +30,7 @@ pub enum Trouble {
     Pass,
 }
 
-/// The issuer at another address, on a line that a test can break. Stops when dropped.
+/// The issuer, or another function, at another address, on a line that a test can break. Stops when dropped.
 pub struct Front {
     /// The address: tokens that are to be redeemed through it must name it as their issuer.
     pub url: String,
@@ -51,7 +51,7 @@ struct Seen {
 }
 
 impl Front {
-    /// Starts in front of the issuer at `upstream`.
+    /// Starts in front of the function at `upstream`.
     pub async fn start(upstream: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a loopback port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
@@ -116,7 +116,9 @@ async fn forward(
     }
     let mut request = line.http.request(method, format!("{}{uri}", line.upstream)).body(body);
     // With the host that was called, which the issuer takes for its own.
-    for name in ["host", "content-type"] {
+    for name in
+        ["host", "content-type", "accept", "authorization", "mcp-protocol-version", "mcp-method", "mcp-name"]
+    {
         if let Some(value) = headers.get(name) {
             request = request.header(name, value);
         }

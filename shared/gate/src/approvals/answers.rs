@@ -1,7 +1,13 @@
 //! What Sayso answers, parsed.
 
 use sayso_model::token::ApprovalToken;
-use sayso_model::{ApprovalId, Note, Timestamp};
+use sayso_model::{ApprovalId, BaseUrl, Note, Timestamp};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// Far above any honest name of an approver, in bytes.
+const LONGEST_APPROVER: usize = 512;
 
 /// A request that is with the human.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,4 +69,103 @@ pub enum Withdrawal {
     Denied,
     /// It had expired.
     Expired,
+}
+
+#[derive(Deserialize)]
+struct RequestedJson {
+    approval_id: String,
+    closes_at: String,
+    status_url: String,
+    approver: String,
+    next: String,
+}
+
+impl Requested {
+    pub(super) fn from_content(content: Value) -> Option<Self> {
+        let json: RequestedJson = object(content)?;
+        let id = ApprovalId::parse(&json.approval_id).ok()?;
+        let status_url = BaseUrl::parse(&json.status_url).ok()?.as_str().to_owned();
+        let one_line = json.approver.len() <= LONGEST_APPROVER && !json.approver.contains(char::is_control);
+        let fits = one_line && status_url.ends_with(&format!("/{id}"));
+        fits.then_some(Self {
+            id,
+            closes_at: Timestamp::parse(&json.closes_at).ok()?,
+            status_url,
+            approver: json.approver,
+            next: json.next,
+        })
+    }
+}
+
+#[derive(Deserialize)]
+struct StandingJson {
+    approval_id: String,
+    #[serde(flatten)]
+    status: StatusJson,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "status", rename_all = "lowercase")]
+enum StatusJson {
+    Pending { closes_at: String, next: String },
+    Approved { decided_at: String, note: Option<String>, approval_token: String, token_expires_at: String },
+    Denied { decided_at: String, note: Option<String> },
+    Expired,
+    Withdrawn,
+}
+
+impl Standing {
+    /// Only what is said of this approval.
+    pub(super) fn from_content(id: ApprovalId, content: Value) -> Option<Self> {
+        let json: StandingJson =
+            object(content).filter(|json: &StandingJson| names(id, &json.approval_id))?;
+        let moment = |text: &str| Timestamp::parse(text).ok();
+        let note = |text: Option<String>| text.as_deref().map_or(Ok(None), Note::parse).ok();
+        Some(match json.status {
+            StatusJson::Pending { closes_at, next } => Self::Pending { closes_at: moment(&closes_at)?, next },
+            StatusJson::Approved { decided_at, note: words, approval_token, token_expires_at } => {
+                Self::Approved {
+                    token: ApprovalToken::from_text(&approval_token),
+                    token_expires_at: moment(&token_expires_at)?,
+                    decided_at: moment(&decided_at)?,
+                    note: note(words)?,
+                }
+            }
+            StatusJson::Denied { decided_at, note: words } => {
+                Self::Denied { decided_at: moment(&decided_at)?, note: note(words)? }
+            }
+            StatusJson::Expired => Self::Expired,
+            StatusJson::Withdrawn => Self::Withdrawn,
+        })
+    }
+}
+
+#[derive(Deserialize)]
+struct WithdrawalJson {
+    approval_id: String,
+    status: String,
+}
+
+impl Withdrawal {
+    /// Only what is said of this approval.
+    pub(super) fn from_content(id: ApprovalId, content: Value) -> Option<Self> {
+        let json: WithdrawalJson =
+            object(content).filter(|json: &WithdrawalJson| names(id, &json.approval_id))?;
+        match json.status.as_str() {
+            "withdrawn" => Some(Self::Withdrawn),
+            "approved" => Some(Self::Approved),
+            "denied" => Some(Self::Denied),
+            "expired" => Some(Self::Expired),
+            _ => None,
+        }
+    }
+}
+
+fn names(id: ApprovalId, text: &str) -> bool {
+    ApprovalId::parse(text) == Ok(id)
+}
+
+fn object<T: DeserializeOwned>(content: Value) -> Option<T> {
+    // A derived struct would also be read from an array of its members.
+    if content.is_object() { serde_json::from_value(content).ok() } else { None }
 }
