@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use http_body_util::{Full, Limited};
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 /// What goes wrong on the way between a gate and one of the functions.
@@ -19,6 +20,10 @@ pub enum Trouble {
     LoseRequest,
     /// The request arrives nowhere, and no answer ever comes.
     Silence,
+    /// The request arrives, and no answer ever comes.
+    KeepAnswer,
+    /// The request waits until it is let through.
+    Hold(Arc<Notify>),
     /// Something else answers: this status, header and body.
     Answer(u16, Option<(&'static str, String)>, String),
     /// Nothing: the trouble behind it meets a later request.
@@ -106,6 +111,7 @@ async fn forward(
             }
             return response;
         }
+        Some(Trouble::Hold(ref until)) => until.notified().await,
         _ => {}
     }
     let mut request = line.http.request(method, format!("{}{uri}", line.upstream)).body(body);
@@ -118,8 +124,10 @@ async fn forward(
         }
     }
     let answer = request.send().await.expect("an answer");
-    if matches!(trouble, Some(Trouble::LoseAnswer)) {
-        return broken();
+    match trouble {
+        Some(Trouble::LoseAnswer) => return broken(),
+        Some(Trouble::KeepAnswer) => return std::future::pending().await,
+        _ => {}
     }
     let (status, headers) = (answer.status(), answer.headers().clone());
     (status, headers, answer.bytes().await.expect("a body")).into_response()

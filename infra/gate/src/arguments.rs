@@ -12,11 +12,13 @@ use thiserror::Error;
 
 /// Lets a command, or an MCP server's tool, run only after a human has approved exactly that.
 ///
-/// The human is the one that the operator of your Sayso deployment chose. What runs is what was approved, to the letter,
-/// once. It is a boundary where the credential is on this side of it and the agent is on the other; beside an agent that
-/// could do the same without asking, it is a guardrail.
+/// The human is the one that the operator of your Sayso deployment chose. What runs is what was approved,
+/// to the letter, once.
+///
+/// It is a boundary where the credential is on this side of it, out of the agent's reach. Beside an agent
+/// that could do the same without asking, it is a guardrail.
 #[derive(Parser)]
-#[command(version, name = "sayso-gate", disable_help_subcommand = true)]
+#[command(version, name = "sayso-gate", disable_help_subcommand = true, verbatim_doc_comment)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) face: Face,
@@ -31,11 +33,11 @@ pub(crate) enum Face {
 
 /// Run a command after a human has approved it
 ///
-/// Asks for approval of exactly this command in this directory, waits, and runs it once. The human is shown the arguments,
-/// the program they start as it is found on PATH now, the directory, the names of the environment variables it gets, and
-/// whether it may read this standard input. None of them can change in between.
+/// Asks for approval of exactly this command in this directory, waits, and runs it once. The human is shown
+/// the arguments, the program that they start as it is found on PATH now, the directory, the names of the
+/// environment variables that it gets, and whether it may read this standard input.
 #[derive(Args)]
-#[command(after_long_help = RUN_NOTES)]
+#[command(after_long_help = RUN_NOTES, verbatim_doc_comment)]
 pub(crate) struct Run {
     /// What this does, in one line, for the human (default: the command)
     #[arg(long, value_name = "TEXT", value_parser = Summary::parse)]
@@ -55,47 +57,48 @@ pub(crate) struct Run {
     /// Let the command read this standard input; otherwise it gets none
     #[arg(long)]
     pub(crate) stdin: bool,
-    #[command(flatten)]
-    pub(crate) connection: ConnectionArguments,
     /// What to run, after `--`; no shell reads it unless you name one
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub(crate) command: Vec<OsString>,
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArguments,
 }
 
 const RUN_NOTES: &str = "\
-Environment of the command:
-  PATH HOME USER LOGNAME SHELL LANG LANGUAGE LC_* TERM TZ TMPDIR, as far as they are set, what --env
-  names, and what --env-file has. Nothing else; never a SAYSO_ variable. The human sees the names.
+The environment of the command:
+  PATH HOME USER LOGNAME SHELL LANG LANGUAGE LC_* TERM TZ TMPDIR as far as they are set, what --env
+  names, and what the file of --env-file has. Nothing else, and never a SAYSO_ variable.
 
-Standard input:
-  The human does not see what comes in on it. With --stdin, do not approve a command that runs what it
-  reads, such as a shell.
+What the human does not see:
+  The values of these variables, and what is in the files: the program, a script, the file of --env-file.
+  Whoever can change those changes what an approved command does. And what comes in with --stdin: do not
+  approve it for a command that executes what it reads, such as a shell.
 
 Exit status:
-  the command's own, once it runs. Otherwise nothing has run, and
+  The command's own, once it runs. Otherwise nothing has run, a line on standard error says why, and
   2    these arguments are not understood
   64   this command cannot be shown to a human as it stands
-  75   nobody answered in time, the request was withdrawn, or Sayso cannot be reached. The same command
-       again goes on with the same request, or asks anew if that is over
-  77   a human said no, or the approval was used already
-  78   the settings are incomplete or wrong, or the file of --env-file cannot be used
+  75   nobody answered in time, the request was withdrawn, or Sayso cannot be reached: the same command
+       goes on with the same request, or asks again if that is over
+  77   a human said no; or the token is refused, or the approval was used already
+  78   the settings are missing or wrong, or the file of --env-file cannot be used
   126  the program cannot be executed
   127  the program is not found
-  130  interrupted (Ctrl-C): the request is withdrawn; 143 when terminated
+  130  Ctrl-C: the request is withdrawn; 143 when terminated
 
-Interrupted otherwise (the machine restarts, the process is killed), the same command finds the same
-request again: while it waits, and when it was approved in the meantime. What was approved runs once or
-not at all: where it is not certain that it did not run, it has to be approved again.
+If it dies otherwise, the same command finds the same request again, answered or not. What was approved
+runs once or not at all: where it may have been run, the same command says so and does not run.
 
 Example:
   sayso-gate run --reason 'Nothing reads it any more.' -- dropdb --host db.internal orders_2019";
 
 /// Stand in front of an MCP server, and let a human decide about its tools' calls
 ///
-/// Everything passes as it is, except that a call of a tool that the policy gates is not forwarded until a human has
-/// approved exactly this tool with exactly these arguments. The agent needs to know nothing of it: it is told to call
-/// again with the same arguments.
+/// Everything passes as it is, except that a call of a tool that the policy gates is not forwarded until a
+/// human has approved exactly this tool with exactly these arguments. The agent needs to know nothing of it:
+/// while nobody has answered, it is told to call again with the same arguments.
 #[derive(Args)]
+#[command(verbatim_doc_comment, override_usage = MCP_USAGE)]
 #[command(group = ArgGroup::new("server").required(true).args(["upstream", "command"]))]
 pub(crate) struct Mcp {
     /// Which tools are allowed, asked for or denied (TOML)
@@ -110,12 +113,16 @@ pub(crate) struct Mcp {
     /// A host name under which clients may reach --listen, beside localhost (repeatable)
     #[arg(long, value_name = "NAME", requires = "listen")]
     allowed_host: Vec<String>,
-    #[command(flatten)]
-    connection: ConnectionArguments,
     /// The MCP server behind the gate, as a command that speaks over its standard input and output, after `--`
     #[arg(last = true, value_name = "UPSTREAM COMMAND")]
     command: Vec<OsString>,
+    #[command(flatten)]
+    connection: ConnectionArguments,
 }
+
+const MCP_USAGE: &str = "\
+sayso-gate mcp --policy <FILE> [OPTIONS] --upstream <URL>
+       sayso-gate mcp --policy <FILE> [OPTIONS] -- <UPSTREAM COMMAND>...";
 
 /// [`Mcp`], complete and well-formed.
 #[derive(Debug)]
@@ -151,10 +158,10 @@ impl Mcp {
 
 /// Check an approval token for an action, and use it up
 ///
-/// Reads the token from standard input. For scripts and CI steps that act themselves: act if and only if this exits with 0,
-/// once, and exactly as FILE says.
+/// Reads the token from standard input. For scripts and CI steps that act themselves: act if and only if this
+/// exits with 0, once, and exactly as FILE says.
 #[derive(Args)]
-#[command(after_long_help = VERIFY_NOTES)]
+#[command(after_long_help = VERIFY_NOTES, verbatim_doc_comment)]
 pub(crate) struct Verify {
     /// The tool that is about to be executed
     #[arg(long, value_name = "NAME", value_parser = ToolName::parse)]
@@ -172,6 +179,8 @@ Exit status:
   2    the settings or the arguments cannot be used; the token was not looked at
   77   the token is refused: the reason is on standard error, and nothing is on standard output
 
+The receipt names the digest, so keep FILE where nobody can change it between this and the act.
+
 Example:
   sayso-gate verify --tool deploy --arguments deploy.json < token.txt && ./deploy deploy.json";
 
@@ -187,7 +196,7 @@ pub(crate) struct ConnectionArguments {
     agent_key_file: Option<PathBuf>,
     #[command(flatten)]
     trust: TrustArguments,
-    /// Directory that keeps which requests are open, across restarts [default: sayso-gate in the user's state directory]
+    /// Directory that keeps which requests are open, across restarts [default: ~/.local/state/sayso-gate]
     #[arg(long, value_name = "DIR", env = "SAYSO_STATE", hide_env_values = true)]
     state: Option<PathBuf>,
 }
@@ -221,7 +230,8 @@ pub(crate) struct Connection {
     pub(crate) mcp_url: BaseUrl,
     pub(crate) agent_key: AgentKey,
     pub(crate) trust: Trust,
-    pub(crate) state: PathBuf,
+    /// Or the default directory.
+    pub(crate) state: Option<PathBuf>,
 }
 
 /// Settings that are missing or wrong, a line each: which, what is wrong, how to mend it.
@@ -266,13 +276,9 @@ impl ConnectionArguments {
         let mcp_url = mcp_url.read(self.mcp_url.as_deref(), BaseUrl::parse, &mut problems);
         let agent_key = agent_key(self.agent_key_file.as_deref(), &mut problems);
         let trust = self.trust.collect(name, &mut problems);
-        let state = self.state.filter(|state| !state.as_os_str().is_empty()).or_else(state_from_env);
-        if state.is_none() {
-            problems.push("--state or SAYSO_STATE is missing, and so is HOME: name a directory that only you can read, to keep which requests are open".to_owned());
-        }
-        let connection = (|| {
-            Some(Connection { mcp_url: mcp_url?, agent_key: agent_key?, trust: trust?, state: state? })
-        })();
+        let state = self.state.filter(|state| !state.as_os_str().is_empty());
+        let connection =
+            (|| Some(Connection { mcp_url: mcp_url?, agent_key: agent_key?, trust: trust?, state }))();
         connection.ok_or(Unusable(problems))
     }
 }
@@ -325,25 +331,17 @@ fn agent_key_from_env() -> Option<String> {
     std::env::var("SAYSO_AGENT_KEY").ok()
 }
 
-/// By the XDG base directory specification.
-#[expect(clippy::disallowed_methods, reason = "the user's directories")]
-fn state_from_env() -> Option<PathBuf> {
-    let directory = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let state = directory("XDG_STATE_HOME").or_else(|| Some(directory("HOME")?.join(".local/state")));
-    state.map(|state| state.join("sayso-gate"))
-}
-
 fn expires_in(text: &str) -> Result<ExpiresIn, String> {
     let seconds = text.parse().map_err(|_| "it must be a whole number of seconds".to_owned())?;
     // The model names the agent's argument.
     ExpiresIn::from_seconds(seconds).map_err(|_| "it must be 60 to 604800 (a minute to a week)".to_owned())
 }
 
-/// The name of an environment variable that may be passed on.
+/// A name that may be passed on.
 fn variable(text: &str) -> Result<String, String> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    if text.is_empty() || !text.chars().all(plain) || text.starts_with(|c: char| c.is_ascii_digit()) {
-        return Err("give a variable's name, of letters, digits and _; its value comes from the environment".to_owned());
+    if !is_variable(text) {
+        return Err("give a variable's name, of letters, digits and _; its value comes from the environment"
+            .to_owned());
     }
     if text.starts_with("SAYSO_") {
         return Err("what is Sayso's own is never passed on".to_owned());
@@ -351,5 +349,8 @@ fn variable(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-#[cfg(test)]
-mod tests;
+/// Whether it is the name of an environment variable as every shell has it.
+pub(crate) fn is_variable(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    !name.is_empty() && name.chars().all(plain) && !name.starts_with(|c: char| c.is_ascii_digit())
+}

@@ -5,7 +5,7 @@ use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
-use sayso_gate::{Action, ApprovalToken, Gate, Permit};
+use sayso_gate::{Action, ApprovalToken, Gate, Permit, Refusal};
 use sayso_model::{CanonicalJson, MAX_BYTES};
 use thiserror::Error;
 
@@ -23,8 +23,11 @@ enum NotVerified {
     #[error("{0}")]
     Unusable(String),
     /// By the gate or the issuer.
-    #[error("{}: {0}", .0.reason())]
-    Refused(#[from] sayso_gate::Refusal),
+    #[error("{}: {refusal}", .refusal.reason())]
+    Refused {
+        #[from]
+        refusal: Refusal,
+    },
     /// The caller does not know that it may act.
     #[error(
         "The approval is used up, and its receipt cannot be written ({0}): do not act, ask for a new approval."
@@ -45,7 +48,7 @@ pub(crate) fn verify(arguments: Verify) -> ExitCode {
             say(&refused);
             match refused {
                 NotVerified::Unusable(_) => status::USAGE,
-                NotVerified::Refused(_) | NotVerified::Unheard(_) => status::REFUSED,
+                NotVerified::Refused { .. } | NotVerified::Unheard(_) => status::REFUSED,
             }
             .into()
         }

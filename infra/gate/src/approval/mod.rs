@@ -4,14 +4,26 @@
 use std::time::Duration;
 
 use sayso_gate::{
-    Action, ApprovalId, ApprovalToken, Approvals, Audience, ExpiresIn, Gate, NotAsked, Note, Permit, Reason,
-    Refusal, Summary, Timestamp, Withdrawal,
+    Action, ApprovalId, ApprovalToken, Approvals, Asking, Audience, ExpiresIn, Gate, LONGEST_WAIT, NotAsked,
+    Note, Permit, Reason, Refusal, Standing, Summary, Timestamp, Withdrawal,
 };
 use thiserror::Error;
 
+use crate::clock;
+
 mod kept;
 
+use kept::Key;
 pub(crate) use kept::{CannotKeep, Kept, KeptApproval};
+
+/// How long a long wait goes on when Sayso is lost.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// How long it pauses before it tries a lost Sayso again.
+const AFTER_A_LOSS: Duration = Duration::from_secs(3);
+
+/// Between two checks, so that a line that cuts them short does not make a flood of them.
+const BETWEEN_CHECKS: Duration = Duration::from_secs(1);
 
 /// Asks, waits and redeems.
 #[derive(Debug)]
@@ -112,18 +124,156 @@ impl Asker {
         wait: Duration,
         waiting: impl FnOnce(&Waiting),
     ) -> Result<Answer, NoAnswer> {
-        let _ = (ask, wait, waiting);
-        todo!()
+        let key = Key::new(self.approvals.url(), &self.audience, ask.scope, ask.action);
+        let before = match self.find(ask, &key).await? {
+            Found::Answered(answer) => return Ok(answer),
+            Found::Pending(kept) => Some(kept),
+            Found::Nothing => None,
+        };
+        // For one that is pending too: it sends the mail, if that failed before.
+        let requested = self.approvals.request(&self.asking(ask)).await?;
+        let kept = match before {
+            Some(kept) if kept.id == requested.id => kept,
+            before => {
+                if let Some(answer) = self.answered_meanwhile(before, requested.id).await? {
+                    return Ok(answer);
+                }
+                self.kept.keep(&key, &requested, &ask.action.tool, ask.definition)?
+            }
+        };
+        waiting(&Waiting::on(kept.clone()));
+        let standing = self.wait_for(kept.id, wait).await?;
+        Ok(Answer::new(standing, kept))
     }
 
     /// Uses the approval up.
     pub(crate) async fn redeem(&self, approved: Approved, action: Action) -> Result<Permit, Refusal> {
-        self.gate.permit(&approved.token, action, crate::clock::now()).await
+        self.gate.permit(&approved.token, action, clock::now()).await
     }
 
-    /// Tells Sayso that it is no longer wanted, then forgets it. It may have been answered before.
+    /// Tells Sayso that it is no longer wanted, then forgets it. It may have been answered before. When Sayso is not told,
+    /// it is not forgotten.
     pub(crate) async fn withdraw(&self, kept: &KeptApproval) -> Result<Withdrawal, NotAsked> {
-        let _ = kept;
-        todo!()
+        let withdrawn = self.approvals.withdraw(kept.id).await;
+        if matches!(withdrawn, Ok(_) | Err(NotAsked::Unknown)) {
+            kept.clone().forget();
+        }
+        withdrawn
+    }
+
+    fn asking<'a>(&'a self, ask: &Ask<'a>) -> Asking<'a> {
+        Asking {
+            action: ask.action,
+            audience: &self.audience,
+            summary: ask.summary,
+            reason: ask.reason,
+            expires_in: ask.expires_in,
+        }
+    }
+
+    /// What the kept approval is worth now.
+    async fn find(&self, ask: &Ask<'_>, key: &Key) -> Result<Found, NotAsked> {
+        let Some(kept) = self.kept.find(key) else { return Ok(Found::Nothing) };
+        let standing = match self.approvals.check(kept.id, Duration::ZERO).await {
+            Err(NotAsked::Unknown) => return Ok(Found::Nothing),
+            standing => standing?,
+        };
+        let changed = kept.definition.as_deref() != ask.definition;
+        Ok(match standing {
+            Standing::Approved { token_expires_at, .. } if token_expires_at <= clock::now() => Found::Nothing,
+            Standing::Approved { .. } if changed => Found::Answered(Answer::DefinitionChanged(kept)),
+            Standing::Pending { .. } if changed => {
+                // Until this is done it stays kept, so that nobody takes it for an approval of the tool as it is now.
+                self.approvals.withdraw(kept.id).await?;
+                Found::Answered(Answer::DefinitionChanged(kept))
+            }
+            Standing::Pending { .. } => Found::Pending(kept),
+            standing => Found::Answered(Answer::new(standing, kept)),
+        })
+    }
+
+    /// The human's answer to the kept approval, if it came before the same was asked again: then it counts, and the new
+    /// question is taken back.
+    async fn answered_meanwhile(
+        &self,
+        before: Option<KeptApproval>,
+        asked_again: ApprovalId,
+    ) -> Result<Option<Answer>, NotAsked> {
+        let Some(kept) = before else { return Ok(None) };
+        match self.approvals.check(kept.id, Duration::ZERO).await? {
+            decided @ (Standing::Approved { .. } | Standing::Denied { .. }) => {
+                // It is nothing but a mail too many when this fails.
+                let _ = self.approvals.withdraw(asked_again).await;
+                Ok(Some(Answer::new(decided, kept)))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// How an approval stands when it is answered or `wait` is over. In a wait of more than one check a Sayso that is lost
+    /// is tried again, as long as [`PATIENCE`].
+    async fn wait_for(&self, id: ApprovalId, wait: Duration) -> Result<Standing, NotAsked> {
+        let until = clock::now().plus(wait);
+        let mut lost_since = None;
+        loop {
+            let left = clock::now().until(until);
+            let checked = self.approvals.check(id, left.min(LONGEST_WAIT)).await;
+            let now = clock::now();
+            let pause = match &checked {
+                Ok(Standing::Pending { .. }) => {
+                    lost_since = None;
+                    BETWEEN_CHECKS
+                }
+                Err(NotAsked::Unreachable | NotAsked::Unanswered | NotAsked::Failed { .. })
+                    if wait > LONGEST_WAIT && lost_since.get_or_insert(now).until(now) < PATIENCE =>
+                {
+                    AFTER_A_LOSS
+                }
+                _ => return checked,
+            };
+            if now >= until {
+                return checked;
+            }
+            clock::sleep(pause).await;
+        }
     }
 }
+
+/// What a kept approval is worth.
+enum Found {
+    /// It is over, and this came of it.
+    Answered(Answer),
+    /// Nobody has answered.
+    Pending(KeptApproval),
+    /// There is none, or none that anything could run on: it is to be asked for.
+    Nothing,
+}
+
+impl Waiting {
+    fn on(kept: KeptApproval) -> Self {
+        Self {
+            id: kept.id,
+            approver: kept.approver.clone(),
+            closes_at: kept.closes_at,
+            status_url: kept.status_url.clone(),
+            kept,
+        }
+    }
+}
+
+impl Answer {
+    fn new(standing: Standing, kept: KeptApproval) -> Self {
+        match standing {
+            Standing::Pending { .. } => Self::Waiting(Waiting::on(kept)),
+            Standing::Approved { token, token_expires_at, decided_at, note } => {
+                Self::Approved(Approved { token, token_expires_at, decided_at, note, kept })
+            }
+            Standing::Denied { decided_at, note } => Self::Denied(Denied { decided_at, note, kept }),
+            Standing::Expired => Self::Expired(kept),
+            Standing::Withdrawn => Self::Withdrawn(kept),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
