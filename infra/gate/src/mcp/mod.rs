@@ -1,12 +1,33 @@
 //! `sayso-gate mcp`: an MCP server in front of another. Everything passes, but a call of a tool that the policy gates.
 
+mod answer;
+mod call;
 pub(crate) mod client;
+mod conversation;
+mod definition;
+mod gatekeeper;
+mod held;
 pub(crate) mod message;
 pub(crate) mod policy;
 pub(crate) mod upstream;
 
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::ExitCode;
+
+use gatekeeper::{Ended, Gatekeeper};
 use message::Message;
+use policy::{Policy, PolicyError};
+use sayso_gate::{Approvals, Gate, NoTls, Refusal};
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
+use upstream::{CannotOpen, Upstream};
+
+use crate::approval::{Asker, CannotKeep, Kept};
+use crate::arguments::{Connection, McpSettings, UpstreamServer};
+use crate::terminal::{say, status};
 
 /// How many messages may wait on a line before their sender does.
 pub(crate) const WAITING_MESSAGES: usize = 64;
@@ -35,4 +56,127 @@ impl Line {
         let (their_to, from) = mpsc::channel(WAITING_MESSAGES);
         (Self { to, from }, Self { to: their_to, from: their_from })
     }
+}
+
+/// Why the gate does not start. Nothing behind it has been started then.
+#[derive(Debug, Error)]
+enum CannotStart {
+    #[error("{file}: {source}: put the policy there, or name another with --policy")]
+    NoPolicy { file: String, source: std::io::Error },
+    #[error("{file}, {error}")]
+    Policy { file: String, error: PolicyError },
+    #[error("the upstream command holds what is not UTF-8: rename it")]
+    NotText,
+    #[error(transparent)]
+    Upstream(#[from] CannotOpen),
+    #[error(transparent)]
+    State(#[from] CannotKeep),
+    #[error(transparent)]
+    Tls(#[from] NoTls),
+    #[error(transparent)]
+    Randomness(#[from] Refusal),
+    #[error(
+        "--listen {address} is not on loopback, and the gate asks its clients for no key: name each host under which clients reach it with --allowed-host, and let only those through that may call the tools"
+    )]
+    NotLoopback { address: SocketAddr },
+    #[error("--listen {address}: {source}: choose another address")]
+    Address { address: SocketAddr, source: std::io::Error },
+    #[error("this machine does not give the program what it needs to run: {0}")]
+    System(#[from] std::io::Error),
+}
+
+/// Stands in front of the server until the client, the server or a signal ends it.
+pub(crate) fn run(settings: McpSettings) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    match runtime.map_err(CannotStart::from).and_then(|runtime| runtime.block_on(front(settings))) {
+        Ok(code) => code,
+        Err(problem) => {
+            say(problem);
+            status::CONFIGURATION.into()
+        }
+    }
+}
+
+async fn front(settings: McpSettings) -> Result<ExitCode, CannotStart> {
+    let policy = policy_in(&settings.policy)?;
+    let upstream = match settings.upstream {
+        UpstreamServer::Url(url) => Upstream::url(&url, authorization_from_env().as_deref())?,
+        UpstreamServer::Command(words) => {
+            let words = words.into_iter().map(|word| word.into_string().map_err(|_| CannotStart::NotText));
+            Upstream::command_from_env(words.collect::<Result<_, _>>()?)?
+        }
+    };
+    let gatekeeper = Gatekeeper::new(policy, asker(settings.connection)?, upstream.name())?;
+    let code = match settings.listen {
+        None => over_pipes(&gatekeeper, &upstream).await?,
+        Some(address) => over_http(gatekeeper, &upstream, address, settings.allowed_hosts).await?,
+    };
+    upstream.closed().await;
+    Ok(code)
+}
+
+fn policy_in(path: &Path) -> Result<Policy, CannotStart> {
+    let file = path.display().to_string();
+    match std::fs::read_to_string(path) {
+        Ok(text) => Policy::parse(&text).map_err(|error| CannotStart::Policy { file, error }),
+        Err(source) => Err(CannotStart::NoPolicy { file, source }),
+    }
+}
+
+fn asker(connection: Connection) -> Result<Asker, CannotStart> {
+    let Connection { mcp_url, agent_key, trust, state } = connection;
+    let approvals = Approvals::new(mcp_url, agent_key)?;
+    let gate = Gate::new(trust.issuer, trust.audience.clone(), trust.name)?;
+    Ok(Asker::new(approvals, gate, trust.audience, Kept::open(state)?))
+}
+
+/// The `Authorization` for an upstream URL: behind the gate, where the agent need not have it.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a credential has no flag: a process's arguments can be read by everyone"
+)]
+fn authorization_from_env() -> Option<String> {
+    std::env::var("SAYSO_UPSTREAM_AUTHORIZATION").ok()
+}
+
+async fn over_pipes(gatekeeper: &Gatekeeper, upstream: &Upstream) -> Result<ExitCode, CannotStart> {
+    let server = upstream.open().await?;
+    let (client, written) = client::stdio::line();
+    let ended = gatekeeper.serve(client, server).await;
+    // It cannot fail: a writer whose reader has gone just ends.
+    let _ = written.await;
+    Ok(match ended {
+        Ended::Client => ExitCode::SUCCESS,
+        Ended::Upstream => {
+            say("the server behind the gate has ended");
+            ExitCode::FAILURE
+        }
+    })
+}
+
+async fn over_http(
+    gatekeeper: Gatekeeper,
+    upstream: &Upstream,
+    address: SocketAddr,
+    allowed_hosts: Vec<String>,
+) -> Result<ExitCode, CannotStart> {
+    if !address.ip().is_loopback() && allowed_hosts.is_empty() {
+        return Err(CannotStart::NotLoopback { address });
+    }
+    let refuse = |source| CannotStart::Address { address, source };
+    let listener = TcpListener::bind(address).await.map_err(refuse)?;
+    say(format!("listening at http://{}/mcp", listener.local_addr().map_err(refuse)?));
+    let converse = move |client, server| {
+        let gatekeeper = gatekeeper.clone();
+        async move {
+            gatekeeper.serve(client, server).await;
+        }
+    };
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    tokio::select! {
+        served = client::http::serve(listener, converse, upstream.clone(), allowed_hosts) => served?,
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(ExitCode::SUCCESS)
 }

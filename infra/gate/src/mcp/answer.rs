@@ -1,0 +1,150 @@
+//! What an agent is told instead of a tool's result: what happened, that nothing ran, and what to do now. It is a tool
+//! error (`isError`), because a model reads those, and because no client checks one against the tool's output schema.
+
+use std::fmt::Display;
+
+use sayso_gate::Refusal;
+use serde_json::{Value, json};
+
+use super::call::Call;
+use super::conversation::NotListed;
+use super::message::{Message, code};
+use crate::approval::{Denied, KeptApproval, NoAnswer, Waiting};
+
+fn tool_error(call: &Call, text: &str) -> Message {
+    let mut result = json!({"content": [{"type": "text", "text": text}], "isError": true});
+    if call.is_modern() {
+        result["resultType"] = Value::from("complete");
+    }
+    Message::result(&call.id, &result)
+}
+
+/// The policy says `deny`.
+pub(super) fn forbidden(call: &Call) -> Message {
+    let tool = &call.tool;
+    tool_error(
+        call,
+        &format!(
+            "{tool} did not run: the operator's policy forbids it. Asking a human does not change that."
+        ),
+    )
+}
+
+/// The tool is not what the server lists: nobody can be asked about it.
+pub(super) fn not_listed(call: &Call, problem: &NotListed) -> Message {
+    let tool = &call.tool;
+    let text = format!(
+        "{tool} needs a human's approval and did not run: {problem}, so nobody can tell what it would do."
+    );
+    match problem {
+        NotListed::Unknown => Message::error(Some(&call.id), code::INVALID_PARAMS, &text),
+        NotListed::Ambiguous | NotListed::NoList => tool_error(call, &text),
+    }
+}
+
+/// The arguments or the name cannot be hashed.
+pub(super) fn not_an_action(call: &Call, problem: &dyn Display) -> Message {
+    let tool = &call.tool;
+    tool_error(
+        call,
+        &format!(
+            "{tool} needs a human's approval, and this call of it cannot be approved as written: {problem}. It did not run. Correct it and call again."
+        ),
+    )
+}
+
+/// What the server asked back for is not in what a human approved.
+pub(super) fn follow_up(call: &Call) -> Message {
+    let tool = &call.tool;
+    tool_error(
+        call,
+        &format!(
+            "{tool} needs a human's approval, and the server asked for more in the middle of the call: what you answer would not be part of what was approved. It was not continued. If the tool can be called with everything in its arguments, do that."
+        ),
+    )
+}
+
+/// Sayso was not asked, or did not answer.
+pub(super) fn not_asked(call: &Call, error: &NoAnswer) -> Message {
+    let tool = &call.tool;
+    tool_error(call, &format!("{tool} needs a human's approval and did not run: {error}"))
+}
+
+/// The tool is another than the one that the human was asked about.
+pub(super) fn definition_changed(call: &Call, kept: &KeptApproval) -> Message {
+    let (tool, id) = (&call.tool, kept.id);
+    tool_error(
+        call,
+        &format!(
+            "The server changed its definition of {tool} after approval {id} was asked for: what would run may not be what the human was asked about. It did not run, and that approval will not be used. List the tools again, and call {tool} again to ask anew."
+        ),
+    )
+}
+
+/// The token was not accepted.
+pub(super) fn refused(call: &Call, kept: &KeptApproval, refusal: &Refusal) -> Message {
+    let (tool, id) = (&call.tool, kept.id);
+    let text = match refusal {
+        Refusal::AlreadyRedeemed { at, gate } => format!(
+            "Approval {id} of {tool} was used at {at}, by the gate “{}”, and its result did not reach you through this one: \
+             the call may have run, or the gate stopped just before. Nothing ran now. Find out which it was; calling {tool} \
+             again asks for a new approval.",
+            gate.as_str()
+        ),
+        other => format!("A human approved {tool} (approval {id}), and it did not run: {other}"),
+    };
+    tool_error(call, &text)
+}
+
+/// A human said no.
+pub(super) fn denied(call: &Call, denied: &Denied) -> Message {
+    let (tool, id) = (&call.tool, denied.kept.id);
+    let note =
+        denied.note.as_ref().map_or_else(String::new, |note| format!(" Their note: “{}”", note.as_str()));
+    tool_error(
+        call,
+        &format!(
+            "A human said no: {tool} did not run (approval {id}).{note} Do not try to get the same done in another way or in other words; tell the user, and propose something else."
+        ),
+    )
+}
+
+/// Nobody answered.
+pub(super) fn expired(call: &Call, kept: &KeptApproval) -> Message {
+    let (tool, id) = (&call.tool, kept.id);
+    tool_error(
+        call,
+        &format!(
+            "Nobody answered in time: approval {id} expired. That is neither a yes nor a no. {tool} did not run. Tell the user; if it is still wanted, calling {tool} again asks again."
+        ),
+    )
+}
+
+/// It was taken back.
+pub(super) fn withdrawn(call: &Call, kept: &KeptApproval) -> Message {
+    let (tool, id) = (&call.tool, kept.id);
+    tool_error(
+        call,
+        &format!(
+            "The request for approval {id} was withdrawn: {tool} did not run. If it is wanted after all, calling {tool} again asks again."
+        ),
+    )
+}
+
+/// For a client that shows progress.
+pub(super) fn progress(waiting: &Waiting) -> String {
+    let Waiting { id, approver, closes_at, .. } = waiting;
+    format!("waiting for {approver} to answer approval {id}, until {closes_at}")
+}
+
+/// Nobody has answered yet.
+pub(super) fn waiting(call: &Call, waiting: &Waiting) -> Message {
+    let tool = &call.tool;
+    let Waiting { id, approver, closes_at, status_url, .. } = waiting;
+    tool_error(
+        call,
+        &format!(
+            "Waiting for approval {id}: {approver} has been asked whether {tool} may run with exactly these arguments, and has until {closes_at} to answer. It has not run. Do what does not depend on it, then call {tool} again with the same arguments: that finds this approval, waits for it, and runs once it is given. Status: {status_url}"
+        ),
+    )
+}

@@ -1,0 +1,138 @@
+use std::sync::Arc;
+
+use sayso_gate::Refusal;
+use tokio::task::JoinSet;
+
+use super::Line;
+use super::answer;
+use super::call::Call;
+use super::conversation::{Conversation, Over};
+use super::held;
+use super::message::{Kind, Message, code};
+use super::policy::{Hints, Policy, Verdict};
+use crate::approval::Asker;
+
+/// What stands between clients and the server: the policy, and whom to ask.
+#[derive(Clone)]
+pub(crate) struct Gatekeeper(Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) policy: Policy,
+    pub(crate) asker: Asker,
+    /// Which server is behind the gate: the same tool of another is another approval to keep.
+    pub(crate) upstream: String,
+    /// Of this process: what no client can guess.
+    secret: String,
+}
+
+/// Who ended a conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    Client,
+    Upstream,
+}
+
+impl Gatekeeper {
+    pub(crate) fn new(policy: Policy, asker: Asker, upstream: String) -> Result<Self, Refusal> {
+        Ok(Self(Arc::new(Inner { policy, asker, upstream, secret: secret()? })))
+    }
+
+    /// Passes messages between a client and the server, in both directions and independently of each other, until either
+    /// ends. What the server still says when the client has gone is passed on.
+    pub(crate) async fn serve(&self, client: Line, mut upstream: Line) -> Ended {
+        let Line { to: to_client, from: mut from_client } = client;
+        let conversation = Arc::new(Conversation::new(to_client.clone(), upstream.to, &self.0.secret));
+        let mut calls = JoinSet::new();
+        let ended = tokio::select! {
+            ended = async {
+                while let Some(message) = from_client.recv().await {
+                    if self.from_client(&conversation, &mut calls, message).await.is_err() {
+                        return Ended::Upstream;
+                    }
+                }
+                Ended::Client
+            } => ended,
+            () = async {
+                while let Some(message) = upstream.from.recv().await {
+                    if let Some(message) = conversation.from_upstream(message)
+                        && conversation.answer(message).await.is_err() {
+                        break;
+                    }
+                }
+            } => Ended::Upstream,
+        };
+        // Nobody is left to hear whether a held call was approved; the approvals are kept for the next time.
+        calls.shutdown().await;
+        let Some(conversation) = Arc::into_inner(conversation).map(Conversation::close) else {
+            return ended;
+        };
+        while let Some(message) = upstream.from.recv().await {
+            if let Some(message) = conversation.from_upstream(message)
+                && to_client.send(message).await.is_err()
+            {
+                break;
+            }
+        }
+        ended
+    }
+
+    async fn from_client(
+        &self,
+        conversation: &Arc<Conversation>,
+        calls: &mut JoinSet<()>,
+        message: Message,
+    ) -> Result<(), Over> {
+        match message.kind() {
+            Kind::Request { id, method } if method == "tools/call" => {
+                match Call::parse(id.clone(), message.clone()) {
+                    Ok(call) => self.tool_call(conversation, calls, call).await,
+                    Err(problem) => {
+                        conversation.answer(Message::error(Some(id), code::INVALID_PARAMS, &problem)).await
+                    }
+                }
+            }
+            // No version of the protocol has a call that wants no answer; whatever a server makes of one, it would run.
+            Kind::Notification { method } if method == "tools/call" => Ok(()),
+            Kind::Notification { method }
+                if method == "notifications/cancelled" && conversation.cancel(&message) =>
+            {
+                Ok(())
+            }
+            _ => conversation.forward(message).await,
+        }
+    }
+
+    async fn tool_call(
+        &self,
+        conversation: &Arc<Conversation>,
+        calls: &mut JoinSet<()>,
+        call: Call,
+    ) -> Result<(), Over> {
+        let policy = &self.0.policy;
+        if !policy.needs_hints(&call.tool) {
+            match policy.judge(&call.tool, Hints::default()) {
+                Verdict::Allow => return conversation.forward(call.into_message()).await,
+                Verdict::Deny => return conversation.answer(answer::forbidden(&call)).await,
+                Verdict::Ask(_) => {}
+            }
+        }
+        if !conversation.hold(&call.id) {
+            let problem = "a call with this id is waiting for approval: give every request its own";
+            return conversation.answer(Message::error(Some(&call.id), code::INVALID_REQUEST, problem)).await;
+        }
+        while calls.try_join_next().is_some() {}
+        let (inner, conversation_of_call, id) =
+            (Arc::clone(&self.0), Arc::clone(conversation), call.id.clone());
+        let task = calls.spawn(async move { held::decide(&inner, &conversation_of_call, call).await });
+        conversation.stop_by(&id, task);
+        Ok(())
+    }
+}
+
+/// 128 random bits.
+#[expect(clippy::disallowed_methods, reason = "a gate links no sayso-cloud")]
+fn secret() -> Result<String, Refusal> {
+    let mut bytes = [0_u8; 16];
+    getrandom::fill(&mut bytes).map_err(|_| Refusal::NoRandomness)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
