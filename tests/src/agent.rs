@@ -1,3 +1,4 @@
+use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 
 use rmcp::model::{
@@ -9,10 +10,13 @@ use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
 use rmcp::{ClientHandler, ClientLifecycleMode, RoleClient, ServiceError};
 use serde_json::{Map, Value, json};
+use tokio::process::{Child, Command};
 
-/// An agent: rmcp's own client over HTTP.
+/// An agent: rmcp's own client, over HTTP or in front of a program's standard input and output.
 pub struct Agent {
     client: RunningService<RoleClient, Handler>,
+    /// Ends with the agent.
+    _program: Option<Child>,
 }
 
 #[derive(Clone)]
@@ -30,6 +34,16 @@ impl ClientHandler for Handler {
     async fn on_progress(&self, progress: ProgressNotificationParam, _: NotificationContext<RoleClient>) {
         self.progress.lock().expect("the list").push(progress);
     }
+}
+
+/// Those before 2026-07-28 begin with `initialize`.
+fn speaking(version: ProtocolVersion) -> (Handler, ClientLifecycleMode) {
+    let mode = if version == ProtocolVersion::V_2026_07_28 {
+        ClientLifecycleMode::Discover { preferred_versions: vec![version.clone()] }
+    } else {
+        ClientLifecycleMode::Initialize
+    };
+    (Handler { version, progress: Arc::default() }, mode)
 }
 
 /// What a tool answered.
@@ -58,17 +72,27 @@ impl Agent {
 
     /// Connects by any protocol version: those before 2026-07-28 begin with `initialize`.
     pub async fn try_connect(url: &str, key: &str, version: ProtocolVersion) -> Result<Self, String> {
-        let mode = if version == ProtocolVersion::V_2026_07_28 {
-            ClientLifecycleMode::Discover { preferred_versions: vec![version.clone()] }
-        } else {
-            ClientLifecycleMode::Initialize
-        };
         let config = StreamableHttpClientTransportConfig::with_uri(url.to_owned()).auth_header(key);
         let transport = StreamableHttpClientTransport::from_config(config);
-        let handler = Handler { version, progress: Arc::default() };
+        let (handler, mode) = speaking(version);
         let client =
             serve_client_with_lifecycle(handler, transport, mode).await.map_err(|e| e.to_string())?;
-        Ok(Self { client })
+        Ok(Self { client, _program: None })
+    }
+
+    /// Starts a program that is an MCP server, and connects to it by the newest protocol.
+    pub async fn starting(program: Command) -> Self {
+        Self::try_starting(program, ProtocolVersion::V_2026_07_28).await.expect("a connection")
+    }
+
+    /// Starts a program that is an MCP server, and connects to it by any protocol version.
+    pub async fn try_starting(mut program: Command, version: ProtocolVersion) -> Result<Self, String> {
+        program.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+        let mut program = program.spawn().map_err(|e| e.to_string())?;
+        let pipes = program.stdout.take().zip(program.stdin.take()).expect("two pipes");
+        let (handler, mode) = speaking(version);
+        let client = serve_client_with_lifecycle(handler, pipes, mode).await.map_err(|e| e.to_string())?;
+        Ok(Self { client, _program: Some(program) })
     }
 
     /// The protocol version that was agreed on.

@@ -45,6 +45,16 @@ impl Local {
         Self::start(&["--port", &port, "--data", data, "--agent-key", key]).await
     }
 
+    /// What `sayso-gate` has to be told, as its environment.
+    pub fn gate_environment(&self) -> [(&'static str, &str); 4] {
+        [
+            ("SAYSO_MCP_URL", self.ready.get("mcp_url")),
+            ("SAYSO_AGENT_KEY", self.ready.get("agent_key")),
+            ("SAYSO_ISSUER", self.ready.get("issuer_url")),
+            ("SAYSO_AUDIENCE", self.ready.get("audience")),
+        ]
+    }
+
     /// SIGKILL, wherever it is.
     pub async fn kill(mut self) {
         self.program.kill().await;

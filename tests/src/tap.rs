@@ -25,6 +25,8 @@ pub enum Fault {
     DoAndRefuse(u16, &'static str),
     /// Nothing, but not before the test adds a permit.
     Hold(Arc<Semaphore>),
+    /// The service does what was asked, and the answer does not come before the test adds a permit.
+    HoldAnswer(Arc<Semaphore>),
     /// Nothing: this call goes well, and a fault behind it in the queue meets a later one.
     Pass,
 }
@@ -117,6 +119,7 @@ async fn forward(
     match fault {
         Some(Fault::LoseAnswer) => return refusal(500, "InternalServerError"),
         Some(Fault::DoAndRefuse(status, code)) => return refusal(status, code),
+        Some(Fault::HoldAnswer(until)) => drop(until.acquire().await),
         _ => {}
     }
     let mut response = Response::new(Body::from(body));
