@@ -1,0 +1,198 @@
+//! Whatever is wrong, nothing runs, and the agent is told what to do.
+
+use std::time::Duration;
+
+use sayso_cloud::Clock;
+use sayso_model::Timestamp;
+use sayso_tests::{Verdict, World};
+use serde_json::json;
+
+use crate::raw::{Raw, Site, tool};
+
+const ARGUMENTS: &str = r#"{"table":"customers"}"#;
+
+fn refused(site: &Site, text: &str, why: &str) {
+    assert!(text.contains("did not run") && text.contains(why), "{why:?} is not in: {text}");
+    assert_eq!(site.calls(), [""; 0], "{why}");
+}
+
+#[tokio::test]
+async fn settings_that_lead_nowhere_let_nothing_run() {
+    for (name, value, why) in [
+        ("SAYSO_MCP_URL", "http://127.0.0.1:9/mcp", "cannot be reached"),
+        ("SAYSO_AGENT_KEY", "sayso_unknown0000000000000000000000000000000000", "key"),
+        ("SAYSO_AUDIENCE", "another-gate", "`audience` must be one the operator allowed"),
+    ] {
+        let mut site = Site::new().await;
+        site.set(name, value);
+        let text = site.gate().await.call("drop_table", ARGUMENTS).await;
+        refused(&site, &text, why);
+    }
+}
+
+#[tokio::test]
+async fn without_the_issuers_keys_an_approval_waits_until_they_are_there() {
+    let mut site = Site::new().await;
+    let issuer = site.local().ready.get("issuer_url").to_owned();
+    site.set("SAYSO_ISSUER", "http://127.0.0.1:9");
+    let mut gate = site.gate().await;
+    let id = gate.asks("drop_table", ARGUMENTS).await;
+    site.decide(&id, Verdict::Approve, "").await;
+    for _ in 0..2 {
+        let text = gate.call("drop_table", ARGUMENTS).await;
+        refused(&site, &text, "keys cannot be fetched");
+    }
+    gate.kill().await;
+    site.set("SAYSO_ISSUER", &issuer);
+    assert_eq!(site.gate().await.call("drop_table", ARGUMENTS).await, "ran drop_table");
+    assert_eq!(site.mails().await, 1);
+}
+
+#[tokio::test]
+async fn a_clock_that_is_off_by_more_than_thirty_seconds_lets_nothing_run() {
+    let now = Clock::system().now();
+    let two_hours_ago = Timestamp::from_unix_seconds(now.as_unix_seconds() - 7_200).expect("a time");
+    for (issuers, why) in
+        [(now.plus(Duration::from_secs(90)), "not valid yet"), (two_hours_ago, "Waiting for approval")]
+    {
+        let world = World::at(issuers).await;
+        let site = Site::beside(&world);
+        let mut gate = site.gate().await;
+        let id = gate.asks("drop_table", ARGUMENTS).await;
+        world.browser().decide(&world.link(&id), Verdict::Approve, "").await;
+        let text = gate.call("drop_table", ARGUMENTS).await;
+        // An approval whose time is over is asked for anew.
+        assert!(text.contains(why) && !text.contains(&format!("Waiting for approval {id}")), "{text}");
+        assert_eq!(site.calls(), [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn a_policy_that_is_wrong_starts_nothing() {
+    for (policy, line) in [
+        ("default = \"aks\"\n", "line 1"),
+        ("[[tools]]\nmatch = \"*\"\n\n[[tools]]\nmatch = \"a\"\ndecision = \"allow\"\n", "line"),
+        ("wait_seconds = 900\n", "line 1"),
+        ("defualt = \"ask\"\n", "line 1"),
+    ] {
+        let site = Site::new().await;
+        site.policy(policy);
+        let (code, said) = Raw::start(site.command().await).end().await;
+        assert!(code == Some(78) && said.contains(line), "{code:?}: {said}");
+        assert!(!site.path("received").exists(), "the server was started");
+    }
+    let site = Site::new().await;
+    std::fs::remove_file(site.path("gate.toml")).expect("no policy");
+    let (code, said) = Raw::start(site.command().await).end().await;
+    assert!(code == Some(78) && said.contains("gate.toml"), "{code:?}: {said}");
+}
+
+// README: A tool that the server has changed since the human was asked does not run.
+#[tokio::test]
+async fn a_tool_that_changed_since_the_human_was_asked_does_not_run() {
+    let changed = json!([{"name": "drop_table", "description": "x", "inputSchema": {"type": "object", "required": ["a"]}}]);
+    for (approved, restarted) in [(false, false), (true, false), (true, true)] {
+        let site = Site::new().await;
+        let mut gate = site.gate().await;
+        let id = gate.asks("drop_table", ARGUMENTS).await;
+        if approved {
+            site.decide(&id, Verdict::Approve, "").await;
+        }
+        site.tools(&changed);
+        if restarted {
+            gate.kill().await;
+            gate = site.gate().await;
+        }
+        let text = gate.call("drop_table", ARGUMENTS).await;
+        refused(&site, &text, "changed its definition");
+        let again = gate.asks("drop_table", ARGUMENTS).await;
+        assert_ne!(again, id, "the old approval is not for the new tool");
+        site.decide(&again, Verdict::Approve, "").await;
+        assert_eq!(gate.call("drop_table", ARGUMENTS).await, "ran drop_table");
+    }
+}
+
+#[tokio::test]
+async fn a_tool_that_the_server_does_not_list_once_is_not_asked_about() {
+    let site = Site::new().await;
+    let mut gate = site.gate().await;
+    refused(&site, &gate.call("secret_tool", ARGUMENTS).await, "does not list it");
+    site.tools(&json!([tool("drop_table"), tool("drop_table")]));
+    refused(&site, &gate.call("drop_table", ARGUMENTS).await, "more than once");
+    refused(&site, &gate.call("forbidden", ARGUMENTS).await, "policy forbids it");
+    site.tools(&json!({"no": "list"}));
+    refused(&site, &gate.call("drop_table", ARGUMENTS).await, "did not list its tools");
+    assert_eq!(site.mails().await, 0);
+}
+
+#[tokio::test]
+async fn a_hint_of_the_server_counts_only_where_the_policy_says_so() {
+    let site = Site::new().await;
+    site.policy(
+        "wait_seconds = 0\n[[tools]]\nmatch = \"read_*\"\nread_only_hint = true\ndecision = \"allow\"\n",
+    );
+    let hinted = |name: &str, read_only: bool| {
+        let mut tool = tool(name);
+        tool["annotations"] = json!({"readOnlyHint": read_only});
+        tool
+    };
+    site.tools(&json!([hinted("read_a", true), hinted("read_b", false), hinted("drop_table", true)]));
+    let mut gate = site.gate().await;
+    assert_eq!(gate.call("read_a", "{}").await, "ran read_a");
+    gate.asks("read_b", "{}").await;
+    gate.asks("drop_table", "{}").await;
+    assert_eq!(site.calls().len(), 1);
+}
+
+// README: A human's no to a gated call comes back with the note, and nothing ran.
+#[tokio::test]
+async fn a_humans_no_comes_back_with_the_note_and_the_next_call_asks_anew() {
+    let site = Site::new().await;
+    let mut gate = site.gate().await;
+    let id = gate.asks("drop_table", ARGUMENTS).await;
+    site.decide(&id, Verdict::Deny, "Not on a Friday.").await;
+    refused(&site, &gate.call("drop_table", ARGUMENTS).await, "Not on a Friday.");
+    assert_ne!(gate.asks("drop_table", ARGUMENTS).await, id);
+    assert_eq!(site.mails().await, 2);
+}
+
+#[tokio::test]
+async fn what_a_server_asks_for_in_the_middle_of_a_gated_call_is_not_approved_with_it() {
+    let site = Site::new().await;
+    let mut gate = site.gate().await;
+    for more in [r#""requestState":"s""#, r#""inputResponses":{}"#] {
+        let params = format!(r#"{{"name":"drop_table","arguments":{ARGUMENTS},{more}}}"#);
+        let answer = gate.request("tools/call", &params).await;
+        let text = answer["result"]["content"][0]["text"].as_str().expect("text");
+        assert!(text.contains("would not be part of what was approved"), "{text}");
+    }
+    assert_eq!((site.calls().len(), site.mails().await), (0, 0));
+}
+
+#[tokio::test]
+async fn a_call_that_was_given_up_does_not_run_when_it_is_approved() {
+    let site = Site::new().await;
+    site.policy("wait_seconds = 45\n");
+    let mut gate = site.gate().await;
+    let params =
+        format!(r#"{{"name":"drop_table","arguments":{ARGUMENTS},"_meta":{{"progressToken":"p"}}}}"#);
+    let id = gate.ask("tools/call", &params).await;
+    let approval = site.mailed_approval().await;
+    gate.send(&format!(
+        r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{id}}}}}"#
+    ))
+    .await;
+    // The answer to this comes after the cancellation was read.
+    gate.request("tools/list", "{}").await;
+    site.decide(&approval, Verdict::Approve, "").await;
+    gate.request("tools/list", "{}").await;
+    assert_eq!(site.calls().len(), 0);
+    assert!(
+        gate.aside.iter().all(|message| message["method"] == "notifications/progress"),
+        "{:?}",
+        gate.aside
+    );
+    // Called again, it finds the approval, and runs once.
+    assert_eq!(gate.call("drop_table", ARGUMENTS).await, "ran drop_table");
+    assert_eq!((site.calls().len(), site.mails().await), (1, 1));
+}

@@ -1,0 +1,122 @@
+//! What is hashed is what is shown is what runs, to the letter.
+
+use sayso_tests::Verdict;
+
+use crate::raw::Site;
+
+/// Two texts of arguments, and whether the second is the action that was approved with the first.
+const PAIRS: [(&str, &str, bool); 8] = [
+    (r#"{"table":"a","cascade":true}"#, r#"{ "cascade" : true, "table" : "a" }"#, true),
+    (r#"{"rows":1}"#, r#"{"rows":1.0}"#, true),
+    (r#"{"rows":100}"#, r#"{"rows":1e2}"#, true),
+    (r#"{"table":"é"}"#, r#"{"table":"\u00e9"}"#, true),
+    (r#"{"table":"é"}"#, "{\"table\":\"e\u{301}\"}", false),
+    (r#"{"table":"orders"}"#, r#"{"table":"order"}"#, false),
+    (r#"{"table":"a"}"#, r#"{"table":"a","cascade":false}"#, false),
+    (r#"{"ids":[1,2]}"#, r#"{"ids":[2,1]}"#, false),
+];
+
+// README: A gated tool runs when a human has approved exactly this tool with exactly these arguments; the agent only calls it again.
+#[tokio::test]
+async fn an_approval_is_for_one_action_however_it_is_written() {
+    let site = Site::new().await;
+    let mut gate = site.gate().await;
+    for (asked, called, same) in PAIRS {
+        let before = site.calls().len();
+        let id = gate.asks("drop_table", asked).await;
+        site.decide(&id, Verdict::Approve, "").await;
+        if same {
+            assert_eq!(gate.call("drop_table", called).await, "ran drop_table", "{called}");
+        } else {
+            assert_ne!(gate.asks("drop_table", called).await, id, "{called}");
+            assert_eq!(site.calls().len(), before, "{called} is another action than {asked}");
+            assert_eq!(gate.call("drop_table", asked).await, "ran drop_table");
+        }
+        assert_eq!(site.calls().len(), before + 1, "once");
+    }
+}
+
+// README: The text of the arguments that is hashed is the text that the server is sent.
+#[tokio::test]
+async fn the_canonical_text_is_what_the_server_is_sent() {
+    let site = Site::new().await;
+    let mut gate = site.gate().await;
+    let written = "{ \"z\": 1.0,\"a\" : [1E2, \"\\u00e9\\/\"],\t\"\u{10000}\": {}, \"\u{e000}\": 0.0000001 }";
+    let canonical = "{\"a\":[100,\"é/\"],\"z\":1,\"\u{10000}\":{},\"\u{e000}\":1e-7}";
+    let id = gate.asks("drop_table", written).await;
+    site.decide(&id, Verdict::Approve, "").await;
+    assert_eq!(gate.call("drop_table", written).await, "ran drop_table");
+    let [call] = &site.calls()[..] else { panic!("one call: {:?}", site.calls()) };
+    assert!(call.contains(&format!("\"arguments\":{canonical}")), "{call}");
+    let mail = &site.local().messages().await[0];
+    assert!(mail["text"].as_str().expect("text").contains("drop_table"));
+}
+
+// README: What the policy allows reaches the server as it was written, without a call to Sayso.
+#[tokio::test]
+async fn what_is_allowed_reaches_the_server_as_it_was_written_and_sayso_hears_nothing() {
+    let mut site = Site::new().await;
+    // Nobody listens there: a call to Sayso would fail.
+    site.set("SAYSO_MCP_URL", "http://127.0.0.1:9/mcp");
+    let mut gate = site.gate().await;
+    let arguments = r#"{ "b" : 1.0, "a": 12345678901234567890 }"#;
+    assert_eq!(gate.call("list_tables", arguments).await, "ran list_tables");
+    assert!(site.calls()[0].contains(arguments), "{:?}", site.calls());
+}
+
+/// Texts that one reader takes for a call of an allowed tool and another for a call of a gated one.
+const AMBIGUOUS: [&str; 9] = [
+    r#"{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"list_tables","name":"drop_table"}}"#,
+    r#"{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"list_tables","Name":"drop_table"}}"#,
+    r#"{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"list_tables","n\u0061me":"drop_table"}}"#,
+    r#"{"jsonrpc":"2.0","id":9,"method":"tools/list","method":"tools/call","params":{"name":"drop_table"}}"#,
+    r#"{"jsonrpc":"2.0","id":9,"method":"tools/list","METHOD":"tools/call","params":{"name":"drop_table"}}"#,
+    r#"{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"list_tables"},"Params":{"name":"drop_table"}}"#,
+    r#"[{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"drop_table"}}]"#,
+    r#"{"jsonrpc":"2.0","id":9,"method":"tools/call","params":["drop_table"]}"#,
+    r#"{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":["drop_table"]}}"#,
+];
+
+#[tokio::test]
+async fn a_message_that_can_be_read_in_two_ways_is_refused() {
+    let site = Site::new().await;
+    let mut gate = site.gate().await;
+    for message in AMBIGUOUS {
+        gate.send(message).await;
+        let answer = gate.answer().await;
+        assert!(answer["error"]["message"].is_string(), "{message}: {answer}");
+    }
+    // A call that wants no answer is none, and is not run as one.
+    gate.send(r#"{"jsonrpc":"2.0","method":"tools/call","params":{"name":"drop_table"}}"#).await;
+    assert_eq!(gate.call("list_tables", "{}").await, "ran list_tables");
+    assert_eq!(site.calls().len(), 1, "{:?}", site.calls());
+    assert_eq!(site.mails().await, 0);
+}
+
+#[tokio::test]
+async fn arguments_outside_the_profile_are_refused_with_what_to_change() {
+    let site = Site::new().await;
+    let mut gate = site.gate().await;
+    for (arguments, problem) in [
+        (r#"{"table":"a","table":"b"}"#, "there twice"),
+        (r#"{"rows":9007199254740993}"#, "send it as a string"),
+        (r#"{"rows":0.1000000000000000055}"#, "more digits"),
+        ("{\"table\":\"a\\u0000\"}", "control character"),
+        (r#"["a"]"#, "JSON object"),
+    ] {
+        let text = gate.call("drop_table", arguments).await;
+        assert!(text.contains(problem) && text.contains("did not run"), "{arguments}: {text}");
+    }
+    assert_eq!((site.calls().len(), site.mails().await), (0, 0));
+}
+
+#[tokio::test]
+async fn a_call_without_arguments_is_the_call_with_none() {
+    let site = Site::new().await;
+    let mut gate = site.gate().await;
+    let id = gate.asks("drop_table", "{}").await;
+    site.decide(&id, Verdict::Approve, "").await;
+    let answer = gate.request("tools/call", r#"{"name":"drop_table"}"#).await;
+    assert_eq!(answer["result"]["content"][0]["text"], "ran drop_table");
+    assert!(site.calls()[0].contains(r#""arguments":{}"#), "{:?}", site.calls());
+}

@@ -1,0 +1,36 @@
+"""An MCP server that writes down every line it is sent: python recorder.py DIRECTORY
+
+DIRECTORY/tools.json is what it lists, read anew each time; DIRECTORY/received is what it was sent. The tool `hang` never
+answers. It speaks both eras of the protocol, as far as a tool needs them.
+"""
+
+import json
+import sys
+
+directory = sys.argv[1]
+
+
+def result_of(method, params):
+    if method == "initialize":
+        server = {"name": "recorder", "version": "1"}
+        return {"protocolVersion": params["protocolVersion"], "capabilities": {"tools": {}}, "serverInfo": server}
+    if method == "server/discover":
+        return {"resultType": "complete", "supportedVersions": ["2026-07-28"], "capabilities": {"tools": {}}}
+    if method == "tools/list":
+        with open(directory + "/tools.json", encoding="utf-8") as tools:
+            return {"resultType": "complete", "tools": json.load(tools)}
+    if method == "tools/call":
+        return {"resultType": "complete", "content": [{"type": "text", "text": "ran " + params["name"]}]}
+    return None
+
+
+for line in sys.stdin.buffer:
+    with open(directory + "/received", "ab") as received:
+        received.write(line)
+    message = json.loads(line)
+    params = message.get("params", {})
+    if "id" not in message or "method" not in message or params.get("name") == "hang":
+        continue
+    result = result_of(message["method"], params)
+    answer = {"error": {"code": -32601, "message": "no such method"}} if result is None else {"result": result}
+    print(json.dumps({"jsonrpc": "2.0", "id": message["id"], **answer}), flush=True)
