@@ -31,7 +31,12 @@ pub struct World {
 impl World {
     /// In memory, at [`START`].
     pub async fn new() -> Self {
-        let clock = Clock::scripted(Timestamp::from_unix_seconds(START).expect("a time"));
+        Self::at(Timestamp::from_unix_seconds(START).expect("a time")).await
+    }
+
+    /// In memory, at another time: for what has a clock of its own.
+    pub async fn at(start: Timestamp) -> Self {
+        let clock = Clock::scripted(start);
         let backends = Backends::start(None, &clock).await.expect("backends");
         let mut tasks = JoinSet::new();
         let (tap, endpoints) = Tap::start(&backends.endpoints, &mut tasks).await;
