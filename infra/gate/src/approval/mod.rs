@@ -60,6 +60,8 @@ pub(crate) struct Waiting {
     pub(crate) closes_at: Timestamp,
     /// A page that shows how it stands, and cannot decide.
     pub(crate) status_url: String,
+    /// Sayso's words to an agent that has its tools: they say so when the mail did not go out.
+    pub(crate) next: String,
     /// For [`Asker::withdraw`].
     pub(crate) kept: KeptApproval,
 }
@@ -141,7 +143,7 @@ impl Asker {
                 self.kept.keep(&key, &requested, &ask.action.tool, ask.definition)?
             }
         };
-        waiting(&Waiting::on(kept.clone()));
+        waiting(&Waiting::on(kept.clone(), requested.next));
         let standing = self.wait_for(kept.id, wait).await?;
         Ok(Answer::new(standing, kept))
     }
@@ -250,12 +252,13 @@ enum Found {
 }
 
 impl Waiting {
-    fn on(kept: KeptApproval) -> Self {
+    fn on(kept: KeptApproval, next: String) -> Self {
         Self {
             id: kept.id,
             approver: kept.approver.clone(),
             closes_at: kept.closes_at,
             status_url: kept.status_url.clone(),
+            next,
             kept,
         }
     }
@@ -264,7 +267,7 @@ impl Waiting {
 impl Answer {
     fn new(standing: Standing, kept: KeptApproval) -> Self {
         match standing {
-            Standing::Pending { .. } => Self::Waiting(Waiting::on(kept)),
+            Standing::Pending { next, .. } => Self::Waiting(Waiting::on(kept, next)),
             Standing::Approved { token, token_expires_at, decided_at, note } => {
                 Self::Approved(Approved { token, token_expires_at, decided_at, note, kept })
             }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sayso_gate::{AgentKey, BaseUrl, CanonicalJson, ToolName};
-use sayso_tests::{Front, Trouble, Verdict, World};
+use sayso_tests::{Fault, Front, Trouble, Verdict, World};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
@@ -257,6 +257,19 @@ async fn a_sayso_that_is_lost_is_an_error_and_the_approval_stays() {
         assert!(matches!(lost, Err(NoAnswer::NotAsked(NotAsked::Unanswered))), "{requests}: {lost:?}");
     }
     assert_eq!(waiting(&asker, &words).await.id, first.id);
+    assert_eq!(place.world.mails().len(), 1);
+}
+
+#[tokio::test]
+async fn a_mail_that_failed_is_said_so_and_sent_by_the_next_call() {
+    let place = Place::new().await;
+    let (asker, words) = (place.asker(), words("{}"));
+    place.world.tap.break_next("SendEmail", Fault::Refuse(400, "MessageRejected"));
+    let unsent = waiting(&asker, &words).await;
+    assert!(unsent.next.contains("not certain"), "{}", unsent.next);
+    assert_eq!(place.world.mails().len(), 0);
+    let sent = waiting(&asker, &words).await;
+    assert!(sent.id == unsent.id && !sent.next.contains("not certain"), "{}", sent.next);
     assert_eq!(place.world.mails().len(), 1);
 }
 
