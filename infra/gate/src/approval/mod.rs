@@ -37,7 +37,9 @@ pub(crate) struct Asker {
 /// What is asked.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ask<'a> {
-    /// What would run it: `run`, or which upstream. The same action elsewhere is another approval.
+    /// What would run it: `run`, or which upstream. It keeps their records apart, and no more: it is not part of what is
+    /// approved, so while one is pending Sayso gives another scope the same approval, and whichever redeems first runs.
+    /// What must not stand for another needs an audience of its own.
     pub(crate) scope: &'a str,
     /// What would be executed.
     pub(crate) action: &'a Action,
