@@ -15,7 +15,7 @@ pub(crate) fn line() -> (Line, JoinHandle<()>) {
     line_over(io::BufReader::new(io::stdin()), tokio::io::stdout())
 }
 
-fn line_over(
+pub(super) fn line_over(
     input: impl BufRead + Send + 'static,
     output: impl AsyncWrite + Send + Unpin + 'static,
 ) -> (Line, JoinHandle<()>) {

@@ -1,0 +1,1 @@
+//! Clients that are up to no good.
