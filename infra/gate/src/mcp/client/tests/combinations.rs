@@ -125,7 +125,7 @@ impl Connected {
     /// What every server has, and what comes before answers.
     async fn uses_everything(&self, era: Era) {
         let tools = self.service.list_all_tools().await.expect("tools");
-        assert_eq!(tools.len(), 9);
+        assert_eq!(tools.len(), 10);
         let arguments = json!({"region": "é\n\u{2028}", "n": 1.5, "name": self.name});
         assert_eq!(self.call("echo", arguments.clone()).await.expect("a result"), arguments.to_string());
         let name = json!({"name": self.name});
@@ -135,6 +135,15 @@ impl Connected {
         }
         assert_eq!(self.call("log", name.clone()).await.expect("a result"), "logged");
         assert_eq!(self.told().await, format!("log {name}"));
+        self.reads().await;
+        match era {
+            Era::Legacy => self.uses_what_sessions_have().await,
+            Era::Modern => self.subscribes().await,
+        }
+        self.cancels(era).await;
+    }
+
+    async fn reads(&self) {
         let error = self.call("fail", json!({})).await.expect_err("an error");
         let ServiceError::McpError(error) = error else { panic!("{error:?}") };
         assert_eq!((error.code.0, error.data), (-32602, Some(json!({"why": "it must"}))));
@@ -145,11 +154,6 @@ impl Connected {
         assert_eq!(read["contents"][0], json!({"uri": "test://é", "text": "\u{2028}a\r\nb"}));
         assert_eq!(self.service.list_all_prompts().await.expect("prompts").len(), 1);
         self.service.get_prompt(GetPromptRequestParams::new("p")).await.expect("a prompt");
-        match era {
-            Era::Legacy => self.uses_what_sessions_have().await,
-            Era::Modern => self.subscribes().await,
-        }
-        self.cancels(era).await;
     }
 
     async fn uses_what_sessions_have(&self) {
@@ -163,6 +167,9 @@ impl Connected {
         let filter = || SubscriptionFilter::builder().tools_list_changed().build();
         let mut first = self.service.listen(filter()).await.expect("a subscription");
         let mut second = self.service.listen(filter()).await.expect("a subscription");
+        // What is said beside it is not the subscription's.
+        assert_eq!(self.call("log", json!({})).await.expect("a result"), "logged");
+        assert_eq!(self.told().await, "log {}");
         for subscription in [&mut first, &mut second] {
             let change = subscription.next().await.expect("a change");
             assert!(matches!(change, Some(ServerNotification::ToolListChangedNotification(_))), "{change:?}");
@@ -207,5 +214,40 @@ async fn a_client_over_http_has_all_of_a_url() {
     for era in [Era::Legacy, Era::Modern] {
         let url = over_http(server::url().await).await;
         connect_http("a", &url, era).await.uses_everything(era).await;
+    }
+}
+
+#[tokio::test]
+async fn two_clients_at_once_do_not_mix() {
+    for era in [Era::Legacy, Era::Modern] {
+        let url = over_http(server::command()).await;
+        let clients = [connect_http("a", &url, era).await, connect_http("b", &url, era).await];
+        let [a, b] = &clients;
+        for _ in 0..32 {
+            let (of_a, of_b) = (json!({"name": "a"}), json!({"name": "b"}));
+            let (to_a, to_b) = tokio::join!(a.call("echo", of_a.clone()), b.call("echo", of_b.clone()));
+            assert_eq!(
+                (to_a.expect("a result"), to_b.expect("a result")),
+                (of_a.to_string(), of_b.to_string())
+            );
+            let (to_a, to_b) = tokio::join!(a.call("log", of_a.clone()), b.call("log", of_b.clone()));
+            assert!(to_a.is_ok() && to_b.is_ok());
+            let (to_a, to_b) = tokio::join!(a.call("progress", of_a), b.call("progress", of_b));
+            assert!(to_a.is_ok() && to_b.is_ok());
+        }
+        for client in clients {
+            client.service.cancel().await.expect("it ends");
+            let mut told = client.told.into_inner();
+            let mut progress = 0;
+            while let Some(message) = told.recv().await {
+                progress += usize::from(message.starts_with("progress"));
+                assert!(
+                    message.contains(&format!("{:?}", client.name)),
+                    "{} was told {message}",
+                    client.name
+                );
+            }
+            assert_eq!(progress, 64);
+        }
     }
 }

@@ -4,11 +4,12 @@ mod attacks;
 mod combinations;
 mod server;
 
-use std::io::BufReader;
+use std::io::{self, BufReader};
 use std::os::unix::net::UnixStream;
 
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use super::{http, stdio};
 use crate::mcp::Line;
@@ -33,10 +34,13 @@ async fn pump(mut from: mpsc::Receiver<Message>, to: mpsc::Sender<Message>) {
 
 /// A gate over HTTP, until the test ends: its URL.
 async fn over_http(upstream: Upstream) -> String {
+    serving(upstream).await.0
+}
+
+async fn serving(upstream: Upstream) -> (String, JoinHandle<io::Result<()>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}/mcp", listener.local_addr().expect("an address"));
-    tokio::spawn(http::serve(listener, pass, upstream, Vec::new()));
-    url
+    (url, tokio::spawn(http::serve(listener, pass, upstream, Vec::new())))
 }
 
 /// A gate over standard streams, until they end: the client's ends of what it reads and writes.

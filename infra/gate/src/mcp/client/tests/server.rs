@@ -3,7 +3,6 @@
 #![expect(deprecated, reason = "both eras are tested")]
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, CreateMessageRequestParams,
@@ -26,7 +25,7 @@ use crate::mcp::upstream::Upstream;
 /// What each of the server's tools does is in [`ServerHandler::call_tool`].
 #[derive(Clone, Default)]
 pub(super) struct Everything {
-    waiting: Arc<AtomicUsize>,
+    waiting: watch::Sender<usize>,
     cancelled: watch::Sender<usize>,
 }
 
@@ -56,7 +55,8 @@ impl ServerHandler for Everything {
     ) -> Result<ListToolsResult, ErrorData> {
         let region =
             json!({"type": "object", "properties": {"region": {"type": "string", "x-mcp-header": "Region"}}});
-        let names = ["echo", "progress", "log", "change", "ask", "wait", "cancelled", "fail", "die"];
+        let names =
+            ["echo", "progress", "log", "change", "ask", "wait", "cancelled", "waiting", "fail", "die"];
         let tool = |name: &str| match name {
             "echo" => json!({"name": name, "inputSchema": region}),
             _ => json!({"name": name, "inputSchema": {"type": "object"}}),
@@ -99,21 +99,24 @@ impl ServerHandler for Everything {
                 serde_json::to_string(&answer.message).expect("JSON")
             }
             "wait" => {
-                self.waiting.fetch_add(1, Ordering::SeqCst);
-                peer.notify_progress(ProgressNotificationParam::new(
-                    context.meta.get_progress_token().expect("a token"),
-                    1.0,
-                ))
-                .await
-                .expect("it listens");
+                self.waiting.send_modify(|waiting| *waiting += 1);
+                if let Some(token) = context.meta.get_progress_token() {
+                    let progress = ProgressNotificationParam::new(token, 1.0);
+                    peer.notify_progress(progress).await.expect("it listens");
+                }
                 context.ct.cancelled().await;
                 self.cancelled.send_modify(|cancelled| *cancelled += 1);
                 "too late".to_owned()
             }
             "cancelled" => {
-                let all = self.waiting.load(Ordering::SeqCst);
+                let _ = self.waiting.subscribe().wait_for(|waiting| *waiting > 0).await;
+                let all = *self.waiting.borrow();
                 let _ = self.cancelled.subscribe().wait_for(|cancelled| *cancelled == all).await;
                 all.to_string()
+            }
+            "waiting" => {
+                let _ = self.waiting.subscribe().wait_for(|waiting| *waiting > 0).await;
+                format!("{} of {}", *self.cancelled.borrow(), *self.waiting.borrow())
             }
             "die" => std::process::exit(3),
             _ => return Err(ErrorData::invalid_params("this tool fails", Some(json!({"why": "it must"})))),
@@ -163,7 +166,7 @@ impl ServerHandler for Everything {
     }
 
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
-        self.waiting.fetch_add(1, Ordering::SeqCst);
+        self.waiting.send_modify(|waiting| *waiting += 1);
         context.sink().notify_tool_list_changed().await.expect("it listens");
         context.cancelled().await;
         self.cancelled.send_modify(|cancelled| *cancelled += 1);
