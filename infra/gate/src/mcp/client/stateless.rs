@@ -52,6 +52,8 @@ struct State {
 struct Request {
     id: Box<RawValue>,
     token: Option<Box<RawValue>>,
+    /// Whether it is a subscription: what it brings always names it.
+    listens: bool,
     /// `None` once the client is gone: what still comes is nobody's.
     reply: Option<Reply>,
 }
@@ -162,13 +164,14 @@ impl Shared {
     }
 
     /// The request as it is sent, and what answers it; `None` if there are too many.
-    #[expect(clippy::type_complexity, reason = "taken apart at once")]
     fn add(
         self: &Arc<Self>,
         message: &Message,
         id: &Id,
     ) -> Option<(mpsc::Sender<Message>, Message, Replies<Waiting>)> {
         let (known, token) = (id.to_raw()?, message.at(TOKEN));
+        let listens =
+            matches!(message.kind(), Kind::Request { method, .. } if method == "subscriptions/listen");
         let mut state = self.lock();
         let to = state.to.clone().filter(|_| state.requests.len() < MOST_REQUESTS)?;
         state.latest += 1;
@@ -176,7 +179,7 @@ impl Shared {
         let raw = unique.to_raw()?;
         let request = message.with("id", raw.clone()).with_at(TOKEN, &raw);
         let (reply, replies) = reply(id.clone(), Waiting { shared: Arc::clone(self), id: unique.clone() });
-        state.requests.insert(unique, Request { id: known, token, reply: Some(reply) });
+        state.requests.insert(unique, Request { id: known, token, listens, reply: Some(reply) });
         Some((to, request, replies))
     }
 
@@ -189,8 +192,7 @@ impl Shared {
                 }
             }
             Kind::Notification { method } => {
-                let cancels = method == "notifications/cancelled";
-                let late = self.lock().notify(message, cancels);
+                let late = self.lock().notify(message, method);
                 if let Some(id) = late {
                     self.cancel(&id);
                 }
@@ -228,14 +230,13 @@ impl Shared {
 
 impl State {
     /// Passes a notification on to whose request it names. The id of a request whose client does not keep up.
-    fn notify(&mut self, message: &Message, cancels: bool) -> Option<Id> {
+    fn notify(&mut self, message: &Message, method: &str) -> Option<Id> {
         let paths = [PROGRESS, SUBSCRIPTION, CANCELLED];
         let named: Vec<_> = paths.iter().filter_map(|path| message.at(path)).collect();
         let ids: Vec<_> = named.iter().filter_map(|raw| Id::parse(raw)).collect();
         let id = match ids.first() {
             Some(first) if ids.len() == named.len() && ids.iter().all(|id| id == first) => first.clone(),
-            // It can only mean a request that is the only one, be its client gone.
-            None if named.is_empty() && self.requests.len() == 1 => self.requests.keys().next()?.clone(),
+            None if named.is_empty() && method == "notifications/message" => self.only()?,
             _ => return None,
         };
         let request = self.requests.get(&id)?;
@@ -247,10 +248,17 @@ impl State {
         if !reply.add(restored) {
             return Some(id);
         }
-        if cancels {
+        if method == "notifications/cancelled" {
             // The server has ended a subscription: its stream ends as well.
             self.requests.remove(&id);
         }
         None
+    }
+
+    /// The request that a log message must be about: the only one that can bring any, be its client gone.
+    fn only(&self) -> Option<Id> {
+        let mut requests = self.requests.iter().filter(|(_, request)| !request.listens);
+        let (id, _) = requests.next()?;
+        requests.next().is_none().then(|| id.clone())
     }
 }

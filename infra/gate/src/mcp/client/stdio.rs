@@ -15,7 +15,7 @@ pub(crate) fn line() -> (Line, JoinHandle<()>) {
     line_over(io::BufReader::new(io::stdin()), tokio::io::stdout())
 }
 
-fn line_over(
+pub(super) fn line_over(
     input: impl BufRead + Send + 'static,
     output: impl AsyncWrite + Send + Unpin + 'static,
 ) -> (Line, JoinHandle<()>) {
@@ -71,5 +71,38 @@ async fn write(mut messages: mpsc::Receiver<Message>, mut output: impl AsyncWrit
         if output.write_all(line.as_bytes()).await.is_err() || output.flush().await.is_err() {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_line_that_is_no_message_is_answered_and_goes_no_further() {
+        let long = format!(r#"{{"method":"{}"}}"#, "a".repeat(MOST_BYTES));
+        let batch = r#"[{"id":1,"method":"a"}]"#;
+        let twice = r#"{"id":1,"method":"tools/list","method":"tools/call"}"#;
+        let mut input = [batch, twice, &long, "", "nonsense"].join("\n").into_bytes();
+        input.extend(b"\n\xff\n{\"id\":{},\"method\":\"a\"}\n\r\n{\"method\":\"b\"}\r\n{\"method\":\"c\"}");
+        let (output, mut answers) = tokio::io::duplex(1024 * 1024);
+        let (mut line, written) = line_over(io::Cursor::new(input), output);
+        for method in ["b", "c"] {
+            let message = line.from.recv().await.expect("a message").to_line();
+            assert_eq!(message, format!(r#"{{"method":"{method}"}}"#));
+        }
+        assert!(line.from.recv().await.is_none());
+        line.to.send(Message::notification("bye", &serde_json::json!({}))).await.expect("it is written");
+        drop(line);
+        written.await.expect("it is written");
+        let mut answered = String::new();
+        tokio::io::AsyncReadExt::read_to_string(&mut answers, &mut answered).await.expect("a text");
+        let code = |line: &str| -> serde_json::Value {
+            let answer: serde_json::Value = serde_json::from_str(line).expect("JSON");
+            answer["error"]["code"].clone()
+        };
+        let codes: Vec<_> = answered.lines().map(code).collect();
+        let expected = serde_json::json!([-32600, -32600, -32700, -32700, -32700, -32600, null]);
+        assert_eq!(serde_json::Value::from(codes), expected, "{answered}");
     }
 }

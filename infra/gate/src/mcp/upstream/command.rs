@@ -73,6 +73,7 @@ async fn converse(mut child: Child, line: Line) {
     let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else { return };
     let Line { to, from } = line;
     let gone = to.clone();
+    let mut overdue = false;
     {
         let mut reading = pin!(read(BufReader::new(stdout), to));
         tokio::select! {
@@ -81,18 +82,19 @@ async fn converse(mut child: Child, line: Line) {
             // Its input has ended: what it still answers passes.
             () = write(from, stdin) => tokio::select! {
                 () = &mut reading => {}
-                () = clock::sleep(GRACE) => {}
+                () = clock::sleep(GRACE) => overdue = true,
             },
         }
     }
     drop(gone);
-    tokio::select! {
-        _ = child.wait() => {}
-        () = clock::sleep(GRACE) => {
-            // It fails only if the server has ended.
-            let _ = child.kill().await;
+    if !overdue {
+        tokio::select! {
+            _ = child.wait() => {}
+            () = clock::sleep(GRACE) => {}
         }
     }
+    // It fails only if the server has ended.
+    let _ = child.kill().await;
 }
 
 async fn write(mut messages: mpsc::Receiver<Message>, mut stdin: ChildStdin) {
@@ -142,5 +144,106 @@ async fn next_line(input: &mut (impl AsyncBufRead + Unpin), most: usize) -> io::
         Some(b'\n') => Ok(Some(line)),
         Some(_) if line.len() > most => Err(io::Error::other("a line is too long")),
         Some(_) => Ok(Some(line)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mcp::upstream::{Server, Upstream};
+
+    fn upstream(argv: &[&str], hidden: &[&str]) -> Upstream {
+        let argv = argv.iter().map(ToString::to_string).collect();
+        Upstream::new(Server::Command(Program { argv, hidden: hidden.iter().map(Into::into).collect() }))
+    }
+
+    fn message(text: &str) -> Message {
+        Message::parse(text).expect("a message")
+    }
+
+    #[tokio::test]
+    async fn a_message_with_line_breaks_is_one_message_to_the_server() {
+        let mut line = upstream(&["cat"], &[]).open().await.expect("a server");
+        let smuggled = "{\"id\":1,\"method\":\"a\",\"params\":{\"x\":\n{\"id\":2,\"method\":\"b\"}\r\n}}";
+        line.to.send(message(smuggled)).await.expect("it listens");
+        line.to.send(message(r#"{"method":"end","params":"\u2028"}"#)).await.expect("it listens");
+        let received = line.from.recv().await.expect("a message").to_line();
+        assert_eq!(received, r#"{"id":1,"method":"a","params":{"x": {"id":2,"method":"b"}  }}"#);
+        let received = line.from.recv().await.expect("a message").to_line();
+        assert_eq!(received, r#"{"method":"end","params":"\u2028"}"#);
+    }
+
+    #[tokio::test]
+    async fn what_the_server_writes_beside_messages_is_dropped_and_an_answer_that_is_none_becomes_an_error() {
+        let script = r#"echo hello; echo '{"method":"a"}'; echo; echo '{"method":1}'; printf '\377\n'
+            echo '{"id":7,"result":{},"result":{}}'; printf '{"method":"z"}'"#;
+        let upstream = upstream(&["sh", "-c", script], &[]);
+        let Line { to, mut from } = upstream.open().await.expect("a server");
+        assert_eq!(from.recv().await.expect("a message").to_line(), r#"{"method":"a"}"#);
+        let error = from.recv().await.expect("a message");
+        assert_eq!(
+            *error.kind(),
+            crate::mcp::message::Kind::Response {
+                id: crate::mcp::message::Id::parse(&serde_json::value::to_raw_value(&7).expect("JSON"))
+                    .expect("an id")
+            }
+        );
+        assert!(error.member("error").is_some(), "{error:?}");
+        // The input may end without a line's end.
+        assert_eq!(from.recv().await.expect("a message").to_line(), r#"{"method":"z"}"#);
+        // The server has ended, and so has the line.
+        assert!(from.recv().await.is_none());
+        drop(to);
+        upstream.closed().await;
+    }
+
+    #[tokio::test]
+    async fn a_server_does_not_see_what_is_hidden_from_it() {
+        let script = r#"echo "{\"method\":\"${HOME-none}\"}""#;
+        for (hidden, expected) in [(&["HOME"][..], true), (&[], false)] {
+            let mut line = upstream(&["sh", "-c", script], hidden).open().await.expect("a server");
+            let seen = line.from.recv().await.expect("a message").to_line();
+            assert_eq!(seen == r#"{"method":"none"}"#, expected, "{seen}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_does_not_end_is_ended() {
+        let upstream = upstream(&["sleep", "1000"], &[]);
+        drop(upstream.open().await.expect("a server"));
+        upstream.closed().await;
+    }
+
+    #[tokio::test]
+    async fn what_a_server_says_after_its_input_has_ended_passes() {
+        let script = r#"while read -r line; do :; done; echo '{"method":"bye"}'"#;
+        let upstream = upstream(&["sh", "-c", script], &[]);
+        let Line { to, mut from } = upstream.open().await.expect("a server");
+        drop(to);
+        assert_eq!(from.recv().await.expect("a message").to_line(), r#"{"method":"bye"}"#);
+        assert!(from.recv().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_command_that_cannot_be_started_says_which() {
+        let problem = upstream(&["/no/such/command"], &[]).open().await.err().expect("no server");
+        assert!(problem.to_string().contains("/no/such/command"), "{problem}");
+        assert!(Upstream::command_from_env(Vec::new()).is_err());
+    }
+
+    #[tokio::test]
+    async fn a_line_is_read_up_to_a_bound() {
+        for (input, most, expected) in [("abc\nd", 3, Some("abc\n")), ("abc", 3, Some("abc")), ("", 3, None)]
+        {
+            let line = next_line(&mut input.as_bytes(), most).await.expect("a line");
+            assert_eq!(line.as_deref(), expected.map(str::as_bytes), "{input}");
+        }
+        assert!(next_line(&mut "abcd\n".as_bytes(), 3).await.is_err());
+    }
+
+    #[test]
+    fn two_commands_have_one_name_only_if_they_are_the_same() {
+        assert_ne!(upstream(&["a", "b c"], &[]).name(), upstream(&["a", "b", "c"], &[]).name());
+        assert_eq!(upstream(&["a", "\""], &[]).name(), r#"["a","\""]"#);
     }
 }

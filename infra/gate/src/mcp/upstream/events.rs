@@ -1,6 +1,7 @@
 //! The events of an answer that is a stream of them (server-sent events).
 
 use std::io;
+use std::ops::RangeInclusive;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,8 +14,8 @@ use sse_stream::{Sse, SseStream};
 
 use super::MOST_ANSWER_BYTES;
 
-/// The longest that a server may have us wait before we come back.
-const LONGEST_RETRY: Duration = Duration::from_secs(60);
+/// The shortest and the longest that a server may have us wait before we come back.
+const RETRY: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(60);
 
 /// A stream of events, and where it can be resumed.
 pub(super) struct Events {
@@ -50,7 +51,7 @@ impl Events {
                 self.last = Some(id);
             }
             if let Some(retry) = event.retry {
-                self.retry = Some(Duration::from_millis(retry).min(LONGEST_RETRY));
+                self.retry = Some(Duration::from_millis(retry).clamp(*RETRY.start(), *RETRY.end()));
             }
             let named = event.event.is_some_and(|name| name != "message");
             match event.data {
