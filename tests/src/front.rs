@@ -8,9 +8,10 @@ use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use http_body_util::{Full, Limited};
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-/// What goes wrong on the way between a gate and the issuer.
+/// What goes wrong on the way between a gate and one of the functions.
 #[derive(Debug, Clone)]
 pub enum Trouble {
     /// The request arrives, and the answer breaks off after its head.
@@ -19,13 +20,17 @@ pub enum Trouble {
     LoseRequest,
     /// The request arrives nowhere, and no answer ever comes.
     Silence,
+    /// The request arrives, and no answer ever comes.
+    KeepAnswer,
+    /// The request waits until it is let through.
+    Hold(Arc<Notify>),
     /// Something else answers: this status, header and body.
     Answer(u16, Option<(&'static str, String)>, String),
     /// Nothing: the trouble behind it meets a later request.
     Pass,
 }
 
-/// The issuer at another address, on a line that a test can break. Stops when dropped.
+/// The issuer, or another function, at another address, on a line that a test can break. Stops when dropped.
 pub struct Front {
     /// The address: tokens that are to be redeemed through it must name it as their issuer.
     pub url: String,
@@ -46,7 +51,7 @@ struct Seen {
 }
 
 impl Front {
-    /// Starts in front of the issuer at `upstream`.
+    /// Starts in front of the function at `upstream`.
     pub async fn start(upstream: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a loopback port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
@@ -106,18 +111,23 @@ async fn forward(
             }
             return response;
         }
+        Some(Trouble::Hold(ref until)) => until.notified().await,
         _ => {}
     }
     let mut request = line.http.request(method, format!("{}{uri}", line.upstream)).body(body);
     // With the host that was called, which the issuer takes for its own.
-    for name in ["host", "content-type"] {
+    for name in
+        ["host", "content-type", "accept", "authorization", "mcp-protocol-version", "mcp-method", "mcp-name"]
+    {
         if let Some(value) = headers.get(name) {
             request = request.header(name, value);
         }
     }
     let answer = request.send().await.expect("an answer");
-    if matches!(trouble, Some(Trouble::LoseAnswer)) {
-        return broken();
+    match trouble {
+        Some(Trouble::LoseAnswer) => return broken(),
+        Some(Trouble::KeepAnswer) => return std::future::pending().await,
+        _ => {}
     }
     let (status, headers) = (answer.status(), answer.headers().clone());
     (status, headers, answer.bytes().await.expect("a body")).into_response()

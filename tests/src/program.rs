@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::{OnceCell, mpsc};
 use tokio::time::timeout;
@@ -18,34 +18,49 @@ pub struct Program {
     name: String,
     child: Child,
     lines: mpsc::UnboundedReceiver<String>,
+    errors: mpsc::UnboundedReceiver<String>,
+    printed: Arc<Mutex<String>>,
     output: Arc<Mutex<String>>,
 }
 
 impl Program {
-    /// Starts it, and keeps what it prints.
-    pub fn start(mut command: Command) -> Self {
+    /// Starts it with nothing to read, and keeps what it prints.
+    pub fn start(command: Command) -> Self {
+        Self::begin(command, None)
+    }
+
+    /// Starts it with this to read. It may end before it has read it all.
+    pub fn start_with_input(command: Command, input: &str) -> Self {
+        Self::begin(command, Some(input.to_owned()))
+    }
+
+    fn begin(mut command: Command, input: Option<String>) -> Self {
         let name = command.as_std().get_program().to_string_lossy().into_owned();
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        let stdin = if input.is_some() { Stdio::piped() } else { Stdio::null() };
+        command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().unwrap_or_else(|e| panic!("{name} does not start: {e}"));
+        if let (Some(mut pipe), Some(input)) = (child.stdin.take(), input) {
+            tokio::spawn(async move { pipe.write_all(input.as_bytes()).await });
+        }
         let (said, lines) = mpsc::unbounded_channel();
-        let output = Arc::new(Mutex::new(String::new()));
-        tokio::spawn(listen(child.stdout.take().expect("a pipe"), Arc::clone(&output), Some(said)));
-        tokio::spawn(listen(child.stderr.take().expect("a pipe"), Arc::clone(&output), None));
-        Self { name, child, lines, output }
+        let (complained, errors) = mpsc::unbounded_channel();
+        let (printed, output) = <(Arc<Mutex<String>>, Arc<Mutex<String>>)>::default();
+        let both = vec![Arc::clone(&printed), Arc::clone(&output)];
+        tokio::spawn(listen(child.stdout.take().expect("a pipe"), both, said));
+        tokio::spawn(listen(child.stderr.take().expect("a pipe"), vec![Arc::clone(&output)], complained));
+        Self { name, child, lines, errors, printed, output }
     }
 
     /// Waits for the next line on its standard output that has this in it.
     pub async fn line_with(&mut self, text: &str) -> String {
-        let found = timeout(PATIENCE, async {
-            while let Some(line) = self.lines.recv().await {
-                if line.contains(text) {
-                    return Some(line);
-                }
-            }
-            None
-        });
-        let found = found.await.unwrap_or_default();
+        let found = next_with(&mut self.lines, text).await;
         found.unwrap_or_else(|| panic!("{} never printed {text:?}, but:\n{}", self.name, self.output()))
+    }
+
+    /// Waits for the next line on its standard error that has this in it.
+    pub async fn error_with(&mut self, text: &str) -> String {
+        let found = next_with(&mut self.errors, text).await;
+        found.unwrap_or_else(|| panic!("{} never said {text:?}, but:\n{}", self.name, self.output()))
     }
 
     /// Waits until it ends by itself and has printed its last.
@@ -72,28 +87,43 @@ impl Program {
         self.child.kill().await.expect("its end");
     }
 
-    /// Everything it has printed.
+    /// What it has printed on its standard output.
+    pub fn printed(&self) -> String {
+        self.printed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Everything it has printed, on both.
     pub fn output(&self) -> String {
         self.output.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
+async fn next_with(lines: &mut mpsc::UnboundedReceiver<String>, text: &str) -> Option<String> {
+    let found = timeout(PATIENCE, async {
+        while let Some(line) = lines.recv().await {
+            if line.contains(text) {
+                return Some(line);
+            }
+        }
+        None
+    });
+    found.await.unwrap_or_default()
+}
+
 async fn listen(
     pipe: impl AsyncRead + Unpin,
-    output: Arc<Mutex<String>>,
-    said: Option<mpsc::UnboundedSender<String>>,
+    outputs: Vec<Arc<Mutex<String>>>,
+    said: mpsc::UnboundedSender<String>,
 ) {
     let mut lines = BufReader::new(pipe).lines();
     while let Ok(Some(line)) = lines.next_line().await {
-        {
+        for output in &outputs {
             let mut output = output.lock().unwrap_or_else(PoisonError::into_inner);
             output.push_str(&line);
             output.push('\n');
         }
-        if let Some(said) = &said {
-            // The test may have heard enough.
-            let _ = said.send(line);
-        }
+        // The test may have heard enough.
+        let _ = said.send(line);
     }
 }
 

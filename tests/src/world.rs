@@ -31,7 +31,20 @@ pub struct World {
 impl World {
     /// In memory, at [`START`].
     pub async fn new() -> Self {
-        let clock = Clock::scripted(Timestamp::from_unix_seconds(START).expect("a time"));
+        Self::at(Timestamp::from_unix_seconds(START).expect("a time")).await
+    }
+
+    /// In memory, at this moment.
+    pub async fn at(start: Timestamp) -> Self {
+        Self::by(Clock::scripted(start)).await
+    }
+
+    /// In memory, on the machine's clock, which a program of its own goes by: here time passes by itself.
+    pub async fn live() -> Self {
+        Self::by(Clock::system()).await
+    }
+
+    async fn by(clock: Clock) -> Self {
         let backends = Backends::start(None, &clock).await.expect("backends");
         let mut tasks = JoinSet::new();
         let (tap, endpoints) = Tap::start(&backends.endpoints, &mut tasks).await;

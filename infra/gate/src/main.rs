@@ -1,6 +1,29 @@
 //! `sayso-gate`: the lock as a program. It asks a human before it lets something run, and lets nothing run otherwise.
 
+mod approval;
+mod arguments;
 mod clock;
 mod mcp;
+mod run;
+mod terminal;
+mod verify;
 
-fn main() {}
+use std::process::ExitCode;
+
+use arguments::{Arguments, Face};
+use clap::Parser as _;
+use terminal::{say, status};
+
+fn main() -> ExitCode {
+    match Arguments::parse().face {
+        Face::Run(arguments) => run::run(arguments),
+        Face::Mcp(arguments) => match arguments.resolve() {
+            Ok(settings) => mcp::run(settings),
+            Err(unusable) => {
+                say(unusable);
+                status::CONFIGURATION.into()
+            }
+        },
+        Face::Verify(arguments) => verify::verify(arguments),
+    }
+}

@@ -1,8 +1,9 @@
 use sayso_model::token::{ApprovalToken, Expectations, Issuer, key_id, verify};
 use sayso_model::{Action, Audience, GateName, Receipt, RedemptionRequest, Timestamp};
 
-use crate::issuer::{IssuerClient, NoTls};
+use crate::issuer::IssuerClient;
 use crate::keys::KeyCache;
+use crate::line::NoTls;
 use crate::{Refusal, nonce};
 
 /// The lock in front of a capability: one issuer, one audience, one name in the records. Share it (`&Gate`, `Arc<Gate>`):

@@ -30,21 +30,25 @@
 //! **Not done here.** A gate is a boundary only if the capability is behind it, out of the agent's reach; beside an agent
 //! that could do the same without asking, it is a guardrail. It does not run anything, nor undo it: a process that dies
 //! between the permit and the act leaves an approval that is used up and not executed, which its receipt shows, and the way
-//! on is a new approval. It waits for nobody and does not ask for approval. What the arguments *mean* when they run (a path
+//! on is a new approval. [`Approvals`] asks and waits in an execution layer's own name; nothing that it is told lets
+//! anything run, before a gate has judged and used up the token. What the arguments *mean* when they run (a path
 //! that became a link, a name that became another thing) is the executor's to pin down in the action it hashes.
 
+mod approvals;
 mod gate;
 mod issuer;
 mod keys;
+mod line;
 mod nonce;
 mod refusal;
 
+pub use approvals::{Approvals, Asking, LONGEST_WAIT, NotAsked, Requested, Standing, Withdrawal};
 pub use gate::{Gate, Permit};
-pub use issuer::{ATTEMPT_LIMIT, ATTEMPTS, CONNECT_LIMIT, NoTls};
 pub use keys::{LONGEST_FRESH, REFETCH_INTERVAL};
+pub use line::{ATTEMPT_LIMIT, ATTEMPTS, CONNECT_LIMIT, NoTls};
 pub use refusal::Refusal;
 pub use sayso_model::token::{ApprovalToken, Issuer, TokenRefusal};
 pub use sayso_model::{
-    Action, ActionDigest, ApprovalId, Audience, CanonicalJson, GateName, ProvenBy, Receipt, Timestamp,
-    ToolName,
+    Action, ActionDigest, AgentKey, ApprovalId, Audience, BaseUrl, CanonicalJson, ExpiresIn, GateName, Note,
+    ProvenBy, Reason, Receipt, Summary, Timestamp, ToolName,
 };

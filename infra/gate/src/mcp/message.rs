@@ -23,7 +23,7 @@ pub(crate) struct Id(String);
 
 impl Id {
     /// From its JSON: a number or a string (or null, which only an error's id may be).
-    fn parse(raw: &RawValue) -> Option<Self> {
+    pub(crate) fn parse(raw: &RawValue) -> Option<Self> {
         let value: Value = serde_json::from_str(raw.get()).ok()?;
         match value {
             #[expect(clippy::cast_possible_truncation, reason = "integral and within 2^53")]
@@ -43,9 +43,19 @@ impl Id {
         Self(json!(text).to_string())
     }
 
+    /// Whether it is a text that begins like this.
+    pub(crate) fn is_text_with(&self, prefix: &str) -> bool {
+        self.to_value().as_str().is_some_and(|text| text.starts_with(prefix))
+    }
+
     /// As a value in a message.
     pub(crate) fn to_value(&self) -> Value {
         serde_json::from_str(&self.0).unwrap_or_default()
+    }
+
+    /// As it stands in a message.
+    pub(crate) fn to_raw(&self) -> Option<Box<RawValue>> {
+        RawValue::from_string(self.0.clone()).ok()
     }
 
     /// As a member of a message's `params` has it.
@@ -107,9 +117,12 @@ impl Message {
             let problem = "batches are not supported: send one message at a time".to_owned();
             return Err(refuse(code::INVALID_REQUEST, problem));
         }
-        let members = object(text, &ENVELOPE).map_err(|violation| match violation {
-            ProfileViolation::NotJson(_) => refuse(code::PARSE_ERROR, format!("the message: {violation}")),
-            other => refuse(code::INVALID_REQUEST, format!("the message: {other}")),
+        let members = object(text, &ENVELOPE).map_err(|ambiguity| {
+            let code = match ambiguity {
+                Ambiguity::Violation(ProfileViolation::NotJson(_)) => code::PARSE_ERROR,
+                _ => code::INVALID_REQUEST,
+            };
+            refuse(code, format!("the message: {ambiguity}"))
         })?;
         Self::from_members(members)
     }
@@ -184,21 +197,49 @@ impl Message {
         Self::from_members(members).unwrap_or_else(|_| self.clone())
     }
 
+    /// What a path of names leads to, such as `params`, `_meta`, `progressToken`; nothing if some object on the way is
+    /// not read alike by everyone.
+    pub(crate) fn at(&self, path: &[&str]) -> Option<Box<RawValue>> {
+        let (first, rest) = path.split_first()?;
+        rest.iter().try_fold(self.member(first)?.to_owned(), |raw, name| {
+            find(&object(raw.get(), &[name]).ok()?, name).map(ToOwned::to_owned)
+        })
+    }
+
+    /// The same message with another value where a path of names leads; as it is if that leads nowhere.
+    #[must_use]
+    pub(crate) fn with_at(&self, path: &[&str], value: &RawValue) -> Self {
+        let Some((first, rest)) = path.split_first() else { return self.clone() };
+        match self.member(first).and_then(|raw| replace(raw, rest, value)) {
+            Some(member) => self.with(first, member),
+            None => self.clone(),
+        }
+    }
+
     /// The message on one line.
     pub(crate) fn to_line(&self) -> String {
         one_line(&write(&self.members))
     }
 }
 
+/// An object that two readers may read differently, or none at all.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub(crate) enum Ambiguity {
+    /// Not one JSON object, or a name is there twice.
+    #[error(transparent)]
+    Violation(#[from] ProfileViolation),
+    /// A name that is a known one but for upper and lower case.
+    #[error("some readers take the name {0:?} for its lower-case spelling: remove it")]
+    LookAlike(String),
+}
+
 /// The members of an object, as raw texts. Refuses a name that is there twice, and one that some reader could take for
 /// one of `known`, because it ignores upper and lower case as Go's `encoding/json` does.
-pub(crate) fn object(text: &str, known: &[&str]) -> Result<Members, ProfileViolation> {
+pub(crate) fn object(text: &str, known: &[&str]) -> Result<Members, Ambiguity> {
     let members = members(text)?;
     let alike = |name: &str| known.iter().any(|known| *known != name && known.eq_ignore_ascii_case(name));
     match members.iter().find(|(name, _)| alike(name)) {
-        Some((name, _)) => Err(ProfileViolation::NotJson(format!(
-            "the name {name:?} is one that some readers take for its lower-case spelling: remove it"
-        ))),
+        Some((name, _)) => Err(Ambiguity::LookAlike(name.clone())),
         None => Ok(members.into_iter().map(|(name, value)| (name, value.to_owned())).collect()),
     }
 }
@@ -212,6 +253,15 @@ pub(crate) fn find<'a>(members: &'a [(String, Box<RawValue>)], name: &str) -> Op
 pub(crate) fn write(members: &[(String, Box<RawValue>)]) -> String {
     let member = |(name, value): &(String, Box<RawValue>)| format!("{}:{}", json!(name), value.get());
     format!("{{{}}}", members.iter().map(member).collect::<Vec<_>>().join(","))
+}
+
+/// The same value with another where a path leads; `None` if it leads nowhere.
+fn replace(raw: &RawValue, path: &[&str], value: &RawValue) -> Option<Box<RawValue>> {
+    let Some((name, rest)) = path.split_first() else { return Some(value.to_owned()) };
+    let mut members = object(raw.get(), &[name]).ok()?;
+    let (_, member) = members.iter_mut().find(|(known, _)| known == name)?;
+    *member = replace(member, rest, value)?;
+    RawValue::from_string(write(&members)).ok()
 }
 
 /// The same JSON without anything that some reader of lines takes for the end of one: it could read a second message in

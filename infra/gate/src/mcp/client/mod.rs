@@ -1,1 +1,10 @@
 //! The agent in front of the gate: over our own standard input and output, or over HTTP.
+
+pub(crate) mod http;
+mod metadata;
+mod reply;
+mod sessions;
+mod stateless;
+pub(crate) mod stdio;
+#[cfg(test)]
+mod tests;

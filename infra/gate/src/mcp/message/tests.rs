@@ -36,7 +36,7 @@ fn what_is_no_message_is_refused_with_what_to_change() {
             -32600,
             "there twice",
         ),
-        (r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","Method":"tools/call"}"#, -32700, "lower-case"),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","Method":"tools/call"}"#, -32600, "lower-case"),
         (r#"{"jsonrpc":"2.0","id":{},"method":"ping"}"#, -32600, "`id` must be"),
         (r#"{"jsonrpc":"2.0","id":1,"method":7}"#, -32600, "`method` must be"),
         (r#"{"jsonrpc":"2.0","id":1,"method":"ping","result":{}}"#, -32600, "at once"),

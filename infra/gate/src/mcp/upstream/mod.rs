@@ -1,11 +1,37 @@
 //! The MCP server behind the gate: a command that speaks over its standard input and output, or a URL.
 
+mod command;
+mod events;
+mod exchange;
+pub(super) mod headers;
+mod http;
+#[cfg(test)]
+mod tests;
+
+use serde_json::Value;
 use thiserror::Error;
+use tokio::sync::watch;
 
+use self::command::Program;
+use self::http::Endpoint;
 use super::Line;
+use super::message::{Id, Message, code};
 
-/// Where the server is.
-pub(crate) enum Upstream {}
+/// The longest message that is read from a server, in bytes: results may be large, memory is not without end.
+const MOST_ANSWER_BYTES: usize = 256 * 1024 * 1024;
+
+/// Where the server is, and how many conversations with it are still to be closed.
+#[derive(Debug, Clone)]
+pub(crate) struct Upstream {
+    server: Server,
+    open: watch::Sender<usize>,
+}
+
+#[derive(Debug, Clone)]
+enum Server {
+    Command(Program),
+    Url(Endpoint),
+}
 
 /// The server cannot be reached or started. The text says what to change, and holds no credential.
 #[derive(Debug, Clone, Error)]
@@ -13,8 +39,78 @@ pub(crate) enum Upstream {}
 pub(crate) struct CannotOpen(pub(crate) String);
 
 impl Upstream {
-    /// A conversation of its own with the server.
-    pub(crate) async fn open(&self) -> Result<Line, CannotOpen> {
-        match *self {}
+    /// A command, with this process's environment but for what is Sayso's own in it.
+    pub(crate) fn command_from_env(argv: Vec<String>) -> Result<Self, CannotOpen> {
+        Ok(Self::new(Server::Command(Program::from_env(argv)?)))
     }
+
+    /// An `https` URL, or `http` on loopback, and what to send it as `Authorization`.
+    pub(crate) fn url(url: &str, authorization: Option<&str>) -> Result<Self, CannotOpen> {
+        Ok(Self::new(Server::Url(Endpoint::new(url, authorization)?)))
+    }
+
+    fn new(server: Server) -> Self {
+        Self { server, open: watch::Sender::new(0) }
+    }
+
+    /// What it is, the same whenever it is the same: the command's words as a JSON array, or the URL.
+    pub(crate) fn name(&self) -> String {
+        match &self.server {
+            Server::Command(program) => program.name(),
+            Server::Url(endpoint) => endpoint.url().to_owned(),
+        }
+    }
+
+    /// A conversation of its own with the server. It is closed when the line is dropped.
+    pub(crate) async fn open(&self) -> Result<Line, CannotOpen> {
+        let open = Open::count(&self.open);
+        match &self.server {
+            Server::Command(program) => program.open(open),
+            Server::Url(endpoint) => Ok(endpoint.open(open)),
+        }
+    }
+
+    /// Waits until every conversation whose line was dropped is closed: its process has ended, its session is deleted.
+    /// A program that ends earlier cuts them short.
+    pub(crate) async fn closed(&self) {
+        // It cannot fail: this holds a sender.
+        let _ = self.open.subscribe().wait_for(|open| *open == 0).await;
+    }
+}
+
+/// A conversation that is not closed yet.
+struct Open(watch::Sender<usize>);
+
+impl Open {
+    fn count(open: &watch::Sender<usize>) -> Self {
+        open.send_modify(|open| *open += 1);
+        Self(open.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.send_modify(|open| *open -= 1);
+    }
+}
+
+/// A message from the server. An answer that is none becomes an error, so that whoever waits for it does not wait for
+/// ever; anything else that is none is `None`.
+fn received(text: &str) -> Option<Message> {
+    Message::parse(text).map_or_else(
+        |refusal| {
+            let lenient: Value = serde_json::from_str(text).ok()?;
+            let answers = lenient.get("method").is_none();
+            let id = lenient.get("id").filter(|id| answers && !id.is_null()).and_then(Id::from_value)?;
+            let problem = format!("the server's answer cannot be passed on: {}", refusal.problem);
+            Some(Message::error(Some(&id), code::INTERNAL_ERROR, &problem))
+        },
+        Some,
+    )
+}
+
+/// Tells the operator. It never holds what the server or the client said.
+#[expect(clippy::print_stderr, reason = "standard error is where a server in front of a client may speak")]
+fn notice(text: &str) {
+    eprintln!("sayso-gate: {text}");
 }

@@ -1,0 +1,221 @@
+//! The approvals that are being asked for, each in a file of its own: what lets a repeated call find its approval, also from
+//! a later process. Nothing here is secret: an id locates an approval and decides nothing.
+
+use std::fmt::Display;
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use sayso_gate::{Action, ApprovalId, Audience, BaseUrl, Requested, Timestamp, ToolName};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use thiserror::Error;
+
+/// How long after its deadline an approval is of no use to anybody: a token lives a day at most.
+const LONG_OVER: Duration = Duration::from_secs(8 * 86_400);
+
+/// Far above any honest file, in bytes.
+const LONGEST_FILE: u64 = 64 * 1024;
+
+/// What a file is called until it is complete.
+const UNFINISHED: &str = ".sayso-gate-";
+
+const EXTENSION: &str = ".json";
+
+/// A directory of approvals.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    directory: PathBuf,
+}
+
+/// What an approval is found by: where it was asked for, for which gate, by what, and the action.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Key(String);
+
+impl Key {
+    pub(super) fn new(mcp_url: &BaseUrl, audience: &Audience, scope: &str, action: &Action) -> Self {
+        let digest = action.digest();
+        let parts =
+            [mcp_url.as_str().as_bytes(), audience.as_str().as_bytes(), scope.as_bytes(), digest.as_bytes()];
+        let mut hash = Sha256::new();
+        for part in parts {
+            // Each with its length, so that no text can move from one part to the next.
+            hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+            hash.update(part);
+        }
+        Self(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+}
+
+/// An approval that was asked for and whose outcome has not been delivered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct KeptApproval {
+    pub(crate) id: ApprovalId,
+    /// Who was asked, masked.
+    pub(crate) approver: String,
+    pub(crate) closes_at: Timestamp,
+    pub(crate) status_url: String,
+    pub(crate) tool: ToolName,
+    /// Of the tool's definition, as it was when this was asked.
+    pub(crate) definition: Option<String>,
+    file: PathBuf,
+}
+
+#[derive(Serialize, Deserialize)]
+struct KeptJson {
+    approval_id: String,
+    approver: String,
+    closes_at: String,
+    status_url: String,
+    tool: String,
+    definition: Option<String>,
+}
+
+/// The state directory cannot be used.
+#[derive(Debug, Error)]
+#[error("{0}: choose another with --state DIR")]
+pub(crate) struct CannotKeep(String);
+
+impl CannotKeep {
+    fn because(directory: &Path, why: impl Display) -> Self {
+        Self(format!("the state directory {} cannot be used ({why})", directory.display()))
+    }
+}
+
+impl Kept {
+    /// Opens the directory, or the default one: `$XDG_STATE_HOME/sayso-gate`, else `$HOME/.local/state/sayso-gate`. Made if
+    /// it is not there; what is long over in it is removed.
+    pub(crate) fn open(directory: Option<PathBuf>) -> Result<Self, CannotKeep> {
+        let directory = directory.map_or_else(default_from_env, Ok)?;
+        let cannot = |error: io::Error| CannotKeep::because(&directory, error);
+        // A later change of the working directory must not move it.
+        let directory = std::path::absolute(&directory).map_err(cannot)?;
+        let cannot = |error: io::Error| CannotKeep::because(&directory, error);
+        DirBuilder::new().recursive(true).mode(0o700).create(&directory).map_err(cannot)?;
+        if fs::metadata(&directory).map_err(cannot)?.permissions().mode() & 0o022 != 0 {
+            return Err(CannotKeep::because(&directory, "others may write to it: chmod 700 it"));
+        }
+        let kept = Self { directory };
+        // Better now than when somebody waits.
+        drop(kept.unfinished().map_err(|error| CannotKeep::because(&kept.directory, error))?);
+        kept.remove_what_is_over(crate::clock::now());
+        Ok(kept)
+    }
+
+    /// What is kept under this key; a file that does not read as one is none.
+    pub(super) fn find(&self, key: &Key) -> Option<KeptApproval> {
+        read(&self.directory.join(format!("{}{EXTENSION}", key.0)))
+    }
+
+    /// Keeps an approval under this key, in the place of whatever was there.
+    pub(super) fn keep(
+        &self,
+        key: &Key,
+        requested: &Requested,
+        tool: &ToolName,
+        definition: Option<&str>,
+    ) -> Result<KeptApproval, CannotKeep> {
+        let kept = KeptApproval {
+            id: requested.id,
+            approver: requested.approver.clone(),
+            closes_at: requested.closes_at,
+            status_url: requested.status_url.clone(),
+            tool: tool.clone(),
+            definition: definition.map(str::to_owned),
+            file: self.directory.join(format!("{}{EXTENSION}", key.0)),
+        };
+        self.write(&kept).map_err(|error| CannotKeep::because(&self.directory, error))?;
+        Ok(kept)
+    }
+
+    /// All of it or nothing, whenever the process or the machine stops.
+    fn write(&self, kept: &KeptApproval) -> io::Result<()> {
+        let json = KeptJson {
+            approval_id: kept.id.to_string(),
+            approver: kept.approver.clone(),
+            closes_at: kept.closes_at.to_string(),
+            status_url: kept.status_url.clone(),
+            tool: kept.tool.as_str().to_owned(),
+            definition: kept.definition.clone(),
+        };
+        let mut file = self.unfinished()?;
+        file.write_all(&serde_json::to_vec(&json)?)?;
+        file.as_file().sync_all()?;
+        file.persist(&kept.file)?;
+        File::open(&self.directory)?.sync_all()
+    }
+
+    /// A new file, for its owner only.
+    fn unfinished(&self) -> io::Result<tempfile::NamedTempFile> {
+        tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(&self.directory)
+    }
+
+    /// Only files of ours: somebody may have chosen a directory with others in it.
+    fn remove_what_is_over(&self, now: Timestamp) {
+        let Ok(entries) = fs::read_dir(&self.directory) else { return };
+        for entry in entries.flatten() {
+            let (name, path) = (entry.file_name(), entry.path());
+            let Some(name) = name.to_str() else { continue };
+            let stem = name.strip_suffix(EXTENSION).unwrap_or_default();
+            let approval = stem.len() == 64 && stem.bytes().all(|byte| byte.is_ascii_hexdigit());
+            if !approval && !name.starts_with(UNFINISHED) {
+                continue;
+            }
+            let ended = match read(&path) {
+                Some(kept) => kept.closes_at,
+                None => written_at(&path).unwrap_or(now),
+            };
+            if ended.until(now) > LONG_OVER {
+                // What cannot be removed is in nobody's way.
+                let _ = fs::remove_file(&path);
+            }
+        }
+    }
+}
+
+impl KeptApproval {
+    /// Removes the file, if it still holds this approval: the next call for the same action asks anew. When that fails,
+    /// the next call is given the same outcome again, and what was used stays used.
+    pub(crate) fn forget(self) {
+        if read(&self.file).is_some_and(|there| there.id == self.id) {
+            let _ = fs::remove_file(&self.file);
+        }
+    }
+}
+
+fn read(path: &Path) -> Option<KeptApproval> {
+    let mut text = String::new();
+    File::open(path).ok()?.take(LONGEST_FILE).read_to_string(&mut text).ok()?;
+    let json: KeptJson = serde_json::from_str(&text).ok()?;
+    Some(KeptApproval {
+        id: ApprovalId::parse(&json.approval_id).ok()?,
+        approver: json.approver,
+        closes_at: Timestamp::parse(&json.closes_at).ok()?,
+        status_url: json.status_url,
+        tool: ToolName::parse(&json.tool).ok()?,
+        definition: json.definition,
+        file: path.to_owned(),
+    })
+}
+
+fn written_at(path: &Path) -> Option<Timestamp> {
+    let since_epoch =
+        fs::symlink_metadata(path).ok()?.modified().ok()?.duration_since(SystemTime::UNIX_EPOCH);
+    Timestamp::from_unix_seconds(i64::try_from(since_epoch.ok()?.as_secs()).ok()?).ok()
+}
+
+/// As the XDG base directory specification has it: a relative path in `XDG_STATE_HOME` counts for nothing.
+#[expect(clippy::disallowed_methods, reason = "a from_env")]
+fn default_from_env() -> Result<PathBuf, CannotKeep> {
+    let directory = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let home = || directory("HOME").map(|home| home.join(".local").join("state"));
+    let state = directory("XDG_STATE_HOME").or_else(home);
+    state.map(|state| state.join("sayso-gate")).ok_or_else(|| {
+        CannotKeep("there is no state directory (neither XDG_STATE_HOME nor HOME is set)".to_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,279 @@
+//! Asking a human, as `run` and `mcp` do: an approval is asked for once, found again by whoever is about to do the same,
+//! in this process or a later one, and used up once.
+
+use std::time::Duration;
+
+use sayso_gate::{
+    Action, ApprovalId, ApprovalToken, Approvals, Asking, Audience, ExpiresIn, Gate, LONGEST_WAIT, NotAsked,
+    Note, Permit, Reason, Refusal, Standing, Summary, Timestamp, Withdrawal,
+};
+use thiserror::Error;
+
+use crate::clock;
+
+mod kept;
+
+use kept::Key;
+pub(crate) use kept::{CannotKeep, Kept, KeptApproval};
+
+/// How long a long wait goes on when Sayso is lost.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// How long it pauses before it tries a lost Sayso again.
+const AFTER_A_LOSS: Duration = Duration::from_secs(3);
+
+/// Between two checks, so that a line that cuts them short does not make a flood of them.
+const BETWEEN_CHECKS: Duration = Duration::from_secs(1);
+
+/// Asks, waits and redeems.
+#[derive(Debug)]
+pub(crate) struct Asker {
+    approvals: Approvals,
+    gate: Gate,
+    audience: Audience,
+    kept: Kept,
+}
+
+/// What is asked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ask<'a> {
+    /// What would run it: `run`, or which upstream. The same action elsewhere is another approval.
+    pub(crate) scope: &'a str,
+    /// What would be executed.
+    pub(crate) action: &'a Action,
+    /// In words.
+    pub(crate) summary: &'a Summary,
+    /// Why.
+    pub(crate) reason: Option<&'a Reason>,
+    /// How long the human may take.
+    pub(crate) expires_in: ExpiresIn,
+    /// A fingerprint of the tool's definition as it is now, where there is one.
+    pub(crate) definition: Option<&'a str>,
+}
+
+/// An approval that a human has not answered.
+#[derive(Debug, Clone)]
+pub(crate) struct Waiting {
+    pub(crate) id: ApprovalId,
+    /// Who was asked, masked.
+    pub(crate) approver: String,
+    pub(crate) closes_at: Timestamp,
+    /// A page that shows how it stands, and cannot decide.
+    pub(crate) status_url: String,
+    /// For [`Asker::withdraw`].
+    pub(crate) kept: KeptApproval,
+}
+
+/// A yes that has not been used.
+#[derive(Debug, Clone)]
+pub(crate) struct Approved {
+    pub(crate) token: ApprovalToken,
+    pub(crate) token_expires_at: Timestamp,
+    pub(crate) decided_at: Timestamp,
+    pub(crate) note: Option<Note>,
+    pub(crate) kept: KeptApproval,
+}
+
+/// A no.
+#[derive(Debug, Clone)]
+pub(crate) struct Denied {
+    pub(crate) decided_at: Timestamp,
+    pub(crate) note: Option<Note>,
+    pub(crate) kept: KeptApproval,
+}
+
+/// How it stands when [`Asker::ask`] comes back. Every answer but `Waiting` is final, and its `kept` is to be forgotten
+/// when that has been delivered: until then the same call gets the same answer.
+#[derive(Debug, Clone)]
+pub(crate) enum Answer {
+    /// Nobody has answered yet: the same call finds the same approval.
+    Waiting(Waiting),
+    /// A human said yes.
+    Approved(Approved),
+    /// A human said no.
+    Denied(Denied),
+    /// Nobody answered in time.
+    Expired(KeptApproval),
+    /// It was taken back.
+    Withdrawn(KeptApproval),
+    /// The tool is not what it was when this was asked, so nothing may run on it. A pending request has been withdrawn.
+    DefinitionChanged(KeptApproval),
+}
+
+/// Why there is no answer: nothing may run. What was asked stays kept.
+#[derive(Debug, Error)]
+pub(crate) enum NoAnswer {
+    /// By Sayso.
+    #[error(transparent)]
+    NotAsked(#[from] NotAsked),
+    /// The approval cannot be found again, so it is not waited for.
+    #[error(transparent)]
+    NotKept(#[from] CannotKeep),
+}
+
+impl Asker {
+    pub(crate) fn new(approvals: Approvals, gate: Gate, audience: Audience, kept: Kept) -> Self {
+        Self { approvals, gate, audience, kept }
+    }
+
+    /// Finds the kept approval of this action or asks for one, and waits up to `wait` for the human. `waiting` is called
+    /// once, when it is known what is waited for.
+    pub(crate) async fn ask(
+        &self,
+        ask: &Ask<'_>,
+        wait: Duration,
+        waiting: impl FnOnce(&Waiting),
+    ) -> Result<Answer, NoAnswer> {
+        let key = Key::new(self.approvals.url(), &self.audience, ask.scope, ask.action);
+        let before = match self.find(ask, &key).await? {
+            Found::Answered(answer) => return Ok(answer),
+            Found::Pending(kept) => Some(kept),
+            Found::Nothing => None,
+        };
+        // For one that is pending too: it sends the mail, if that failed before.
+        let requested = self.approvals.request(&self.asking(ask)).await?;
+        let kept = match before {
+            Some(kept) if kept.id == requested.id => kept,
+            before => {
+                if let Some(answer) = self.answered_meanwhile(before, requested.id).await? {
+                    return Ok(answer);
+                }
+                self.kept.keep(&key, &requested, &ask.action.tool, ask.definition)?
+            }
+        };
+        waiting(&Waiting::on(kept.clone()));
+        let standing = self.wait_for(kept.id, wait).await?;
+        Ok(Answer::new(standing, kept))
+    }
+
+    /// Uses the approval up.
+    pub(crate) async fn redeem(&self, approved: Approved, action: Action) -> Result<Permit, Refusal> {
+        self.gate.permit(&approved.token, action, clock::now()).await
+    }
+
+    /// Tells Sayso that it is no longer wanted, then forgets it. It may have been answered before. When Sayso is not told,
+    /// it is not forgotten.
+    pub(crate) async fn withdraw(&self, kept: &KeptApproval) -> Result<Withdrawal, NotAsked> {
+        let withdrawn = self.approvals.withdraw(kept.id).await;
+        if matches!(withdrawn, Ok(_) | Err(NotAsked::Unknown)) {
+            kept.clone().forget();
+        }
+        withdrawn
+    }
+
+    fn asking<'a>(&'a self, ask: &Ask<'a>) -> Asking<'a> {
+        Asking {
+            action: ask.action,
+            audience: &self.audience,
+            summary: ask.summary,
+            reason: ask.reason,
+            expires_in: ask.expires_in,
+        }
+    }
+
+    /// What the kept approval is worth now.
+    async fn find(&self, ask: &Ask<'_>, key: &Key) -> Result<Found, NotAsked> {
+        let Some(kept) = self.kept.find(key) else { return Ok(Found::Nothing) };
+        let standing = match self.approvals.check(kept.id, Duration::ZERO).await {
+            Err(NotAsked::Unknown) => return Ok(Found::Nothing),
+            standing => standing?,
+        };
+        let changed = kept.definition.as_deref() != ask.definition;
+        Ok(match standing {
+            Standing::Approved { token_expires_at, .. } if token_expires_at <= clock::now() => Found::Nothing,
+            Standing::Approved { .. } if changed => Found::Answered(Answer::DefinitionChanged(kept)),
+            Standing::Pending { .. } if changed => {
+                // Until this is done it stays kept, so that nobody takes it for an approval of the tool as it is now.
+                self.approvals.withdraw(kept.id).await?;
+                Found::Answered(Answer::DefinitionChanged(kept))
+            }
+            Standing::Pending { .. } => Found::Pending(kept),
+            standing => Found::Answered(Answer::new(standing, kept)),
+        })
+    }
+
+    /// The human's answer to the kept approval, if it came before the same was asked again: then it counts, and the new
+    /// question is taken back.
+    async fn answered_meanwhile(
+        &self,
+        before: Option<KeptApproval>,
+        asked_again: ApprovalId,
+    ) -> Result<Option<Answer>, NotAsked> {
+        let Some(kept) = before else { return Ok(None) };
+        match self.approvals.check(kept.id, Duration::ZERO).await? {
+            decided @ (Standing::Approved { .. } | Standing::Denied { .. }) => {
+                // It is nothing but a mail too many when this fails.
+                let _ = self.approvals.withdraw(asked_again).await;
+                Ok(Some(Answer::new(decided, kept)))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// How an approval stands when it is answered or `wait` is over. In a wait of more than one check a Sayso that is lost
+    /// is tried again, as long as [`PATIENCE`].
+    async fn wait_for(&self, id: ApprovalId, wait: Duration) -> Result<Standing, NotAsked> {
+        let until = clock::now().plus(wait);
+        let mut lost_since = None;
+        loop {
+            let left = clock::now().until(until);
+            let checked = self.approvals.check(id, left.min(LONGEST_WAIT)).await;
+            let now = clock::now();
+            let pause = match &checked {
+                Ok(Standing::Pending { .. }) => {
+                    lost_since = None;
+                    BETWEEN_CHECKS
+                }
+                Err(NotAsked::Unreachable | NotAsked::Unanswered | NotAsked::Failed { .. })
+                    if wait > LONGEST_WAIT && lost_since.get_or_insert(now).until(now) < PATIENCE =>
+                {
+                    AFTER_A_LOSS
+                }
+                _ => return checked,
+            };
+            if now >= until {
+                return checked;
+            }
+            clock::sleep(pause).await;
+        }
+    }
+}
+
+/// What a kept approval is worth.
+enum Found {
+    /// It is over, and this came of it.
+    Answered(Answer),
+    /// Nobody has answered.
+    Pending(KeptApproval),
+    /// There is none, or none that anything could run on: it is to be asked for.
+    Nothing,
+}
+
+impl Waiting {
+    fn on(kept: KeptApproval) -> Self {
+        Self {
+            id: kept.id,
+            approver: kept.approver.clone(),
+            closes_at: kept.closes_at,
+            status_url: kept.status_url.clone(),
+            kept,
+        }
+    }
+}
+
+impl Answer {
+    fn new(standing: Standing, kept: KeptApproval) -> Self {
+        match standing {
+            Standing::Pending { .. } => Self::Waiting(Waiting::on(kept)),
+            Standing::Approved { token, token_expires_at, decided_at, note } => {
+                Self::Approved(Approved { token, token_expires_at, decided_at, note, kept })
+            }
+            Standing::Denied { decided_at, note } => Self::Denied(Denied { decided_at, note, kept }),
+            Standing::Expired => Self::Expired(kept),
+            Standing::Withdrawn => Self::Withdrawn(kept),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

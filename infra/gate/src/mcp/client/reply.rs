@@ -1,0 +1,104 @@
+//! The answer to one request over HTTP as it forms: JSON if it is all there is, a stream of events if something comes
+//! before it.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderName, StatusCode};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
+use tokio::sync::mpsc;
+
+use crate::mcp::WAITING_MESSAGES;
+use crate::mcp::message::{Id, Kind, Message, code};
+
+/// How often a stream on which nothing happens shows that it is alive: that is also how a client that went without a
+/// word is noticed.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// Where the messages for one request go.
+pub(super) struct Reply(mpsc::Sender<Message>);
+
+impl Reply {
+    /// Something that comes before the answer. Whether the client is there and keeps up.
+    pub(super) fn add(&self, message: Message) -> bool {
+        // The last place is the answer's.
+        self.0.capacity() > 1 && self.0.try_send(message).is_ok()
+    }
+
+    /// The answer.
+    pub(super) fn finish(self, message: Message) {
+        // It fails only if the client is gone.
+        let _ = self.0.try_send(message);
+    }
+
+    /// Whether the client is there.
+    pub(super) fn is_wanted(&self) -> bool {
+        !self.0.is_closed()
+    }
+}
+
+/// The messages for one request, and what is dropped when the client no longer wants them.
+pub(super) struct Replies<Guard> {
+    messages: mpsc::Receiver<Message>,
+    id: Id,
+    _guard: Guard,
+}
+
+/// The two ends of the answer to the client's request `id`.
+pub(super) fn reply<Guard>(id: Id, guard: Guard) -> (Reply, Replies<Guard>) {
+    let (to, messages) = mpsc::channel(WAITING_MESSAGES);
+    (Reply(to), Replies { messages, id, _guard: guard })
+}
+
+impl<Guard: Send + 'static> Replies<Guard> {
+    /// The next message. When there is none, whoever would have answered is gone.
+    pub(super) async fn next(&mut self) -> Message {
+        self.messages.recv().await.unwrap_or_else(|| {
+            let problem =
+                "the server ended before it answered: the call may or may not have run, find out before you repeat it";
+            Message::error(Some(&self.id), code::INTERNAL_ERROR, problem)
+        })
+    }
+
+    /// `first`, and what follows unless it is the answer.
+    pub(super) fn respond(self, first: Message, status: StatusCode) -> Response {
+        if is_answer(&first) {
+            return json(status, &first);
+        }
+        // The answer is the last event, and ends the stream.
+        events(stream::unfold((Some(first), Some(self)), |(first, replies)| async {
+            let mut replies = replies?;
+            let message = match first {
+                Some(first) => first,
+                None => replies.next().await,
+            };
+            let more = (!is_answer(&message)).then_some(replies);
+            Some((message, (None, more)))
+        }))
+    }
+}
+
+fn is_answer(message: &Message) -> bool {
+    matches!(message.kind(), Kind::Response { .. })
+}
+
+/// A message as the whole body.
+pub(super) fn json(status: StatusCode, message: &Message) -> Response {
+    (status, [(CONTENT_TYPE, "application/json")], message.to_line()).into_response()
+}
+
+/// A message as an event each, as long as there are any.
+pub(super) fn events(messages: impl stream::Stream<Item = Message> + Send + 'static) -> Response {
+    let event = |message: Message| Ok::<_, Infallible>(Event::default().data(message.to_line()));
+    let sse = Sse::new(stream::StreamExt::map(messages, event));
+    let unbuffered = [(HeaderName::from_static("x-accel-buffering"), "no")];
+    (unbuffered, sse.keep_alive(KeepAlive::new().interval(KEEP_ALIVE))).into_response()
+}
+
+/// The messages that a channel brings.
+pub(super) fn received(messages: mpsc::Receiver<Message>) -> impl stream::Stream<Item = Message> {
+    stream::unfold(messages, |mut messages| async { Some((messages.recv().await?, messages)) })
+}

@@ -1,0 +1,300 @@
+//! Clients of the versions up to 2025-11-25: each has a session, and a conversation with the server, of its own.
+
+use std::collections::{HashMap, VecDeque};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use tokio::sync::{Notify, Semaphore, mpsc};
+
+use super::http::{Opener, refuse};
+use super::reply::{Reply, events, received, reply};
+use crate::clock;
+use crate::mcp::message::{Id, Kind, Message, code};
+use crate::mcp::{SESSION_HEADER, WAITING_MESSAGES};
+
+/// How many sessions there may be at once.
+const MOST_SESSIONS: usize = 64;
+
+/// How long a session lasts that nobody uses.
+const IDLE: Duration = Duration::from_secs(30 * 60);
+
+type Open = Arc<Mutex<HashMap<String, Session>>>;
+
+/// Every session by its id, which is as good as a key to it.
+pub(super) struct Sessions {
+    opener: Arc<Opener>,
+    open: Open,
+    places: Arc<Semaphore>,
+}
+
+#[derive(Clone)]
+struct Session {
+    to: mpsc::Sender<Message>,
+    routes: Arc<Routes>,
+}
+
+/// Where the messages of a session go.
+#[derive(Default)]
+struct Routes {
+    state: Mutex<State>,
+    used: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    /// In the order in which they came.
+    requests: Vec<Request>,
+    /// For what belongs to no request.
+    stream: Option<mpsc::Sender<Message>>,
+    /// What belongs to no request while there is no stream.
+    waiting: VecDeque<Message>,
+}
+
+struct Request {
+    id: Id,
+    token: Option<Id>,
+    reply: Reply,
+}
+
+impl Sessions {
+    pub(super) fn new(opener: Arc<Opener>) -> Self {
+        Self { opener, open: Open::default(), places: Arc::new(Semaphore::new(MOST_SESSIONS)) }
+    }
+
+    /// Closes them all.
+    pub(super) fn close(&self) {
+        lock(&self.open).clear();
+    }
+
+    /// Starts a session with its first request.
+    pub(super) async fn initialize(&self, id: Id, message: Message) -> Response {
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+            let problem = "there are too many sessions: end one, or try again later";
+            return refuse(StatusCode::SERVICE_UNAVAILABLE, Some(&id), code::INTERNAL_ERROR, problem);
+        };
+        let (key, line) = match (fresh_key(), self.opener.open().await) {
+            (Some(key), Ok(line)) => (key, line),
+            (_, Err(problem)) => {
+                return refuse(StatusCode::OK, Some(&id), code::INTERNAL_ERROR, &problem.to_string());
+            }
+            (None, _) => return StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        };
+        let session = Session { to: line.to, routes: Arc::default() };
+        lock(&self.open).insert(key.clone(), session.clone());
+        let mut ending = Ending { key: key.clone(), open: Arc::clone(&self.open), ends: true };
+        let (routes, last) = (Arc::clone(&session.routes), ending.another());
+        tokio::spawn(async move {
+            routes.run(line.from).await;
+            drop((last, place));
+        });
+        let (status, mut response) = session.request(id, message).await;
+        // If it was refused there is no session, and none if nobody is there to learn its id.
+        if status == Answered::Yes
+            && let Ok(key) = HeaderValue::try_from(key)
+        {
+            response.headers_mut().insert(SESSION_HEADER, key);
+            ending.ends = false;
+        }
+        response
+    }
+
+    /// Passes a message of a session on, and answers it if it is a request.
+    pub(super) async fn answer(&self, key: &HeaderValue, message: Message) -> Response {
+        let Some(session) = self.get(key) else { return unknown() };
+        session.routes.used.notify_one();
+        match message.kind().clone() {
+            Kind::Request { id, .. } => session.request(id, message).await.1,
+            _ => match session.to.send(message).await {
+                Ok(()) => StatusCode::ACCEPTED.into_response(),
+                Err(_) => unknown(),
+            },
+        }
+    }
+
+    /// The stream of what belongs to no request.
+    pub(super) fn listen(&self, key: &HeaderValue) -> Response {
+        let Some(session) = self.get(key) else { return unknown() };
+        session.routes.used.notify_one();
+        match session.routes.listen() {
+            Some(messages) => events(received(messages)),
+            None => {
+                let problem = "the session has a stream already: close it first";
+                refuse(StatusCode::CONFLICT, None, code::INVALID_REQUEST, problem)
+            }
+        }
+    }
+
+    /// Ends a session.
+    pub(super) fn delete(&self, key: &HeaderValue) -> Response {
+        let ended = key.to_str().ok().and_then(|key| lock(&self.open).remove(key));
+        ended.map_or_else(unknown, |_| StatusCode::NO_CONTENT.into_response())
+    }
+
+    fn get(&self, key: &HeaderValue) -> Option<Session> {
+        lock(&self.open).get(key.to_str().ok()?).cloned()
+    }
+}
+
+fn unknown() -> Response {
+    let problem = "the session has ended or never was: start a new one with `initialize`";
+    refuse(StatusCode::NOT_FOUND, None, code::INVALID_REQUEST, problem)
+}
+
+/// Ends a session when it is dropped.
+struct Ending {
+    key: String,
+    open: Open,
+    ends: bool,
+}
+
+impl Ending {
+    fn another(&self) -> Self {
+        Self { key: self.key.clone(), open: Arc::clone(&self.open), ends: true }
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        if self.ends {
+            lock(&self.open).remove(&self.key);
+        }
+    }
+}
+
+/// Whether a request was answered with no error, as far as that is known when its response begins.
+#[derive(PartialEq, Eq)]
+enum Answered {
+    Yes,
+    No,
+}
+
+impl Session {
+    async fn request(self, id: Id, message: Message) -> (Answered, Response) {
+        let token = message.at(&["params", "_meta", "progressToken"]).and_then(|raw| Id::parse(&raw));
+        let (reply, mut replies) = reply(id.clone(), ());
+        if !self.routes.add(Request { id: id.clone(), token, reply }) {
+            let problem = "a request with this id is under way: choose another";
+            return (Answered::No, refuse(StatusCode::BAD_REQUEST, None, code::INVALID_REQUEST, problem));
+        }
+        if self.to.send(message).await.is_err() {
+            return (Answered::No, unknown());
+        }
+        // While the answer is waited for, the session may end.
+        drop(self);
+        let first = replies.next().await;
+        let answered = if first.member("error").is_some() { Answered::No } else { Answered::Yes };
+        (answered, replies.respond(first, StatusCode::OK))
+    }
+}
+
+impl Routes {
+    /// Routes what comes, until nothing can come any more or nobody has used the session for long.
+    async fn run(&self, mut from: mpsc::Receiver<Message>) {
+        let mut idle = pin!(clock::sleep(IDLE));
+        loop {
+            tokio::select! {
+                message = from.recv() => match message {
+                    Some(message) => self.route(message),
+                    None => break,
+                },
+                () = self.used.notified() => idle.set(clock::sleep(IDLE)),
+                () = &mut idle => {
+                    if self.is_abandoned() {
+                        break;
+                    }
+                    idle.set(clock::sleep(IDLE));
+                }
+            }
+        }
+        // Whoever still waits learns that nothing comes.
+        *lock(&self.state) = State::default();
+    }
+
+    fn is_abandoned(&self) -> bool {
+        let state = lock(&self.state);
+        let listening = state.stream.as_ref().is_some_and(|stream| !stream.is_closed());
+        !listening && !state.requests.iter().any(|request| request.reply.is_wanted())
+    }
+
+    /// Whether there was none with its id.
+    fn add(&self, request: Request) -> bool {
+        let requests = &mut lock(&self.state).requests;
+        let known = requests.iter().any(|known| known.id == request.id);
+        if !known {
+            requests.push(request);
+        }
+        !known
+    }
+
+    /// What belongs to no request, from what has been waiting on; `None` if somebody listens already.
+    fn listen(&self) -> Option<mpsc::Receiver<Message>> {
+        let mut state = lock(&self.state);
+        if state.stream.as_ref().is_some_and(|stream| !stream.is_closed()) {
+            return None;
+        }
+        let (to, messages) = mpsc::channel(WAITING_MESSAGES);
+        for message in state.waiting.drain(..) {
+            // There is room for all that may wait.
+            let _ = to.try_send(message);
+        }
+        state.stream = Some(to);
+        Some(messages)
+    }
+
+    fn route(&self, message: Message) {
+        let mut state = lock(&self.state);
+        match message.kind() {
+            Kind::Response { id } => {
+                if let Some(place) = state.requests.iter().position(|request| request.id == *id) {
+                    state.requests.remove(place).reply.finish(message);
+                }
+            }
+            Kind::Notification { method } if method == "notifications/progress" => {
+                let token = message.at(&["params", "progressToken"]).and_then(|raw| Id::parse(&raw));
+                match state.requests.iter().find(|request| token.is_some() && request.token == token) {
+                    Some(request) => _ = request.reply.add(message),
+                    None => state.unasked(message),
+                }
+            }
+            _ => state.unasked(message),
+        }
+    }
+}
+
+impl State {
+    /// To the stream that is there for it, or before the newest answer, or it waits for one of them.
+    fn unasked(&mut self, message: Message) {
+        if let Some(stream) = self.stream.as_ref().filter(|stream| !stream.is_closed()) {
+            // A client that listens and does not read misses what it does not read.
+            let _ = stream.try_send(message);
+        } else if let Some(request) = self.requests.iter().rfind(|request| request.reply.is_wanted()) {
+            let _ = request.reply.add(message);
+        } else {
+            if self.waiting.len() >= WAITING_MESSAGES {
+                self.waiting.pop_front();
+            }
+            self.waiting.push_back(message);
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing panics while one is held.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// 256 random bits.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a gate links no sayso-cloud, where randomness lives otherwise"
+)]
+fn fresh_key() -> Option<String> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).ok()?;
+    Some(BASE64_URL_SAFE_NO_PAD.encode(bytes))
+}

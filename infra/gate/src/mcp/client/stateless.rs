@@ -1,0 +1,256 @@
+//! Clients of version 2026-07-28 and later: no sessions, so all of them share one conversation with the server. In it
+//! every request has an id that no other client's has, and so has everything that names a request.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+use serde_json::value::RawValue;
+use tokio::sync::mpsc;
+
+use super::http::{Opener, refuse};
+use super::metadata::{self, Refusal};
+use super::reply::{Replies, Reply, reply};
+use crate::clock;
+use crate::mcp::Line;
+use crate::mcp::message::{Id, Kind, Message, code};
+use crate::mcp::upstream::CannotOpen;
+
+/// How many requests may be under way at once.
+const MOST_REQUESTS: usize = 256;
+
+/// How long the server may still say something about a request that it has been told is cancelled.
+const ECHO: Duration = Duration::from_secs(60);
+
+const TOKEN: &[&str] = &["params", "_meta", "progressToken"];
+const PROGRESS: &[&str] = &["params", "progressToken"];
+const SUBSCRIPTION: &[&str] = &["params", "_meta", "io.modelcontextprotocol/subscriptionId"];
+const SUBSCRIBED: &[&str] = &["result", "_meta", "io.modelcontextprotocol/subscriptionId"];
+const CANCELLED: &[&str] = &["params", "requestId"];
+
+/// The one conversation, opened when it is first needed, and again when it has ended.
+pub(super) struct Stateless {
+    opener: Arc<Opener>,
+    shared: tokio::sync::Mutex<Arc<Shared>>,
+}
+
+#[derive(Default)]
+struct Shared(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    /// `None` before the conversation and after it.
+    to: Option<mpsc::Sender<Message>>,
+    requests: HashMap<Id, Request>,
+    latest: u64,
+}
+
+/// A request by what the client calls it.
+struct Request {
+    id: Box<RawValue>,
+    token: Option<Box<RawValue>>,
+    /// `None` once the client is gone: what still comes is nobody's.
+    reply: Option<Reply>,
+}
+
+impl Stateless {
+    pub(super) fn new(opener: Arc<Opener>) -> Self {
+        Self { opener, shared: tokio::sync::Mutex::default() }
+    }
+
+    /// Closes the conversation, if there is one.
+    pub(super) fn close(&self) {
+        if let Ok(shared) = self.shared.try_lock() {
+            *shared.lock() = State::default();
+        }
+    }
+
+    /// Passes a request on and answers it.
+    pub(super) async fn answer(&self, headers: &HeaderMap, message: &Message) -> Response {
+        let (id, method) = match message.kind() {
+            Kind::Request { id, method } => (id, method),
+            // It has cancelled by closing its stream, if it has; and whose request it means cannot be known.
+            Kind::Notification { method } if method == "notifications/cancelled" => {
+                return StatusCode::ACCEPTED.into_response();
+            }
+            _ => {
+                let problem = "this version of the protocol has only requests from the client over HTTP";
+                return refuse(StatusCode::BAD_REQUEST, None, code::INVALID_REQUEST, problem);
+            }
+        };
+        if let Err(Refusal { code, problem }) = metadata::check(headers, message, method) {
+            return refuse(StatusCode::BAD_REQUEST, Some(id), code, problem);
+        }
+        // It would begin a session on the conversation that all share.
+        if method == "initialize" {
+            let problem = "this version of the protocol has no `initialize`: send requests";
+            return refuse(StatusCode::NOT_FOUND, Some(id), code::METHOD_NOT_FOUND, problem);
+        }
+        let shared = match self.shared().await {
+            Ok(shared) => shared,
+            Err(problem) => {
+                return refuse(StatusCode::OK, Some(id), code::INTERNAL_ERROR, &problem.to_string());
+            }
+        };
+        let Some((to, request, mut replies)) = shared.add(message, id) else {
+            let problem = "the server cannot take another request now: try again later";
+            return refuse(StatusCode::SERVICE_UNAVAILABLE, Some(id), code::INTERNAL_ERROR, problem);
+        };
+        // If this fails the conversation has ended, and so do the replies.
+        let _ = to.send(request).await;
+        drop(to);
+        let first = replies.next().await;
+        let code = first.at(&["error", "code"]).and_then(|code| code.get().parse().ok());
+        replies.respond(first, code.map_or(StatusCode::OK, status))
+    }
+
+    async fn shared(&self) -> Result<Arc<Shared>, CannotOpen> {
+        let mut shared = self.shared.lock().await;
+        if shared.lock().to.as_ref().is_none_or(mpsc::Sender::is_closed) {
+            let line = self.opener.open().await?;
+            *shared = Shared::start(line);
+        }
+        Ok(Arc::clone(&shared))
+    }
+}
+
+/// The status of HTTP that the specification gives an error of the server.
+fn status(code: i32) -> StatusCode {
+    match code {
+        code::METHOD_NOT_FOUND => StatusCode::NOT_FOUND,
+        // Headers, capabilities or a version that it does not take.
+        -32022..=-32020 => StatusCode::BAD_REQUEST,
+        _ => StatusCode::OK,
+    }
+}
+
+/// Cancels a request, unless it is answered, when its client no longer waits.
+struct Waiting {
+    shared: Arc<Shared>,
+    id: Id,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.shared.cancel(&self.id);
+    }
+}
+
+impl Shared {
+    fn start(line: Line) -> Arc<Self> {
+        let Line { to, mut from } = line;
+        let shared = Arc::new(Self::default());
+        shared.lock().to = Some(to);
+        let routing = Arc::clone(&shared);
+        tokio::spawn(async move {
+            while let Some(message) = from.recv().await {
+                routing.route(&message);
+            }
+            // Whoever still waits learns that nothing comes.
+            let state = std::mem::take(&mut *routing.lock());
+            drop(state);
+        });
+        shared
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing panics while it is held.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The request as it is sent, and what answers it; `None` if there are too many.
+    #[expect(clippy::type_complexity, reason = "taken apart at once")]
+    fn add(
+        self: &Arc<Self>,
+        message: &Message,
+        id: &Id,
+    ) -> Option<(mpsc::Sender<Message>, Message, Replies<Waiting>)> {
+        let (known, token) = (id.to_raw()?, message.at(TOKEN));
+        let mut state = self.lock();
+        let to = state.to.clone().filter(|_| state.requests.len() < MOST_REQUESTS)?;
+        state.latest += 1;
+        let unique = Id::text(&state.latest.to_string());
+        let raw = unique.to_raw()?;
+        let request = message.with("id", raw.clone()).with_at(TOKEN, &raw);
+        let (reply, replies) = reply(id.clone(), Waiting { shared: Arc::clone(self), id: unique.clone() });
+        state.requests.insert(unique, Request { id: known, token, reply: Some(reply) });
+        Some((to, request, replies))
+    }
+
+    fn route(self: &Arc<Self>, message: &Message) {
+        match message.kind() {
+            Kind::Response { id } => {
+                let request = self.lock().requests.remove(id);
+                if let Some(Request { id, reply: Some(reply), .. }) = request {
+                    reply.finish(message.with("id", id.clone()).with_at(SUBSCRIBED, &id));
+                }
+            }
+            Kind::Notification { method } => {
+                let cancels = method == "notifications/cancelled";
+                let late = self.lock().notify(message, cancels);
+                if let Some(id) = late {
+                    self.cancel(&id);
+                }
+            }
+            // Nobody can answer it.
+            Kind::Request { id, .. } => {
+                let problem = "this version of the protocol has no requests from the server";
+                let refusal = Message::error(Some(id), code::METHOD_NOT_FOUND, problem);
+                if let Some(to) = &self.lock().to {
+                    let _ = to.try_send(refusal);
+                }
+            }
+        }
+    }
+
+    /// Tells the server that a request's answer is not waited for, unless it is there.
+    fn cancel(self: &Arc<Self>, id: &Id) {
+        let mut state = self.lock();
+        let Some(request) = state.requests.get_mut(id).filter(|request| request.reply.is_some()) else {
+            return;
+        };
+        request.reply = None;
+        let Some(to) = state.to.clone() else { return };
+        let (shared, id) = (Arc::clone(self), id.clone());
+        tokio::spawn(async move {
+            let params = json!({"requestId": id.to_value(), "reason": "the client is gone"});
+            // It fails only if the conversation has ended.
+            let _ = to.send(Message::notification("notifications/cancelled", &params)).await;
+            drop(to);
+            clock::sleep(ECHO).await;
+            shared.lock().requests.remove(&id);
+        });
+    }
+}
+
+impl State {
+    /// Passes a notification on to whose request it names. The id of a request whose client does not keep up.
+    fn notify(&mut self, message: &Message, cancels: bool) -> Option<Id> {
+        let paths = [PROGRESS, SUBSCRIPTION, CANCELLED];
+        let named: Vec<_> = paths.iter().filter_map(|path| message.at(path)).collect();
+        let ids: Vec<_> = named.iter().filter_map(|raw| Id::parse(raw)).collect();
+        let id = match ids.first() {
+            Some(first) if ids.len() == named.len() && ids.iter().all(|id| id == first) => first.clone(),
+            // It can only mean a request that is the only one, be its client gone.
+            None if named.is_empty() && self.requests.len() == 1 => self.requests.keys().next()?.clone(),
+            _ => return None,
+        };
+        let request = self.requests.get(&id)?;
+        let reply = request.reply.as_ref()?;
+        let mut restored = message.with_at(SUBSCRIPTION, &request.id).with_at(CANCELLED, &request.id);
+        if message.at(PROGRESS).is_some() {
+            restored = restored.with_at(PROGRESS, request.token.as_ref()?);
+        }
+        if !reply.add(restored) {
+            return Some(id);
+        }
+        if cancels {
+            // The server has ended a subscription: its stream ends as well.
+            self.requests.remove(&id);
+        }
+        None
+    }
+}

@@ -1,0 +1,62 @@
+//! The events of an answer that is a stream of them (server-sent events).
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures_util::{Stream, StreamExt};
+use reqwest::Response;
+use reqwest::header::HeaderValue;
+use sse_stream::{Sse, SseStream};
+
+use super::MOST_ANSWER_BYTES;
+
+/// The longest that a server may have us wait before we come back.
+const LONGEST_RETRY: Duration = Duration::from_secs(60);
+
+/// A stream of events, and where it can be resumed.
+pub(super) struct Events {
+    stream: Pin<Box<dyn Stream<Item = Result<Sse, sse_stream::Error>> + Send>>,
+    /// How many bytes came since the last event.
+    unread: Arc<AtomicUsize>,
+    /// The id of the last event that has one.
+    pub(super) last: Option<HeaderValue>,
+    /// How long the server wants us to wait before we resume.
+    pub(super) retry: Option<Duration>,
+}
+
+impl Events {
+    pub(super) fn of(response: Response) -> Self {
+        let unread = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&unread);
+        let bytes = response.bytes_stream().map(move |chunk| {
+            let chunk = chunk.map_err(io::Error::other)?;
+            if counter.fetch_add(chunk.len(), Ordering::Relaxed) > MOST_ANSWER_BYTES {
+                return Err(io::Error::other("an event is too long"));
+            }
+            Ok(chunk)
+        });
+        Self { stream: Box::pin(SseStream::from_bytes_stream(bytes)), unread, last: None, retry: None }
+    }
+
+    /// The data of the next event that is a message; `None` once the stream has ended or broken.
+    pub(super) async fn next(&mut self) -> Option<String> {
+        loop {
+            let event = self.stream.next().await?.ok()?;
+            self.unread.store(0, Ordering::Relaxed);
+            if let Some(id) = event.id.and_then(|id| HeaderValue::from_str(&id).ok()) {
+                self.last = Some(id);
+            }
+            if let Some(retry) = event.retry {
+                self.retry = Some(Duration::from_millis(retry).min(LONGEST_RETRY));
+            }
+            let named = event.event.is_some_and(|name| name != "message");
+            match event.data {
+                Some(data) if !named && !data.is_empty() => return Some(data),
+                _ => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,379 @@
+//! One request over HTTP and its answer, in the session it belongs to if it belongs to one.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use super::events::Events;
+use super::headers::Tools;
+use super::http::Endpoint;
+use super::{MOST_ANSWER_BYTES, received};
+use crate::clock;
+use crate::mcp::message::{Id, Kind, Message, code};
+use crate::mcp::{SESSION_HEADER, VERSION_HEADER, VERSION_META};
+
+/// How long the server may take to accept what it does not answer.
+const TELL_LIMIT: Duration = Duration::from_secs(30);
+/// How long it may take to end a session.
+const END_LIMIT: Duration = Duration::from_secs(3);
+/// How long to wait before a stream is asked for again, at first and at most.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// How many pages of a list of tools are read.
+const MOST_PAGES: usize = 64;
+
+const EVENT_STREAM: &str = "text/event-stream";
+const HEADER_MISMATCH: i64 = -32020;
+
+const UNREACHABLE: &str =
+    "the server cannot be reached and nothing was sent to it: check its URL and that it runs";
+const UNANSWERED: &str = "the server closed the connection before it answered: the call may or may not have run, \
+                          find out before you repeat it";
+const NO_ANSWER: &str =
+    "the server's answer is no message: the call may or may not have run, find out before you repeat it";
+const SESSION_ENDED: &str = "the server has ended the session: start a new one with `initialize`";
+
+/// What a task has come to.
+pub(super) enum Finished {
+    /// A request is answered.
+    Request(Id),
+    /// A request was not sent.
+    Refused,
+    /// The server has no stream of messages of its own.
+    Listening,
+    /// The server has ended the session.
+    Session,
+}
+
+/// Why a request has no answer of its own.
+enum Refused {
+    Answer(Message),
+    Problem(String),
+    Session,
+}
+
+/// A conversation as the server knows it.
+pub(super) struct Session {
+    endpoint: Endpoint,
+    to: mpsc::Sender<Message>,
+    known: Mutex<Known>,
+}
+
+/// What was learnt from what passed.
+#[derive(Default)]
+struct Known {
+    session: Option<HeaderValue>,
+    /// What `initialize` agreed on.
+    version: Option<HeaderValue>,
+    tools: Tools,
+}
+
+/// A request, for what brings its answer.
+struct Asked<'a> {
+    id: &'a Id,
+    method: &'a str,
+    modern: bool,
+}
+
+impl Session {
+    pub(super) fn new(endpoint: Endpoint, to: mpsc::Sender<Message>) -> Self {
+        Self { endpoint, to, known: Mutex::default() }
+    }
+
+    /// Waits until nobody listens any more.
+    pub(super) async fn closed(&self) {
+        self.to.closed().await;
+    }
+
+    /// Whether a request is of version 2026-07-28 or later: such a one brings its version along.
+    pub(super) fn is_modern(message: &Message) -> bool {
+        version(message).is_some()
+    }
+
+    /// Answers a request with an error.
+    pub(super) async fn fail(&self, id: &Id, problem: &str) {
+        // It fails only if nobody listens any more.
+        let _ = self.to.send(Message::error(Some(id), code::INTERNAL_ERROR, problem)).await;
+    }
+
+    /// Sends a request, and passes on what it brings until it is answered.
+    pub(super) async fn ask(&self, message: Message, id: Id, method: &str) -> Finished {
+        let asked = Asked { id: &id, method, modern: Self::is_modern(&message) };
+        let mut answered = self.exchange(&message, &asked).await;
+        if let Err(Refused::Answer(error)) = &answered
+            && method == "tools/call"
+            && error.at(&["error", "code"]).is_some_and(|code| code.get() == HEADER_MISMATCH.to_string())
+        {
+            // Not run, for want of a header that only a list of the tools tells of.
+            self.learn(&message).await;
+            answered = self.exchange(&message, &asked).await;
+        }
+        match answered {
+            Ok(()) => {}
+            Err(Refused::Answer(error)) => _ = self.pass(error, &asked).await,
+            Err(Refused::Problem(problem)) => self.fail(&id, &problem).await,
+            Err(Refused::Session) => {
+                self.fail(&id, SESSION_ENDED).await;
+                return Finished::Session;
+            }
+        }
+        Finished::Request(id)
+    }
+
+    /// Sends what is not answered. That it failed shows in what comes after it.
+    pub(super) async fn tell(&self, message: &Message) {
+        let told = self.post(message).timeout(TELL_LIMIT).send();
+        tokio::select! {
+            _ = told => {}
+            () = self.closed() => {}
+        }
+    }
+
+    /// Passes on what the server sends of its own accord, as long as it has a stream for that.
+    pub(super) async fn listen(&self) -> Finished {
+        let mut last = None;
+        let mut wait = FIRST_WAIT;
+        loop {
+            match self.get(last.as_ref()).send().await {
+                Ok(response) if is_stream(&response) => {
+                    let mut events = Events::of(response);
+                    while let Some(data) = events.next().await {
+                        wait = FIRST_WAIT;
+                        // An answer belongs to the request that is waiting for it.
+                        let message =
+                            received(&data).filter(|it| !matches!(it.kind(), Kind::Response { .. }));
+                        if let Some(message) = message
+                            && self.to.send(message).await.is_err()
+                        {
+                            return Finished::Listening;
+                        }
+                    }
+                    last = events.last.or(last);
+                    wait = events.retry.unwrap_or(wait);
+                }
+                Ok(response) => match response.status() {
+                    StatusCode::NOT_FOUND if self.known().session.is_some() => return Finished::Session,
+                    StatusCode::CONFLICT | StatusCode::TOO_MANY_REQUESTS => {}
+                    status if status.is_server_error() => {}
+                    _ => return Finished::Listening,
+                },
+                Err(_) => {}
+            }
+            clock::sleep(wait).await;
+            wait = (wait * 2).min(LONGEST_WAIT);
+        }
+    }
+
+    /// Ends the session, if there is one and the server listens.
+    pub(super) async fn end(&self) {
+        if self.known().session.is_some() {
+            let request = self.request(Method::DELETE, None);
+            let _ = request.timeout(END_LIMIT).send().await;
+        }
+    }
+
+    async fn exchange(&self, message: &Message, asked: &Asked<'_>) -> Result<(), Refused> {
+        let problem = |problem: &str| Refused::Problem(problem.to_owned());
+        let response = self
+            .post(message)
+            .send()
+            .await
+            .map_err(|error| problem(if error.is_connect() { UNREACHABLE } else { UNANSWERED }))?;
+        let status = response.status();
+        if !status.is_success() {
+            return Err(self.refusal(response, asked).await);
+        }
+        if asked.method == "initialize" {
+            self.known().session = response.headers().get(SESSION_HEADER).cloned();
+        }
+        if is_stream(&response) {
+            return self.follow(response, asked).await;
+        }
+        let text = body(response).await.ok_or_else(|| problem(UNANSWERED))?;
+        let message = received(&text).ok_or_else(|| problem(NO_ANSWER))?;
+        if self.pass(message, asked).await { Ok(()) } else { Err(problem(NO_ANSWER)) }
+    }
+
+    /// What an error of HTTP says: its body if that is an answer, and else no more than its status.
+    async fn refusal(&self, response: Response, asked: &Asked<'_>) -> Refused {
+        let status = response.status();
+        if status == StatusCode::NOT_FOUND && !asked.modern && self.known().session.is_some() {
+            return Refused::Session;
+        }
+        let answer = body(response).await.and_then(|text| Message::parse(&text).ok());
+        let answers = |message: &Message| match message.kind() {
+            Kind::Response { id } => id == asked.id || id.to_value().is_null(),
+            _ => false,
+        };
+        answer.filter(answers).map_or_else(
+            || Refused::Problem(format!("the server refused with HTTP status {}", status.as_u16())),
+            Refused::Answer,
+        )
+    }
+
+    /// Passes on a stream until the answer is there. A stream that breaks off is resumed, as long as that brings
+    /// something, if the server has said where and the version knows that.
+    async fn follow(&self, response: Response, asked: &Asked<'_>) -> Result<(), Refused> {
+        let unanswered = || Refused::Problem(UNANSWERED.to_owned());
+        let mut events = Events::of(response);
+        loop {
+            while let Some(data) = events.next().await {
+                if let Some(message) = received(&data)
+                    && self.pass(message, asked).await
+                {
+                    return Ok(());
+                }
+            }
+            let last = events.last.filter(|_| !asked.modern).ok_or_else(unanswered)?;
+            clock::sleep(events.retry.unwrap_or(FIRST_WAIT)).await;
+            let response = self.get(Some(&last)).send().await.map_err(|_| unanswered())?;
+            if !is_stream(&response) {
+                return Err(unanswered());
+            }
+            events = Events::of(response);
+        }
+    }
+
+    /// Passes a message on that came for a request; whether it was its answer. Another's answer is nobody's.
+    async fn pass(&self, message: Message, asked: &Asked<'_>) -> bool {
+        let (message, answer) = match message.kind() {
+            Kind::Response { id } if id == asked.id => (message, true),
+            // An error of HTTP may come before the server has read the id.
+            Kind::Response { id } if id.to_value().is_null() => match asked.id.to_raw() {
+                Some(id) => (message.with("id", id), true),
+                None => return false,
+            },
+            Kind::Response { .. } => return false,
+            _ => (message, false),
+        };
+        if answer {
+            self.note(&message, asked.method);
+        }
+        let _ = self.to.send(message).await;
+        answer
+    }
+
+    /// Keeps what later requests need of an answer.
+    fn note(&self, answer: &Message, method: &str) {
+        let read = |path: &[&str]| -> Option<Value> { serde_json::from_str(answer.at(path)?.get()).ok() };
+        match method {
+            "initialize" => {
+                let version = read(&["result", "protocolVersion"]);
+                let version = version.as_ref().and_then(Value::as_str);
+                self.known().version = version.and_then(|version| HeaderValue::from_str(version).ok());
+            }
+            "tools/list" => {
+                if let Some(tools) = read(&["result", "tools"]) {
+                    self.known().tools.learn(&tools);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Asks for the list of the tools, in the name of this request.
+    async fn learn(&self, message: &Message) {
+        let id = Id::text("sayso-gate");
+        let Some(meta) = message.at(&["params", "_meta"]) else { return };
+        let Ok(Value::Object(mut meta)) = serde_json::from_str(meta.get()) else { return };
+        meta.remove("progressToken");
+        let mut params = json!({"_meta": meta});
+        for _ in 0..MOST_PAGES {
+            let request = Message::request(&id, "tools/list", &params);
+            let Some(answer) = self.fetch(&request).await else { return };
+            self.note(&answer, "tools/list");
+            match answer.at(&["result", "nextCursor"]) {
+                Some(cursor) => params["cursor"] = serde_json::from_str(cursor.get()).unwrap_or_default(),
+                None => return,
+            }
+        }
+    }
+
+    /// The answer to a request of our own.
+    async fn fetch(&self, request: &Message) -> Option<Message> {
+        let response = self.post(request).send().await.ok()?;
+        let is_answer = |message: &Message| matches!(message.kind(), Kind::Response { .. });
+        if !is_stream(&response) {
+            return Message::parse(&body(response).await?).ok().filter(is_answer);
+        }
+        let mut events = Events::of(response);
+        loop {
+            let message = Message::parse(&events.next().await?).ok();
+            if message.as_ref().is_some_and(is_answer) {
+                return message;
+            }
+        }
+    }
+
+    fn post(&self, message: &Message) -> RequestBuilder {
+        self.request(Method::POST, Some(message))
+            .header(CONTENT_TYPE, "application/json")
+            .header(ACCEPT, "application/json, text/event-stream")
+            .body(message.to_line())
+    }
+
+    /// For a stream: of the server's own messages, or the rest of one that broke off after the event `last`.
+    fn get(&self, last: Option<&HeaderValue>) -> RequestBuilder {
+        let request = self.request(Method::GET, None).header(ACCEPT, EVENT_STREAM);
+        match last {
+            Some(last) => request.header("last-event-id", last),
+            None => request,
+        }
+    }
+
+    fn request(&self, method: Method, message: Option<&Message>) -> RequestBuilder {
+        let known = self.known();
+        let mut headers = HeaderMap::new();
+        if let Some((message, version)) = message.and_then(|message| Some((message, version(message)?))) {
+            if let Kind::Request { method, .. } = message.kind() {
+                let params = message.member("params").map_or("", |raw| raw.get());
+                headers = known.tools.headers(method, &serde_json::from_str(params).unwrap_or_default());
+            }
+            headers.insert(VERSION_HEADER, version);
+        } else {
+            let of_session = [(SESSION_HEADER, &known.session), (VERSION_HEADER, &known.version)];
+            for (name, value) in of_session {
+                if let Some(value) = value {
+                    headers.insert(name, value.clone());
+                }
+            }
+        }
+        if let Some(authorization) = &self.endpoint.authorization {
+            headers.insert(AUTHORIZATION, authorization.clone());
+        }
+        self.endpoint.http.request(method, self.endpoint.url()).headers(headers)
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        // Nothing panics while it is held.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The version that a message brings along.
+fn version(message: &Message) -> Option<HeaderValue> {
+    let version = message.at(&["params", "_meta", VERSION_META])?;
+    HeaderValue::try_from(serde_json::from_str::<String>(version.get()).ok()?).ok()
+}
+
+fn is_stream(response: &Response) -> bool {
+    let kind = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    response.status().is_success() && kind.trim_start().to_ascii_lowercase().starts_with(EVENT_STREAM)
+}
+
+/// A body, unless it breaks off, is too long or is no text.
+async fn body(mut response: Response) -> Option<String> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = response.chunk().await.ok()? {
+        if bytes.len() + chunk.len() > MOST_ANSWER_BYTES {
+            return None;
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    String::from_utf8(bytes).ok()
+}

@@ -1,0 +1,187 @@
+//! What streamable HTTP repeats in headers since version 2026-07-28, so that whoever is on the way need not read bodies.
+
+use std::collections::{BTreeSet, HashMap};
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use serde_json::Value;
+
+/// The name of the annotation in a tool's input schema.
+const ANNOTATION: &str = "x-mcp-header";
+
+/// Which arguments of which tools are repeated in headers.
+#[derive(Debug, Default)]
+pub(super) struct Tools(HashMap<String, Vec<Annotation>>);
+
+#[derive(Debug)]
+struct Annotation {
+    path: Vec<String>,
+    header: HeaderName,
+}
+
+impl Tools {
+    /// From the `tools` of a `tools/list` result. A tool whose annotations break a rule has none: the server refuses its
+    /// calls, if it minds.
+    pub(super) fn learn(&mut self, tools: &Value) {
+        for tool in tools.as_array().into_iter().flatten() {
+            if let Some(name) = tool.get("name").and_then(Value::as_str) {
+                let annotations = tool.get("inputSchema").and_then(annotations).unwrap_or_default();
+                self.0.insert(name.to_owned(), annotations);
+            }
+        }
+    }
+
+    /// The headers of a request but for its version.
+    pub(super) fn headers(&self, method: &str, params: &Value) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert("mcp-method", encode(method));
+        let Some(name) = named(method).and_then(|member| params.get(member)).and_then(Value::as_str) else {
+            return headers;
+        };
+        headers.insert("mcp-name", encode(name));
+        if method == "tools/call" {
+            for Annotation { path, header } in self.0.get(name).into_iter().flatten() {
+                let value = path.iter().try_fold(params.get("arguments"), |value, key| Some(value?.get(key)));
+                if let Some(value) = value.flatten().and_then(text) {
+                    headers.insert(header, encode(&value));
+                }
+            }
+        }
+        headers
+    }
+}
+
+/// The member of `params` that `Mcp-Name` repeats.
+pub(in crate::mcp) fn named(method: &str) -> Option<&'static str> {
+    match method {
+        "tools/call" | "prompts/get" => Some("name"),
+        "resources/read" => Some("uri"),
+        // The tasks extension.
+        "tasks/get" | "tasks/update" | "tasks/cancel" => Some("taskId"),
+        _ => None,
+    }
+}
+
+/// The annotations of a schema; `None` if one breaks a rule.
+fn annotations(schema: &Value) -> Option<Vec<Annotation>> {
+    let mut found = Vec::new();
+    collect(schema, &mut Vec::new(), &mut found)?;
+    let distinct: BTreeSet<_> = found.iter().map(|annotation| annotation.header.as_str()).collect();
+    (distinct.len() == found.len()).then_some(found)
+}
+
+fn collect(schema: &Value, path: &mut Vec<String>, found: &mut Vec<Annotation>) -> Option<()> {
+    for (name, property) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
+        path.push(name.clone());
+        if let Some(annotation) = property.get(ANNOTATION) {
+            let kind = property.get("type").and_then(Value::as_str)?;
+            let name = annotation.as_str().filter(|name| !name.is_empty())?;
+            let header = HeaderName::try_from(format!("mcp-param-{name}")).ok()?;
+            if !matches!(kind, "string" | "integer" | "boolean") {
+                return None;
+            }
+            found.push(Annotation { path: path.clone(), header });
+        }
+        collect(property, path, found)?;
+        path.pop();
+    }
+    Some(())
+}
+
+/// A value as a header repeats it; nothing for `null` and what is no primitive.
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Bool(boolean) => Some(boolean.to_string()),
+        #[expect(clippy::cast_possible_truncation, reason = "integral and within 2^53")]
+        Value::Number(number) => Some(match number.as_f64() {
+            Some(double) if double.fract() == 0.0 && double.abs() < 9e15 => (double as i64).to_string(),
+            _ => number.to_string(),
+        }),
+        _ => None,
+    }
+}
+
+/// A text as a header's value: as it is where that is safe, and else in the form that says it is base64.
+fn encode(text: &str) -> HeaderValue {
+    let safe = text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
+        && text.trim() == text
+        && !(text.starts_with("=?base64?") && text.ends_with("?="));
+    let encoded = if safe { text.to_owned() } else { format!("=?base64?{}?=", BASE64_STANDARD.encode(text)) };
+    // It holds visible ASCII only.
+    HeaderValue::try_from(encoded).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+/// The text that a header's value stands for; `None` if it is no such value.
+pub(in crate::mcp) fn decode(value: &HeaderValue) -> Option<String> {
+    let value = value.to_str().ok()?;
+    match value.strip_prefix("=?base64?").and_then(|rest| rest.strip_suffix("?=")) {
+        Some(encoded) => String::from_utf8(BASE64_STANDARD.decode(encoded).ok()?).ok(),
+        None => Some(value.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_value_that_is_not_safe_in_a_header_is_sent_as_base64() {
+        for (text, value) in [
+            ("us-west1", "us-west1"),
+            ("Hello, 世界", "=?base64?SGVsbG8sIOS4lueVjA==?="),
+            (" padded ", "=?base64?IHBhZGRlZCA=?="),
+            ("line1\nline2", "=?base64?bGluZTEKbGluZTI=?="),
+            ("=?base64?literal?=", "=?base64?PT9iYXNlNjQ/bGl0ZXJhbD89?="),
+            ("", ""),
+        ] {
+            let encoded = encode(text);
+            assert_eq!(encoded, value);
+            assert_eq!(decode(&encoded).as_deref(), Some(text));
+        }
+        assert_eq!(decode(&HeaderValue::from_static("=?base64?*?=")), None);
+    }
+
+    fn headers_of(schema: &Value, arguments: &Value) -> Vec<(String, String)> {
+        let mut tools = Tools::default();
+        tools.learn(&json!([{"name": "t", "inputSchema": schema}]));
+        let headers = tools.headers("tools/call", &json!({"name": "t", "arguments": arguments}));
+        let params = headers.iter().filter(|(name, _)| name.as_str().starts_with("mcp-param-"));
+        params.map(|(name, value)| (name.to_string(), value.to_str().expect("ASCII").to_owned())).collect()
+    }
+
+    #[test]
+    fn annotated_arguments_are_repeated_in_headers() {
+        let schema = json!({"properties": {
+            "a": {"type": "string", "x-mcp-header": "Region"},
+            "b": {"properties": {"c": {"type": "integer", "x-mcp-header": "Count"}}},
+            "d": {"type": "boolean", "x-mcp-header": "Dry"},
+        }});
+        let all = json!({"a": "é", "b": {"c": 4}, "d": true});
+        let expected =
+            [("mcp-param-region", "=?base64?w6k=?="), ("mcp-param-count", "4"), ("mcp-param-dry", "true")];
+        assert_eq!(
+            headers_of(&schema, &all),
+            expected.map(|(name, value)| (name.to_owned(), value.to_owned()))
+        );
+        assert_eq!(headers_of(&schema, &json!({"a": null, "b": 1})), []);
+    }
+
+    #[test]
+    fn a_tool_with_an_annotation_that_breaks_a_rule_has_none() {
+        for properties in [
+            json!({"a": {"type": "string", "x-mcp-header": ""}}),
+            json!({"a": {"type": "string", "x-mcp-header": "a b"}}),
+            json!({"a": {"type": "string", "x-mcp-header": "A\r\nB: c"}}),
+            json!({"a": {"type": "number", "x-mcp-header": "A"}}),
+            json!({"a": {"type": "string", "x-mcp-header": 1}}),
+            json!({"a": {"type": "string", "x-mcp-header": "A"}, "b": {"type": "string", "x-mcp-header": "a"}}),
+        ] {
+            let schema = json!({"properties": properties});
+            assert_eq!(headers_of(&schema, &json!({"a": "x", "b": "y"})), [], "{schema}");
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! `sayso-gate run`: a command that runs once a human has approved it, and as it was approved.
+//!
+//! **Threat.** An agent that words the command, the environment and the files around it. What the human sees is what is
+//! hashed, and what is hashed is what [`execute::replace_process`] builds the command from.
+//!
+//! **Not done here.** The values of the variables that are passed on are not shown, and neither are the contents of the
+//! program, of the directory and of the files that the arguments name: who can change those, changes what an approved command
+//! does. An agent with the same rights as this program could run the command without it.
+
+use std::convert::Infallible;
+use std::process::ExitCode;
+
+use sayso_gate::{Approvals, Gate};
+use tokio::runtime;
+
+use crate::approval::{Ask, Asker, Kept};
+use crate::arguments::{Connection, Run};
+use crate::terminal::{say, status};
+
+mod ask;
+mod env_file;
+mod execute;
+mod interrupts;
+mod lookup;
+mod shell;
+
+use interrupts::Interrupts;
+use shell::Shell;
+
+/// Why nothing runs, for whoever waits for it, and the exit status that says so.
+#[derive(Debug, PartialEq, Eq)]
+struct Stopped {
+    status: u8,
+    why: String,
+}
+
+impl Stopped {
+    fn new(status: u8, why: impl ToString) -> Self {
+        Self { status, why: why.to_string() }
+    }
+}
+
+/// The whole of it. Returns only when nothing runs: otherwise this process becomes the command.
+pub(crate) fn run(arguments: Run) -> ExitCode {
+    let Err(Stopped { status, why }) = asked_and_executed(arguments);
+    say(why);
+    status.into()
+}
+
+fn asked_and_executed(arguments: Run) -> Result<Infallible, Stopped> {
+    let configuration = |problem: &dyn ToString| Stopped::new(status::CONFIGURATION, problem.to_string());
+    let shell = Shell::describe(&arguments)?;
+    let action = shell.to_action()?;
+    let summary = arguments.summary.unwrap_or_else(|| shell.summary());
+    let connection = arguments.connection.resolve("sayso-gate run").map_err(|e| configuration(&e))?;
+    let asker = asker(connection).map_err(|e| configuration(&e))?;
+    // A file that is not there yet may be there in time.
+    if let Some(missing) = shell.missing_env_file() {
+        say(format_args!("{missing} is not there; it will be read when the command has been approved"));
+    }
+    let runtime = runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|e| configuration(&format!("this machine gives no I/O: {e}")))?;
+    let permitted = runtime.block_on(async {
+        let mut interrupts = Interrupts::listen().map_err(|e| configuration(&e))?;
+        let ask = Ask {
+            scope: "run",
+            action: &action,
+            summary: &summary,
+            reason: arguments.reason.as_ref(),
+            expires_in: arguments.expires_in,
+            definition: None,
+        };
+        let approved = ask::until_approved(&asker, &ask, &mut interrupts).await?;
+        ask::redeem(&asker, approved, action.clone(), &mut interrupts).await
+    });
+    // A file that never ends is read by a thread of its own; nobody waits for it any more.
+    runtime.shutdown_background();
+    let permitted = permitted?;
+    Err(execute::replace_process(permitted))
+}
+
+fn asker(connection: Connection) -> Result<Asker, String> {
+    let Connection { mcp_url, agent_key, trust, state } = connection;
+    let approvals = Approvals::new(mcp_url, agent_key).map_err(|e| e.to_string())?;
+    let audience = trust.audience.clone();
+    let gate = Gate::new(trust.issuer, trust.audience, trust.name).map_err(|e| e.to_string())?;
+    let kept = Kept::open(state).map_err(|e| e.to_string())?;
+    Ok(Asker::new(approvals, gate, audience, kept))
+}

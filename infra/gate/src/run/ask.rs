@@ -1,0 +1,239 @@
+//! Waiting for the human, and using a yes up.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use sayso_gate::{Action, NotAsked, Note, Permit, Refusal, TokenRefusal, Withdrawal};
+use sayso_model::reveal_to_string;
+use tokio::sync::watch;
+
+use super::Stopped;
+use super::env_file::{self, Variables};
+use super::execute::Permitted;
+use super::interrupts::{Interrupt, Interrupts};
+use super::shell::Shell;
+use crate::approval::{Answer, Approved, Ask, Asker, KeptApproval, NoAnswer, Waiting};
+use crate::terminal::{say, status};
+
+/// How long nothing is said while a human is waited for: at first, and at most.
+const SILENCE: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(15 * 60)];
+
+/// Asks, and waits until somebody has said yes, or the request is closed otherwise.
+pub(super) async fn until_approved(
+    asker: &Asker,
+    ask: &Ask<'_>,
+    interrupts: &mut Interrupts,
+) -> Result<Approved, Stopped> {
+    let known = watch::Sender::new(None);
+    let [mut silence, longest] = SILENCE;
+    loop {
+        let asking = asker.ask(ask, silence, |waiting| {
+            if known.send_replace(Some(waiting.clone())).is_none() {
+                announce(ask.action, waiting);
+            }
+        });
+        tokio::pin!(asking);
+        let answer = tokio::select! {
+            answer = &mut asking => answer.map_err(|none| no_answer(&none))?,
+            interrupt = interrupts.next() => {
+                let waiting = interrupted(interrupt, asking, known.subscribe(), interrupts).await?;
+                return Err(withdraw(interrupt, asker, &waiting, interrupts).await);
+            }
+        };
+        match answer {
+            Answer::Approved(approved) => return Ok(approved),
+            Answer::Waiting(waiting) => say(format_args!(
+                "still waiting for {}, until {}",
+                waiting.approver,
+                waiting.closes_at.for_people()
+            )),
+            closed => return Err(not_approved(closed)),
+        }
+        silence = (silence * 2).min(longest);
+    }
+}
+
+fn announce(action: &Action, waiting: &Waiting) {
+    let Waiting { approver, closes_at, status_url, .. } = waiting;
+    let closes_at = closes_at.for_people();
+    // It may hold anything, and a terminal obeys.
+    let shown = reveal_to_string(&action.arguments.indented());
+    say(format_args!("{approver} is asked, until {closes_at}, whether this may run:"));
+    say(shown);
+    say(format_args!("How it stands: {}", reveal_to_string(status_url)));
+    say("Ctrl-C withdraws the request.");
+}
+
+fn no_answer(none: &NoAnswer) -> Stopped {
+    let status = match none {
+        NoAnswer::NotKept(_)
+        | NoAnswer::NotAsked(NotAsked::KeyRefused | NotAsked::Refused(_) | NotAsked::NotUnderstood { .. }) => {
+            status::CONFIGURATION
+        }
+        NoAnswer::NotAsked(_) => status::TRY_AGAIN,
+    };
+    Stopped::new(status, none)
+}
+
+/// Every answer but a yes and none.
+fn not_approved(closed: Answer) -> Stopped {
+    let (kept, stopped) = match closed {
+        Answer::Denied(denied) => {
+            let note = with_note(denied.note.as_ref());
+            let why = format!("Denied{note}\nNothing ran. Do not ask for the same in other words.");
+            (denied.kept, Stopped::new(status::REFUSED, why))
+        }
+        Answer::Expired(kept) => {
+            let why = "Nobody answered in time, which is neither a yes nor a no. Nothing ran. The same command asks again.";
+            (kept, Stopped::new(status::TRY_AGAIN, why))
+        }
+        Answer::Withdrawn(kept) | Answer::DefinitionChanged(kept) => {
+            let why = "The request was withdrawn. Nothing ran. The same command asks again.";
+            (kept, Stopped::new(status::TRY_AGAIN, why))
+        }
+        Answer::Approved(Approved { kept, .. }) | Answer::Waiting(Waiting { kept, .. }) => {
+            // Not called with these: and if it were, nothing runs and nothing is forgotten.
+            return Stopped::new(status::TRY_AGAIN, format!("Nothing ran. Approval {} stands.", kept.id));
+        }
+    };
+    kept.forget();
+    stopped
+}
+
+/// The approver's words, behind what they decided.
+fn with_note(note: Option<&Note>) -> String {
+    let note = note.map(|note| reveal_to_string(note.as_str()).replace('\n', "\n  "));
+    note.map_or(".".to_owned(), |note| format!(", with this note:\n  {note}"))
+}
+
+/// What is there to be taken back: waits until that is known, or until somebody has had enough of waiting.
+async fn interrupted<T>(
+    interrupt: Interrupt,
+    asking: Pin<&mut impl Future<Output = T>>,
+    mut known: watch::Receiver<Option<Waiting>>,
+    interrupts: &mut Interrupts,
+) -> Result<Waiting, Stopped> {
+    tokio::select! {
+        biased;
+        _ = known.wait_for(Option::is_some) => {}
+        _ = asking => {}
+        _ = interrupts.next() => {}
+    }
+    let waiting = known.borrow().clone();
+    waiting.ok_or_else(|| {
+        let why = "Interrupted while asking, so that the request may be open. Nothing ran. The same command finds it again; unanswered, it expires.";
+        Stopped::new(interrupt.status(), why)
+    })
+}
+
+async fn withdraw(
+    interrupt: Interrupt,
+    asker: &Asker,
+    waiting: &Waiting,
+    interrupts: &mut Interrupts,
+) -> Stopped {
+    say("withdrawing the request");
+    let withdrawn = tokio::select! {
+        withdrawn = asker.withdraw(&waiting.kept) => Some(withdrawn),
+        _ = interrupts.next() => None,
+    };
+    let why = match withdrawn {
+        Some(Ok(Withdrawal::Withdrawn)) => "The request is withdrawn. Nothing ran.".to_owned(),
+        Some(Ok(Withdrawal::Approved)) => {
+            "It had been approved. Nothing ran, and nothing will run on that approval.".to_owned()
+        }
+        Some(Ok(Withdrawal::Denied)) => "It had been denied. Nothing ran.".to_owned(),
+        Some(Ok(Withdrawal::Expired)) => "It had expired. Nothing ran.".to_owned(),
+        Some(Err(not_asked)) => {
+            format!("The request is not withdrawn, and nothing ran. It expires by itself. {not_asked}")
+        }
+        None => "The request may not be withdrawn, and nothing ran. It expires by itself.".to_owned(),
+    };
+    Stopped::new(interrupt.status(), why)
+}
+
+/// Uses the approval up, and then, and not before, reads the file that the command gets variables from.
+pub(super) async fn redeem(
+    asker: &Asker,
+    approved: Approved,
+    action: Action,
+    interrupts: &mut Interrupts,
+) -> Result<Permitted, Stopped> {
+    let kept = approved.kept.clone();
+    say(format_args!("Approved{}", with_note(approved.note.as_ref())));
+    let permit = tokio::select! {
+        biased;
+        interrupt = interrupts.next() => {
+            let why = "Interrupted while the approval was being used. Nothing ran. If it was used up, the same command says so.";
+            return Err(Stopped::new(interrupt.status(), why));
+        }
+        permit = asker.redeem(approved, action) => permit,
+    };
+    let permit = permit.map_err(|refusal| refused(&refusal, kept.clone()))?;
+    let variables = variables(&permit, interrupts).await;
+    // As late as can be: whoever dies before this finds the approval again, and is told that it is used up.
+    kept.forget();
+    Ok(Permitted { permit, variables: variables? })
+}
+
+fn refused(refusal: &Refusal, kept: KeptApproval) -> Stopped {
+    let (status, over) = match refusal {
+        // Whether it is used up is not known, or it is not.
+        Refusal::KeysUnavailable
+        | Refusal::Unreachable
+        | Refusal::Unanswered
+        | Refusal::NotUnderstood { .. }
+        | Refusal::NoRandomness => (status::TRY_AGAIN, false),
+        // Another clock, or other settings, and it is good.
+        Refusal::Token(
+            TokenRefusal::NotYetValid
+            | TokenRefusal::UnknownKey
+            | TokenRefusal::Issuer
+            | TokenRefusal::Audience,
+        ) => (status::REFUSED, false),
+        _ => (status::REFUSED, true),
+    };
+    if over {
+        kept.forget();
+    }
+    let twice = match refusal {
+        Refusal::AlreadyRedeemed { .. } => {
+            "\nThis command did not run now. If no other process has run it, it has not run at all: the same command asks again."
+        }
+        _ => "",
+    };
+    Stopped::new(status, format!("{}: {refusal}{twice}", refusal.reason()))
+}
+
+/// What the file has, read by a thread that an interrupt does not wait for.
+async fn variables(permit: &Permit, interrupts: &mut Interrupts) -> Result<Variables, Stopped> {
+    let Some(file) = Shell::from_action(permit.action()).and_then(|shell| shell.env_file) else {
+        return Ok(Variables::new());
+    };
+    let shown = file.display().to_string();
+    let used_up = |status, what: String| {
+        Stopped::new(status, format!("{what} The approval is used up, and nothing ran: it takes a new one."))
+    };
+    let read = tokio::select! {
+        read = tokio::task::spawn_blocking(move || env_file::read(&file)) => read,
+        interrupt = interrupts.next() => {
+            return Err(used_up(interrupt.status(), format!("Interrupted while {shown} was read.")));
+        }
+    };
+    let mut variables = match read {
+        Ok(Ok(variables)) => variables,
+        Ok(Err(unreadable)) => {
+            return Err(used_up(status::CONFIGURATION, format!("--env-file {shown}: {unreadable}.")));
+        }
+        Err(_) => return Err(used_up(status::CONFIGURATION, format!("--env-file {shown} was not read."))),
+    };
+    variables.retain(|name, _| {
+        let ours = name.starts_with("SAYSO_");
+        if ours {
+            say(format_args!("{name} in {shown} is not passed on: it is Sayso's own"));
+        }
+        !ours
+    });
+    Ok(variables)
+}

@@ -1,0 +1,128 @@
+//! The arguments of the tool `shell`: what a human is shown of a command, and all that it is built from.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::path::PathBuf;
+
+use sayso_gate::{Action, CanonicalJson, Summary, ToolName};
+use serde::{Deserialize, Serialize};
+
+use super::{Stopped, lookup};
+use crate::arguments::{Run, is_variable};
+use crate::terminal::status;
+
+/// The name under which it is approved.
+const TOOL: &str = "shell";
+
+/// What most commands need, and nothing that usually holds a secret.
+const PASSED_ON: [&str; 10] =
+    ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TERM", "TZ", "TMPDIR"];
+
+/// The longest summary that is made from a command, in characters.
+const LONGEST_SUMMARY: usize = 200;
+
+/// A command, complete: who has this needs nothing else to run it but the values of the variables.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Shell {
+    /// As the program is told it was called, and its arguments.
+    pub(super) argv: Vec<String>,
+    /// What is executed.
+    pub(super) program: PathBuf,
+    /// Where.
+    pub(super) cwd: PathBuf,
+    /// The names of the variables that it gets from the environment.
+    pub(super) environment: BTreeSet<String>,
+    /// The file from which it gets more of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) env_file: Option<PathBuf>,
+    pub(super) stdin: StandardInput,
+}
+
+/// What the command can read.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum StandardInput {
+    /// Nothing.
+    None,
+    /// What this program was given.
+    Inherited,
+}
+
+impl Shell {
+    /// What these arguments would run here and now.
+    pub(super) fn describe(arguments: &Run) -> Result<Self, Stopped> {
+        let cwd = std::env::current_dir()
+            .map_err(|e| cannot_be_shown(&format!("the working directory is not to be had: {e}")))?;
+        let argv = arguments.command.iter().enumerate();
+        let argv: Vec<String> =
+            argv.map(|(index, word)| text(&format!("argument {index}"), word)).collect::<Result<_, _>>()?;
+        let program = lookup::program(argv.first().map_or("", String::as_str), &cwd)?;
+        // Joining keeps what the path says: `..` is for the kernel to follow.
+        let env_file = arguments.env_file.as_ref().map(|file| cwd.join(file));
+        for (what, path) in [
+            ("the program's path", Some(&program)),
+            ("the working directory", Some(&cwd)),
+            ("--env-file", env_file.as_ref()),
+        ] {
+            path.map(|path| text(what, path.as_os_str())).transpose()?;
+        }
+        let stdin = if arguments.stdin { StandardInput::Inherited } else { StandardInput::None };
+        Ok(Self { argv, program, cwd, environment: names_from_env(&arguments.env)?, env_file, stdin })
+    }
+
+    /// What is asked for.
+    pub(super) fn to_action(&self) -> Result<Action, Stopped> {
+        let arguments = serde_json::to_string(self).map_err(|e| cannot_be_shown(&e))?;
+        let arguments = CanonicalJson::parse(&arguments).map_err(|violation| {
+            cannot_be_shown(&format!("{violation}. What does not fit into arguments fits into a script"))
+        })?;
+        let tool = ToolName::parse(TOOL).map_err(|e| cannot_be_shown(&e))?;
+        Ok(Action { tool, arguments })
+    }
+
+    /// What was approved; nothing if that is no command of ours.
+    pub(super) fn from_action(action: &Action) -> Option<Self> {
+        let ours = action.tool.as_str() == TOOL;
+        serde_json::from_str(action.arguments.as_str()).ok().filter(|_| ours)
+    }
+
+    /// In words, where the caller has none: the human sees the whole beside it.
+    pub(super) fn summary(&self) -> Summary {
+        let words = self.argv.join(" ");
+        let line: String = words.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let short = line.char_indices().nth(LONGEST_SUMMARY).map(|(end, _)| format!("{} …", &line[..end]));
+        let summary = format!("Run {}", short.unwrap_or(line));
+        Summary::parse(&summary).unwrap_or_else(|_| unreachable!("one line, and not too long"))
+    }
+
+    /// The file of `--env-file`, if there is none. It is not opened.
+    pub(super) fn missing_env_file(&self) -> Option<String> {
+        let file = self.env_file.as_ref().filter(|file| !file.exists())?;
+        Some(file.display().to_string())
+    }
+}
+
+fn cannot_be_shown(problem: &dyn ToString) -> Stopped {
+    let why =
+        format!("This command cannot be approved as it stands: {}. Nothing was asked.", problem.to_string());
+    Stopped::new(status::CANNOT_BE_SHOWN, why)
+}
+
+/// JSON, and so what is hashed and shown, is Unicode.
+fn text(what: &str, value: &OsStr) -> Result<String, Stopped> {
+    let owned = value.to_str().map(str::to_owned);
+    owned.ok_or_else(|| cannot_be_shown(&format!("{what} is not UTF-8 text: rename it")))
+}
+
+/// The usual variables as far as they are set, and those that were named.
+#[expect(clippy::disallowed_methods, reason = "the environment that is passed on")]
+fn names_from_env(named: &[String]) -> Result<BTreeSet<String>, Stopped> {
+    if let Some(unset) = named.iter().find(|name| std::env::var_os(name).is_none()) {
+        return Err(cannot_be_shown(&format!("--env {unset}: it is not set")));
+    }
+    let set = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    let usual = set
+        .filter(|name| PASSED_ON.contains(&name.as_str()) || (name.starts_with("LC_") && is_variable(name)));
+    Ok(usual.chain(named.iter().cloned()).collect())
+}

@@ -1,0 +1,287 @@
+//! An execution layer as Sayso's agent: it asks, it checks, it withdraws. Sayso's MCP endpoint is stateless, so a call is
+//! one `tools/call` in one POST; every one of them may be repeated, and is when its answer was lost.
+
+use std::time::Duration;
+
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Client, StatusCode};
+use sayso_model::{Action, AgentKey, ApprovalId, Audience, BaseUrl, ExpiresIn, Reason, Summary, check_text};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use thiserror::Error;
+
+use crate::ATTEMPT_LIMIT;
+use crate::line::{Answer, Line, Lost, NoTls};
+
+mod answers;
+
+pub use answers::{Requested, Standing, Withdrawal};
+
+/// The longest that [`Approvals::check`] waits for a human.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(50);
+
+const PROTOCOL_VERSION: &str = "2026-07-28";
+
+const METHOD: &str = "tools/call";
+
+/// The `id` of every call: there is one call in each POST.
+const CALL: u64 = 1;
+
+/// A JSON-RPC error's code for what the server could not do.
+const INTERNAL_ERROR: i64 = -32_603;
+
+/// The client of Sayso's MCP endpoint, with the key of one agent. Share it: it holds the connections.
+#[derive(Debug)]
+pub struct Approvals {
+    line: Line,
+    url: BaseUrl,
+    key: AgentKey,
+}
+
+/// What a human is asked.
+#[derive(Debug, Clone, Copy)]
+pub struct Asking<'a> {
+    /// What would be executed: what the approval will hold for.
+    pub action: &'a Action,
+    /// The gate that would execute it.
+    pub audience: &'a Audience,
+    /// In words, on one line.
+    pub summary: &'a Summary,
+    /// Why.
+    pub reason: Option<&'a Reason>,
+    /// How long the human may take.
+    pub expires_in: ExpiresIn,
+}
+
+/// Why there is no answer. `Display` is a sentence for whoever asked: what is wrong, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum NotAsked {
+    /// HTTP 401.
+    #[error("Sayso does not know this agent key: nothing ran. Ask your operator for a current one.")]
+    KeyRefused,
+    /// In Sayso's own words to an agent.
+    #[error("Sayso refuses the request: {0}")]
+    Refused(String),
+    /// No approval with this id is this agent's.
+    #[error("Sayso has no such approval of this agent: nothing ran. Ask for a new one.")]
+    Unknown,
+    /// No attempt got through.
+    #[error(
+        "Sayso cannot be reached: nothing ran. Check its MCP URL and the network, and try again: the same request is not asked twice."
+    )]
+    Unreachable,
+    /// It was reached, and no attempt brought an answer.
+    #[error("Sayso did not answer: nothing ran. Try again: the same request is not asked twice.")]
+    Unanswered,
+    /// Something in Sayso broke; its log has more under this id.
+    #[error(
+        "Sayso could not finish this: nothing ran. Try again: the same request is not asked twice. If it stays so, tell your operator error {error_id}."
+    )]
+    Failed {
+        /// For the operator.
+        error_id: String,
+    },
+    /// What answered is no Sayso of this version.
+    #[error(
+        "What answers at Sayso's MCP URL (HTTP {status}) is not understood: nothing ran. The URL ends in /mcp: compare it with the one your operator gave you."
+    )]
+    NotUnderstood {
+        /// The HTTP status.
+        status: u16,
+    },
+}
+
+impl Approvals {
+    /// `mcp_url` is Sayso's MCP endpoint, whole: it ends in `/mcp`. Connects to nothing yet; needs a tokio runtime with I/O
+    /// and time when it does.
+    pub fn new(mcp_url: BaseUrl, key: AgentKey) -> Result<Self, NoTls> {
+        Ok(Self { line: Line::new(&mcp_url)?, url: mcp_url, key })
+    }
+
+    /// Where it asks.
+    pub fn url(&self) -> &BaseUrl {
+        &self.url
+    }
+
+    /// Asks for approval. While an approval of this very action for this audience is pending, it is that one that is
+    /// given back, and nobody is asked again; a mail that could not be sent before is sent now.
+    pub async fn request(&self, asking: &Asking<'_>) -> Result<Requested, NotAsked> {
+        let body = request_body(asking);
+        match self.call("request_approval", Duration::ZERO, |_| body.clone()).await? {
+            Said::Done(content) => {
+                Requested::from_content(content).ok_or(NotAsked::NotUnderstood { status: 200 })
+            }
+            Said::Refused(words) => Err(NotAsked::Refused(words)),
+        }
+    }
+
+    /// Looks how an approval stands, and while it is pending waits for the human: `wait` at most, and at most
+    /// [`LONGEST_WAIT`]. It may say pending earlier than that: a lost answer is asked for again without the wait.
+    pub async fn check(&self, id: ApprovalId, wait: Duration) -> Result<Standing, NotAsked> {
+        let wait = wait.min(LONGEST_WAIT);
+        let name = "check_approval";
+        let body = |attempt: usize| {
+            let seconds = if attempt == 0 { wait.as_secs() } else { 0 };
+            call_body(name, Checking { approval_id: id.to_string(), wait_seconds: seconds })
+        };
+        let content = known(id, self.call(name, wait, body).await?)?;
+        Standing::from_content(id, content).ok_or(NotAsked::NotUnderstood { status: 200 })
+    }
+
+    /// Takes a request back, if nobody has answered yet.
+    pub async fn withdraw(&self, id: ApprovalId) -> Result<Withdrawal, NotAsked> {
+        let name = "withdraw_approval";
+        let body = |_| call_body(name, Withdrawing { approval_id: id.to_string() });
+        let content = known(id, self.call(name, Duration::ZERO, body).await?)?;
+        Withdrawal::from_content(id, content).ok_or(NotAsked::NotUnderstood { status: 200 })
+    }
+
+    /// One call of a tool, whose first attempt may take `wait` longer.
+    async fn call(
+        &self,
+        tool: &'static str,
+        wait: Duration,
+        body: impl Fn(usize) -> String,
+    ) -> Result<Said, NotAsked> {
+        let post = |http: &Client, attempt: usize| {
+            let limit = if attempt == 0 { ATTEMPT_LIMIT + wait } else { ATTEMPT_LIMIT };
+            http.post(self.url.as_str())
+                .timeout(limit)
+                .bearer_auth(self.key.expose())
+                .header(CONTENT_TYPE, "application/json")
+                .header("accept", "application/json")
+                .header("mcp-protocol-version", PROTOCOL_VERSION)
+                .header("mcp-method", METHOD)
+                .header("mcp-name", tool)
+                .body(body(attempt))
+        };
+        match self.line.ask(post).await {
+            Ok(answer) => said(&answer),
+            Err(Lost::Unreachable) => Err(NotAsked::Unreachable),
+            Err(Lost::Unanswered) => Err(NotAsked::Unanswered),
+        }
+    }
+}
+
+/// `arguments` is the canonical text itself: no parser and no printer comes between it and the wire.
+#[derive(Serialize)]
+struct Requesting<'a> {
+    tool: &'a str,
+    arguments: &'a RawValue,
+    summary: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    audience: &'a str,
+    expires_in_seconds: u64,
+}
+
+#[derive(Serialize)]
+struct Checking {
+    approval_id: String,
+    wait_seconds: u64,
+}
+
+#[derive(Serialize)]
+struct Withdrawing {
+    approval_id: String,
+}
+
+#[derive(Serialize)]
+struct Call<A> {
+    jsonrpc: &'static str,
+    id: u64,
+    method: &'static str,
+    params: Params<A>,
+}
+
+#[derive(Serialize)]
+struct Params<A> {
+    name: &'static str,
+    arguments: A,
+    #[serde(rename = "_meta")]
+    meta: Value,
+}
+
+#[expect(clippy::expect_used, reason = "canonical JSON is JSON")]
+fn request_body(asking: &Asking<'_>) -> String {
+    let arguments = asking.action.arguments.as_str();
+    let requesting = Requesting {
+        tool: asking.action.tool.as_str(),
+        arguments: serde_json::from_str(arguments).expect("canonical JSON is JSON"),
+        summary: asking.summary.as_str(),
+        reason: asking.reason.map(Reason::as_str),
+        audience: asking.audience.as_str(),
+        expires_in_seconds: asking.expires_in.duration().as_secs(),
+    };
+    call_body("request_approval", requesting)
+}
+
+#[expect(clippy::expect_used, reason = "structs of strings, numbers and JSON cannot fail to serialise")]
+fn call_body(name: &'static str, arguments: impl Serialize) -> String {
+    let meta = json!({
+        "io.modelcontextprotocol/protocolVersion": PROTOCOL_VERSION,
+        "io.modelcontextprotocol/clientInfo": {"name": "sayso-gate", "version": env!("CARGO_PKG_VERSION")},
+        "io.modelcontextprotocol/clientCapabilities": {},
+    });
+    let params = Params { name, arguments, meta };
+    let call = Call { jsonrpc: "2.0", id: CALL, method: METHOD, params };
+    serde_json::to_string(&call).expect("structs of strings, numbers and JSON")
+}
+
+/// What a tool said.
+enum Said {
+    /// Its structured result.
+    Done(Value),
+    /// The words of its error.
+    Refused(String),
+}
+
+fn said(answer: &Answer) -> Result<Said, NotAsked> {
+    if answer.status == StatusCode::UNAUTHORIZED {
+        return Err(NotAsked::KeyRefused);
+    }
+    let not_understood = NotAsked::NotUnderstood { status: answer.status.as_u16() };
+    let message = check_text(&answer.text).unwrap_or_default();
+    if message["jsonrpc"] != "2.0" || message["id"] != CALL {
+        return Err(not_understood);
+    }
+    if let Some(error_id) = incident(&message) {
+        return Err(NotAsked::Failed { error_id });
+    }
+    let result = &message["result"];
+    match (answer.status, &result["isError"]) {
+        (StatusCode::OK, Value::Bool(true)) => {
+            let blocks = result["content"].as_array().map(Vec::as_slice).unwrap_or_default();
+            let words =
+                blocks.iter().filter_map(|block| block["text"].as_str()).collect::<Vec<_>>().join(" ");
+            if words.is_empty() { Err(not_understood) } else { Ok(Said::Refused(words)) }
+        }
+        (StatusCode::OK, Value::Bool(false) | Value::Null) => {
+            Ok(Said::Done(result["structuredContent"].clone()))
+        }
+        _ => Err(not_understood),
+    }
+}
+
+/// The id under which Sayso's log says what broke.
+fn incident(message: &Value) -> Option<String> {
+    let error = message.get("error").filter(|error| error["code"] == INTERNAL_ERROR)?;
+    let id = error["data"]["error_id"].as_str()?;
+    let plain = id.len() <= 64 && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    plain.then(|| id.to_owned())
+}
+
+/// The result of a call about an approval. Of what Sayso refuses there, only an id that is none of the agent's is repeated
+/// in its words.
+fn known(id: ApprovalId, said: Said) -> Result<Value, NotAsked> {
+    match said {
+        Said::Done(content) => Ok(content),
+        Said::Refused(words) if words.contains(&id.to_string()) => Err(NotAsked::Unknown),
+        Said::Refused(words) => Err(NotAsked::Refused(words)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,372 @@
+//! A gate's program as Sayso's agent: every way an approval can stand, and every way the line can fail.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sayso_gate::{
+    AgentKey, ApprovalId, Approvals, Asking, Audience, BaseUrl, ExpiresIn, NotAsked, Reason, Requested,
+    Standing, Summary, Withdrawal,
+};
+use sayso_tests::{Fault, Front, Link, Trouble, Verdict, World, action};
+use serde_json::{Value, json};
+
+const ARGUMENTS: &str = r#"{"table":"orders_2019"}"#;
+const MCP: &str = "/mcp";
+const AT_ONCE: Duration = Duration::ZERO;
+
+fn approvals_at(url: &str, key: &AgentKey) -> Approvals {
+    Approvals::new(BaseUrl::parse(url).expect("a URL"), key.clone()).expect("TLS")
+}
+
+fn approvals(world: &World) -> Approvals {
+    approvals_at(&world.host.mcp_url, &world.agent_key)
+}
+
+async fn ask_for(approvals: &Approvals, audience: &str, arguments: &str) -> Result<Requested, NotAsked> {
+    let asking = Asking {
+        action: &action(arguments),
+        audience: &Audience::parse(audience).expect("an audience"),
+        summary: &Summary::parse("Drop the table orders_2019").expect("a summary"),
+        reason: Some(&Reason::parse("Nothing reads it.").expect("a reason")),
+        expires_in: ExpiresIn::from_seconds(600).expect("ten minutes"),
+    };
+    approvals.request(&asking).await
+}
+
+async fn ask(approvals: &Approvals) -> Requested {
+    ask_for(approvals, "production", ARGUMENTS).await.expect("an approval")
+}
+
+async fn decide(world: &World, id: ApprovalId, verdict: Verdict, note: &str) {
+    world.browser().decide(&world.link(&id.to_string()), verdict, note).await;
+}
+
+/// In front of the agent's function.
+async fn line(world: &World) -> (Front, Approvals) {
+    let front = Front::start(world.host.mcp_url.strip_suffix(MCP).expect("the endpoint")).await;
+    let approvals = approvals_at(&format!("{}{MCP}", front.url), &world.agent_key);
+    (front, approvals)
+}
+
+#[tokio::test]
+async fn what_is_approved_is_what_was_asked_and_runs_once() {
+    let world = World::new().await;
+    let approvals = approvals(&world);
+    let requested = ask(&approvals).await;
+    assert_eq!(requested.closes_at, world.clock.now().plus(Duration::from_secs(600)));
+    assert_eq!(requested.status_url, format!("{}/{}", world.host.page_url, requested.id));
+    assert_eq!(requested.approver, "a•••@example.com");
+    let page = world.browser().open(&world.link(&requested.id.to_string()).0).await;
+    for shown in ["orders_2019", "production", "Drop the table orders_2019", "Nothing reads it."] {
+        assert!(page.text().contains(shown), "{shown} is missing in {}", page.text());
+    }
+    let pending = approvals.check(requested.id, AT_ONCE).await;
+    assert!(
+        matches!(&pending, Ok(Standing::Pending { closes_at, .. }) if *closes_at == requested.closes_at),
+        "{pending:?}"
+    );
+    decide(&world, requested.id, Verdict::Approve, "Go\non").await;
+    let standing = approvals.check(requested.id, AT_ONCE).await.expect("an answer");
+    let Standing::Approved { token, token_expires_at, decided_at, note } = standing else {
+        panic!("{standing:?}")
+    };
+    assert_eq!(decided_at, world.clock.now());
+    assert_eq!(token_expires_at, world.clock.now().plus(Duration::from_secs(3600)));
+    assert_eq!(note.as_ref().map(|note| note.as_str()), Some("Go\non"));
+    let permit = world.gate("gate").permit(&token, action(ARGUMENTS), world.clock.now()).await;
+    assert_eq!(permit.expect("a permit").receipt().id, requested.id);
+    let again = world.gate("gate").permit(&token, action(ARGUMENTS), world.clock.now()).await;
+    assert_eq!(again.err().map(|refusal| refusal.reason()), Some("already_redeemed"));
+}
+
+#[tokio::test]
+async fn every_other_end_is_told_apart() {
+    let world = World::new().await;
+    let approvals = approvals(&world);
+    let denied = ask(&approvals).await.id;
+    decide(&world, denied, Verdict::Deny, "").await;
+    let standing = approvals.check(denied, AT_ONCE).await;
+    assert_eq!(standing, Ok(Standing::Denied { decided_at: world.clock.now(), note: None }));
+    assert_eq!(approvals.withdraw(denied).await, Ok(Withdrawal::Denied));
+
+    let withdrawn = ask(&approvals).await.id;
+    assert_eq!(approvals.withdraw(withdrawn).await, Ok(Withdrawal::Withdrawn));
+    assert_eq!(approvals.withdraw(withdrawn).await, Ok(Withdrawal::Withdrawn));
+    assert_eq!(approvals.check(withdrawn, AT_ONCE).await, Ok(Standing::Withdrawn));
+
+    let approved = ask(&approvals).await.id;
+    decide(&world, approved, Verdict::Approve, "").await;
+    assert_eq!(approvals.withdraw(approved).await, Ok(Withdrawal::Approved));
+
+    let expired = ask(&approvals).await.id;
+    world.pass(600);
+    assert_eq!(approvals.check(expired, AT_ONCE).await, Ok(Standing::Expired));
+    assert_eq!(approvals.withdraw(expired).await, Ok(Withdrawal::Expired));
+}
+
+#[tokio::test]
+async fn a_check_waits_for_the_human() {
+    let world = Arc::new(World::new().await);
+    let id = ask(&approvals(&world)).await.id;
+    let unanswered = {
+        let approvals = approvals(&world);
+        tokio::spawn(async move { approvals.check(id, Duration::from_secs(3600)).await })
+    };
+    let before = world.clock.now();
+    let standing = world.pass_until_done(unanswered).await;
+    assert!(matches!(standing, Ok(Standing::Pending { .. })), "{standing:?}");
+    assert!(before.until(world.clock.now()) >= sayso_gate::LONGEST_WAIT);
+    let waiting = {
+        let approvals = approvals(&world);
+        tokio::spawn(async move { approvals.check(id, sayso_gate::LONGEST_WAIT).await })
+    };
+    decide(&world, id, Verdict::Approve, "").await;
+    let standing = world.pass_until_done(waiting).await;
+    assert!(matches!(standing, Ok(Standing::Approved { .. })), "{standing:?}");
+}
+
+#[tokio::test]
+async fn while_it_is_pending_the_same_is_not_asked_twice() {
+    let world = World::new().await;
+    let (approvals, another) = (approvals(&world), approvals(&world));
+    let first = ask(&approvals).await;
+    assert_eq!(ask(&another).await.id, first.id);
+    assert_eq!(world.mails().len(), 1);
+    let elsewhere = ask_for(&approvals, "staging", ARGUMENTS).await.expect("another approval");
+    assert!(elsewhere.id != first.id);
+    // A mail that failed is sent by the next who asks.
+    world.tap.break_next("SendEmail", Fault::Refuse(400, "MessageRejected"));
+    let unsent = ask_for(&approvals, "production", "{}").await.expect("an approval");
+    assert_eq!(world.mails().len(), 2);
+    assert_eq!(ask_for(&another, "production", "{}").await.expect("an approval").id, unsent.id);
+    assert_eq!(world.mails().len(), 3);
+}
+
+#[tokio::test]
+async fn who_may_not_ask_is_told_why() {
+    let world = World::new().await;
+    let stranger = approvals_at(&world.host.mcp_url, &AgentKey::from_random([1; 32]));
+    let own = approvals(&world);
+    let id = ask(&own).await.id;
+    let asked = ask_for(&stranger, "production", ARGUMENTS).await;
+    assert_eq!(asked, Err(NotAsked::KeyRefused));
+    assert_eq!(stranger.check(id, AT_ONCE).await, Err(NotAsked::KeyRefused));
+    assert_eq!(stranger.withdraw(id).await, Err(NotAsked::KeyRefused));
+
+    let refused = ask_for(&own, "moon", ARGUMENTS).await;
+    assert!(
+        matches!(&refused, Err(NotAsked::Refused(words)) if words.contains("`production`, `staging`")),
+        "{refused:?}"
+    );
+
+    // Another agent's approval is as unknown as one that never was.
+    let key = AgentKey::from_random([2; 32]);
+    world.register(&key, "other-bot", "sam@example.com", &["production"]).await;
+    let other = approvals_at(&world.host.mcp_url, &key);
+    let never = ApprovalId::parse("01JD3V8Q5Z7XW2N4M6K8P0R1ST").expect("an id");
+    for (approvals, id) in [(&other, id), (&own, never)] {
+        assert_eq!(approvals.check(id, AT_ONCE).await, Err(NotAsked::Unknown));
+        assert_eq!(approvals.withdraw(id).await, Err(NotAsked::Unknown));
+    }
+    assert!(matches!(own.check(id, AT_ONCE).await, Ok(Standing::Pending { .. })));
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_asked_for_again_and_mails_nobody_twice() {
+    let world = World::new().await;
+    let (front, approvals) = line(&world).await;
+    for (mailed, troubles) in [
+        &[Trouble::LoseAnswer][..],
+        &[Trouble::LoseRequest],
+        &[Trouble::LoseAnswer, Trouble::LoseAnswer],
+        &[Trouble::Answer(502, None, "Bad Gateway".to_owned()), Trouble::LoseRequest],
+        &[Trouble::Answer(429, None, String::new())],
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let lose = || troubles.iter().for_each(|trouble| front.trouble(MCP, trouble.clone()));
+        let arguments = json!({ "number": mailed }).to_string();
+        lose();
+        let requested = ask_for(&approvals, "production", &arguments).await.expect("an approval");
+        assert_eq!(world.mails().len(), mailed + 1);
+        assert_eq!(front.take_requests().len(), troubles.len() + 1);
+        lose();
+        let standing = approvals.check(requested.id, AT_ONCE).await;
+        assert!(matches!(standing, Ok(Standing::Pending { .. })), "{standing:?}");
+        lose();
+        assert_eq!(approvals.withdraw(requested.id).await, Ok(Withdrawal::Withdrawn));
+        front.take_requests();
+    }
+}
+
+#[tokio::test]
+async fn a_lost_check_is_repeated_without_the_wait() {
+    let world = World::new().await;
+    let (front, approvals) = line(&world).await;
+    let id = ask(&approvals).await.id;
+    front.trouble(MCP, Trouble::LoseRequest);
+    // Nobody moves the clock that a wait would wait for.
+    let standing = approvals.check(id, sayso_gate::LONGEST_WAIT).await;
+    assert!(matches!(standing, Ok(Standing::Pending { .. })), "{standing:?}");
+}
+
+#[tokio::test]
+async fn a_lost_line_is_given_up_after_a_few() {
+    let world = World::new().await;
+    let (front, approvals) = line(&world).await;
+    for trouble in [Trouble::LoseRequest, Trouble::LoseAnswer, Trouble::Answer(503, None, String::new())] {
+        (0..sayso_gate::ATTEMPTS).for_each(|_| front.trouble(MCP, trouble.clone()));
+        let asked = ask_for(&approvals, "production", ARGUMENTS).await;
+        assert_eq!(asked, Err(NotAsked::Unanswered));
+        assert_eq!(front.take_requests().len(), sayso_gate::ATTEMPTS);
+    }
+    // What was asked unseen is found.
+    let found = ask(&approvals).await;
+    assert_eq!(world.mails().len(), 1);
+    drop(front);
+    let checked = approvals.check(found.id, AT_ONCE).await;
+    assert!(matches!(checked, Err(NotAsked::Unreachable | NotAsked::Unanswered)), "{checked:?}");
+}
+
+#[tokio::test]
+async fn what_broke_in_sayso_is_an_id_for_the_operator() {
+    let world = World::new().await;
+    let approvals = approvals(&world);
+    world.tap.break_next("PutItem", Fault::Refuse(400, "AccessDeniedException"));
+    let failed = ask_for(&approvals, "production", ARGUMENTS).await;
+    let Err(NotAsked::Failed { error_id }) = &failed else { panic!("{failed:?}") };
+    assert!(!error_id.is_empty());
+    assert!(ask_for(&approvals, "production", ARGUMENTS).await.is_ok());
+}
+
+fn message(content: &Value) -> Value {
+    let result = json!({"content": [], "isError": false, "structuredContent": content});
+    json!({"jsonrpc": "2.0", "id": 1, "result": result})
+}
+
+fn but(message: &Value, member: &str, value: Value) -> Value {
+    let mut message = message.clone();
+    message[member] = value;
+    message
+}
+
+#[tokio::test]
+async fn what_is_no_answer_of_sayso_is_not_understood() {
+    let world = World::new().await;
+    let (front, approvals) = line(&world).await;
+    let id = ask(&approvals).await.id;
+    let content = json!({"approval_id": id.to_string(), "status": "expired", "next": "",
+        "closes_at": world.clock.now().to_string(), "approver": "a", "status_url": format!("https://a/{id}")});
+    let right = message(&content);
+    let result = |result: Value| but(&right, "result", result).to_string();
+    let error = json!({"jsonrpc": "2.0", "id": 1, "error": {"code": -32602, "message": "no"}});
+    let elsewhere = Some(("location", world.host.mcp_url.clone()));
+    let rows = [
+        (200, None, but(&right, "id", json!(2)).to_string()),
+        (200, None, but(&right, "jsonrpc", json!("1.0")).to_string()),
+        (200, None, result(json!({"isError": false}))),
+        (200, None, result(json!({"isError": "no", "structuredContent": content}))),
+        (200, None, result(json!({"isError": true, "content": []}))),
+        (200, None, message(&json!([id.to_string(), "expired"])).to_string()),
+        (200, None, message(&but(&content, "approval_id", json!("1"))).to_string()),
+        (200, None, right.to_string().replacen('{', r#"{"id":1,"#, 1)),
+        (200, None, error.to_string()),
+        (200, None, format!("data: {right}\n\n")),
+        (200, None, "<html>Welcome</html>".to_owned()),
+        (200, None, String::new()),
+        (200, None, " ".repeat(1 << 20)),
+        (202, None, right.to_string()),
+        (302, elsewhere.clone(), String::new()),
+        (307, elsewhere, String::new()),
+        (403, None, right.to_string()),
+        (404, None, r#"{"error":"not_found"}"#.to_owned()),
+    ];
+    front.take_requests();
+    for (status, header, body) in rows {
+        let shown = body.chars().take(100).collect::<String>();
+        let not_understood = NotAsked::NotUnderstood { status };
+        (0..3).for_each(|_| front.trouble(MCP, Trouble::Answer(status, header.clone(), body.clone())));
+        assert_eq!(approvals.check(id, AT_ONCE).await, Err(not_understood.clone()), "{status} {shown}");
+        assert_eq!(approvals.withdraw(id).await, Err(not_understood.clone()), "{status} {shown}");
+        let asked = ask_for(&approvals, "production", ARGUMENTS).await;
+        assert_eq!(asked, Err(not_understood), "{status} {shown}");
+        assert_eq!(front.take_requests(), [MCP; 3], "once each: {status} {shown}");
+    }
+    // From the same hand, the right one would do: it is what was wrong with the others that was refused.
+    (0..3).for_each(|_| front.trouble(MCP, Trouble::Answer(200, None, right.to_string())));
+    assert_eq!(approvals.check(id, AT_ONCE).await, Ok(Standing::Expired));
+    assert_eq!(approvals.withdraw(id).await, Ok(Withdrawal::Expired));
+    assert_eq!(ask(&approvals).await.id, id);
+}
+
+#[tokio::test]
+async fn what_is_said_of_another_approval_or_said_badly_is_not_understood() {
+    let world = World::new().await;
+    let (front, approvals) = line(&world).await;
+    let id = ask(&approvals).await.id;
+    let now = world.clock.now().to_string();
+    let approved = json!({"approval_id": id.to_string(), "status": "approved", "next": "Go.", "decided_at": now,
+        "approval_token": "a.b.c", "token_expires_at": now, "note": "Yes."});
+    let pending = json!({"approval_id": id.to_string(), "status": "pending", "next": "", "closes_at": now});
+    let requested =
+        but(&but(&pending, "approver", json!("a")), "status_url", json!(format!("https://a/{id}")));
+    let not_understood = NotAsked::NotUnderstood { status: 200 };
+    let another = || json!("01JD3V8Q5Z7XW2N4M6K8P0R1ST");
+    let answer =
+        |content: &Value| front.trouble(MCP, Trouble::Answer(200, None, message(content).to_string()));
+    for (content, member, value) in [
+        (&pending, "approval_id", another()),
+        (&pending, "status", json!("undeliverable")),
+        (&pending, "closes_at", json!("soon")),
+        (&approved, "approval_token", json!(null)),
+        (&approved, "token_expires_at", json!(1)),
+        (&approved, "decided_at", json!(null)),
+        (&approved, "note", json!(["yes"])),
+        (&approved, "note", json!("n".repeat(1001))),
+        (&approved, "status", json!("denied, or approved")),
+    ] {
+        answer(&but(content, member, value));
+        assert_eq!(approvals.check(id, AT_ONCE).await, Err(not_understood.clone()), "{member}");
+    }
+    for (member, value) in [
+        ("approval_id", another()),
+        ("closes_at", json!("soon")),
+        ("status_url", json!(format!("javascript:/{id}"))),
+        ("approver", json!("a\nb")),
+        ("approver", json!("a".repeat(1000))),
+    ] {
+        answer(&but(&requested, member, value));
+        let asked = ask_for(&approvals, "production", ARGUMENTS).await;
+        assert_eq!(asked.err(), Some(not_understood.clone()), "{member}");
+    }
+    for (member, value) in [("approval_id", another()), ("status", json!("pending"))] {
+        answer(&but(&approved, member, value));
+        assert_eq!(approvals.withdraw(id).await, Err(not_understood.clone()), "{member}");
+    }
+    answer(&but(&pending, "a_later_member", json!(1)));
+    assert!(matches!(approvals.check(id, AT_ONCE).await, Ok(Standing::Pending { .. })));
+    answer(&approved);
+    assert!(matches!(approvals.check(id, AT_ONCE).await, Ok(Standing::Approved { note: Some(_), .. })));
+    answer(&requested);
+    assert_eq!(ask(&approvals).await.id, id);
+    answer(&approved);
+    assert_eq!(approvals.withdraw(id).await, Ok(Withdrawal::Approved));
+}
+
+#[tokio::test]
+async fn the_deciding_link_is_in_nothing_that_the_client_holds() {
+    let world = World::new().await;
+    let approvals = approvals(&world);
+    let requested = ask(&approvals).await;
+    let Link(link) = world.link(&requested.id.to_string());
+    let secret = link.rsplit('/').next().expect("a secret").to_owned();
+    let pending = approvals.check(requested.id, AT_ONCE).await.expect("an answer");
+    decide(&world, requested.id, Verdict::Approve, "").await;
+    let approved = approvals.check(requested.id, AT_ONCE).await.expect("an answer");
+    let Standing::Approved { token, .. } = &approved else { panic!("{approved:?}") };
+    let printed = format!("{requested:?} {pending:?} {approved:?} {approvals:?}");
+    for hidden in [secret.as_str(), token.expose(), world.agent_key.expose(), "alex@"] {
+        assert!(!printed.contains(hidden), "{hidden} in {printed}");
+    }
+}
