@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use sayso_tests::{Browser, Program, Verdict};
+use sayso_tests::{Program, Verdict};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
@@ -44,10 +44,28 @@ fn text(result: &Value) -> &str {
     result["content"][0]["text"].as_str().unwrap_or_else(|| panic!("no text in {result}"))
 }
 
-/// One call in a session of its own: a gate that a client starts lives as long.
-async fn call(server: &Server, mode: &str, tool: &str, arguments: &Value) -> Value {
-    let steps = json!([["call", tool, arguments]]);
-    transcript(server, mode, &steps).await.remove(0)["answer"]["result"].take()
+/// These calls of one tool in a session of their own, which a gate that a client starts does not outlive.
+async fn calls<const N: usize>(
+    server: &Server,
+    mode: &str,
+    tool: &str,
+    arguments: [&Value; N],
+) -> [Value; N] {
+    let steps = Value::from(arguments.map(|arguments| json!(["call", tool, arguments])).to_vec());
+    let mut heard = transcript(server, mode, &steps).await;
+    let results = heard.iter_mut().map(|step| step["answer"]["result"].take()).collect::<Vec<_>>();
+    results.try_into().expect("an answer to each")
+}
+
+async fn call(server: &Server, tool: &str, arguments: &Value) -> Value {
+    let [result] = calls(server, "auto", tool, [arguments]).await;
+    result
+}
+
+async fn decide(setting: &Setting, asked: &Value, verdict: Verdict, note: &str) {
+    let link = setting.link(&approval_id(asked)).await;
+    let page = setting.local.browser().decide(&link, verdict, note).await;
+    assert_eq!(page.status, 200, "{}", page.text());
 }
 
 fn succeeded(result: &Value) {
@@ -63,9 +81,9 @@ async fn an_allowed_call_needs_no_sayso_and_a_gated_one_does() {
     let notes = files.join("notes.txt");
     std::fs::write(&notes, "one").expect("a file");
     let gated = setting.gated(&Server::files(&files), FILES).await;
-    let read = call(&gated, "auto", "read_text_file", &json!({"path": notes})).await;
+    let read = call(&gated, "read_text_file", &json!({"path": notes})).await;
     assert_eq!(text(&read), "one");
-    let written = call(&gated, "auto", "write_file", &json!({"path": notes, "content": "two"})).await;
+    let written = call(&gated, "write_file", &json!({"path": notes, "content": "two"})).await;
     assert_eq!(written["isError"], true, "{written}");
     assert_eq!(std::fs::read_to_string(&notes).expect("a file"), "one");
 }
@@ -78,26 +96,25 @@ async fn a_gated_call_runs_once_after_the_human_approved_it() {
     let gated = setting.gated(&Server::files(&files), FILES).await;
     let write = json!({"path": notes, "content": "one"});
 
-    let asked = call(&gated, "auto", "write_file", &write).await;
+    let asked = call(&gated, "write_file", &write).await;
     waiting(&asked, "write_file");
     let id = approval_id(&asked);
     // Another session, and with it another process: the same approval.
-    let again = call(&gated, "auto", "write_file", &json!({"content": "one", "path": notes})).await;
+    let again = call(&gated, "write_file", &json!({"content": "one", "path": notes})).await;
     assert_eq!(approval_id(&again), id);
     assert!(!notes.exists());
 
-    let (browser, link) = (setting.local.browser(), setting.link(&id).await);
-    let page = browser.open(&link.0).await.text();
+    let page = setting.local.browser().open(&setting.link(&id).await.0).await.text();
     for shown in ["files/write_file", &format!("Write {}", notes.display()), "\"content\" : \"one\""] {
         assert!(page.contains(shown), "{shown}: {page}");
     }
-    browser.decide(&link, Verdict::Approve, "").await;
-    succeeded(&call(&gated, "auto", "write_file", &write).await);
+    decide(&setting, &asked, Verdict::Approve, "").await;
+    succeeded(&call(&gated, "write_file", &write).await);
     assert_eq!(std::fs::read_to_string(&notes).expect("a file"), "one");
 
     // Used up: the same call asks again.
     std::fs::remove_file(&notes).expect("a file");
-    let asked = call(&gated, "auto", "write_file", &write).await;
+    let asked = call(&gated, "write_file", &write).await;
     waiting(&asked, "write_file");
     assert_ne!(approval_id(&asked), id);
     assert!(!notes.exists());
@@ -110,10 +127,9 @@ async fn another_content_is_another_call() {
     let notes = files.join("notes.txt");
     let gated = setting.gated(&Server::files(&files), FILES).await;
     let write = |content: &str| json!({"path": notes, "content": content});
-    let asked = call(&gated, "auto", "write_file", &write("one")).await;
-    let link = setting.link(&approval_id(&asked)).await;
-    setting.local.browser().decide(&link, Verdict::Approve, "").await;
-    let other = call(&gated, "auto", "write_file", &write("one ")).await;
+    let asked = call(&gated, "write_file", &write("one")).await;
+    decide(&setting, &asked, Verdict::Approve, "").await;
+    let other = call(&gated, "write_file", &write("one ")).await;
     waiting(&other, "write_file");
     assert_ne!(approval_id(&other), approval_id(&asked));
     assert!(!notes.exists());
@@ -127,11 +143,10 @@ async fn a_denied_call_brings_the_humans_note_and_does_not_run() {
     std::fs::write(&notes, "one").expect("a file");
     let (_gate, gated) = setting.listening(&Server::files(&files), FILES).await;
     let edit = json!({"path": notes, "edits": [{"oldText": "one", "newText": "two"}]});
-    let asked = call(&gated, "auto", "edit_file", &edit).await;
+    let asked = call(&gated, "edit_file", &edit).await;
     waiting(&asked, "edit_file");
-    let link = setting.link(&approval_id(&asked)).await;
-    setting.local.browser().decide(&link, Verdict::Deny, "Not before Monday").await;
-    let denied = call(&gated, "auto", "edit_file", &edit).await;
+    decide(&setting, &asked, Verdict::Deny, "Not before Monday").await;
+    let denied = call(&gated, "edit_file", &edit).await;
     assert_eq!(denied["isError"], true, "{denied}");
     assert!(text(&denied).contains("Not before Monday"), "{denied}");
     assert_eq!(std::fs::read_to_string(&notes).expect("a file"), "one");
@@ -144,7 +159,7 @@ async fn what_the_policy_denies_nobody_is_asked_about() {
     let (notes, elsewhere) = (files.join("notes.txt"), files.join("elsewhere.txt"));
     std::fs::write(&notes, "one").expect("a file");
     let gated = setting.gated(&Server::files(&files), FILES).await;
-    let moved = call(&gated, "auto", "move_file", &json!({"source": notes, "destination": elsewhere})).await;
+    let moved = call(&gated, "move_file", &json!({"source": notes, "destination": elsewhere})).await;
     assert_eq!(moved["isError"], true, "{moved}");
     assert!(notes.exists() && !elsewhere.exists());
     assert!(setting.local.messages().await.is_empty());
@@ -175,7 +190,7 @@ async fn a_call_that_waits_returns_as_soon_as_the_human_has_decided() {
             (None, setting.gated(&server, &policy).await)
         };
         let steps = json!([["call", "write_file", {"path": notes, "content": "one"}]]);
-        let (_directory, mut program) = calling(&gated, "auto", &steps);
+        let (_directory, mut program) = calling(&gated, &steps);
         let result = decided_meanwhile(&setting, &mut program, verdict).await;
         match verdict {
             Verdict::Approve => succeeded(&result),
@@ -204,33 +219,27 @@ async fn one_approval_is_one_commit_in_both_eras_of_the_protocol() {
     let server = Server::git();
     let stdio = setting.gated(&server, ASK).await;
     let (_gate, listening) = setting.listening(&server, ASK).await;
-    let gates = [("auto", &stdio), ("legacy", &stdio), ("auto", &listening), ("legacy", &listening)];
-    for (count, (mode, gated)) in (1..).zip(gates) {
+    for (count, (mode, gated)) in (1..).zip([("auto", &stdio), ("legacy", &stdio), ("auto", &listening)]) {
         let file = format!("{count}.txt");
         std::fs::write(repository.join(&file), "one").expect("a file");
         git(&repository, &["add", &file]).await;
         let commit = json!({"repo_path": repository, "message": format!("Commit {count}")});
-        let asked = call(gated, mode, "git_commit", &commit).await;
+        let [asked] = calls(gated, mode, "git_commit", [&commit]).await;
         waiting(&asked, "git_commit");
-        let link = setting.link(&approval_id(&asked)).await;
-        approve(&setting.local.browser(), &link).await;
-        succeeded(&call(gated, mode, "git_commit", &commit).await);
-        waiting(&call(gated, mode, "git_commit", &commit).await, "git_commit");
+        decide(&setting, &asked, Verdict::Approve, "").await;
+        let [done, again] = calls(gated, mode, "git_commit", [&commit, &commit]).await;
+        succeeded(&done);
+        waiting(&again, "git_commit");
         let log = git(&repository, &["log", "--format=%s"]).await;
         assert_eq!(log.lines().count(), count, "{log}");
     }
-}
-
-async fn approve(browser: &Browser, link: &sayso_tests::Link) {
-    let page = browser.decide(link, Verdict::Approve, "").await;
-    assert_eq!(page.status, 200, "{}", page.text());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_server_does_not_get_the_gates_key() {
     let setting = Setting::new().await;
     let gated = setting.gated(&Server::everything(), "default = \"allow\"\n").await;
-    let environment = call(&gated, "auto", "get-env", &json!({})).await;
+    let environment = call(&gated, "get-env", &json!({})).await;
     let environment: Value = serde_json::from_str(text(&environment)).expect("an environment");
     assert!(environment["PATH"].is_string(), "{environment}");
     let key = setting.local.ready.get("agent_key");

@@ -5,15 +5,17 @@ use crate::setting::{Server, Setting, transcript};
 
 const ALLOW: &str = "default = \"allow\"\n";
 
-/// Step by step what the client hears without the gate, and nothing that Sayso would have heard of.
-async fn same(setting: &Setting, mode: &str, direct: &Server, gated: &Server, steps: &Value) {
+/// Step by step what the client hears without a gate, and nothing that a human would have heard of.
+async fn same(setting: &Setting, mode: &str, direct: &Server, gated: &[&Server], steps: &Value) {
     let expected = transcript(direct, mode, steps).await;
     assert!(expected.len() >= steps.as_array().expect("steps").len(), "{expected:#?}");
-    let heard = transcript(gated, mode, steps).await;
-    for (heard, expected) in heard.iter().zip(&expected) {
-        assert_eq!(heard, expected, "{mode}");
+    for gated in gated {
+        let heard = transcript(gated, mode, steps).await;
+        for (heard, expected) in heard.iter().zip(&expected) {
+            assert_eq!(heard, expected, "{mode}");
+        }
+        assert_eq!(heard.len(), expected.len());
     }
-    assert_eq!(heard.len(), expected.len());
     assert!(setting.local.messages().await.is_empty());
 }
 
@@ -83,7 +85,7 @@ async fn everything_passes_over_standard_input_and_output() {
     let gated = setting.gated(&server, ALLOW).await;
     let steps = json!([everything(), unasked()].concat());
     for mode in ["legacy", "auto"] {
-        same(&setting, mode, &server, &gated, &steps).await;
+        same(&setting, mode, &server, &[&gated], &steps).await;
     }
 }
 
@@ -92,7 +94,7 @@ async fn everything_passes_between_standard_input_and_http() {
     let setting = Setting::new().await;
     let (_server, server) = Server::everything_over_http().await;
     let gated = setting.gated(&server, ALLOW).await;
-    same(&setting, "auto", &server, &gated, &json!(everything())).await;
+    same(&setting, "auto", &server, &[&gated], &json!(everything())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -100,7 +102,7 @@ async fn everything_passes_between_http_and_standard_output() {
     let setting = Setting::new().await;
     let server = Server::everything();
     let (_gate, gated) = setting.listening(&server, ALLOW).await;
-    same(&setting, "auto", &server, &gated, &json!(everything())).await;
+    same(&setting, "auto", &server, &[&gated], &json!(everything())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -109,7 +111,7 @@ async fn everything_passes_over_http() {
     let (_server, server) = Server::everything_over_http().await;
     let (_gate, gated) = setting.listening(&server, ALLOW).await;
     for mode in ["legacy", "auto"] {
-        same(&setting, mode, &server, &gated, &json!(everything())).await;
+        same(&setting, mode, &server, &[&gated], &json!(everything())).await;
     }
 }
 
@@ -145,8 +147,7 @@ async fn both_eras_of_the_protocol_pass() {
     let gated = setting.gated(&server, ALLOW).await;
     let (_gate, listening) = setting.listening(&server, ALLOW).await;
     for mode in ["legacy", "auto"] {
-        same(&setting, mode, &server, &gated, &steps).await;
-        same(&setting, mode, &server, &listening, &steps).await;
+        same(&setting, mode, &server, &[&gated, &listening], &steps).await;
     }
     // What this test is for.
     for (mode, version) in [("legacy", "2025-11-25"), ("auto", "2026-07-28")] {
@@ -172,5 +173,6 @@ async fn files_are_read_through_it() {
         ["call", "list_allowed_directories", {}],
     ]);
     let server = Server::files(&files);
-    same(&setting, "auto", &server, &setting.gated(&server, ALLOW).await, &steps).await;
+    let gated = setting.gated(&server, ALLOW).await;
+    same(&setting, "auto", &server, &[&gated], &steps).await;
 }

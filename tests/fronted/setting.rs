@@ -20,7 +20,7 @@ impl Server {
         Self(json!({"command": command, "args": arguments, "env": environment}))
     }
 
-    pub(crate) fn at(url: &str) -> Self {
+    fn at(url: &str) -> Self {
         Self(json!({"url": url}))
     }
 
@@ -35,7 +35,7 @@ impl Server {
         let preload = workspace().join("tests/clients/loopback.mjs");
         command.arg("--import").arg(preload).arg(script("server-everything")).arg("streamableHttp");
         let mut program = Program::start(command);
-        let url = address(&mut program).await;
+        let url = address(&program.line_with("http://127.0.0.1:").await);
         (program, Self::at(&url))
     }
 
@@ -128,7 +128,7 @@ impl Setting {
     /// A gate in front of the server, listening until the program is dropped.
     pub(crate) async fn listening(&self, server: &Server, policy: &str) -> (Program, Server) {
         let mut program = self.start(server, policy, &["--listen", "127.0.0.1:0"]).await;
-        let url = address(&mut program).await;
+        let url = address(&program.error_with("http://127.0.0.1:").await);
         (program, Server::at(&url))
     }
 
@@ -170,8 +170,7 @@ fn server_environment(server: &Server) -> BTreeMap<String, String> {
 }
 
 /// The address in the line that says where a program listens.
-async fn address(program: &mut Program) -> String {
-    let line = program.line_with("http://127.0.0.1:").await;
+fn address(line: &str) -> String {
     line.split_whitespace().find(|word| word.starts_with("http://")).expect("an address").to_owned()
 }
 
@@ -184,23 +183,26 @@ fn servers_file(server: &Server) -> (TempDir, PathBuf) {
     (directory, file)
 }
 
+/// The Python client, about to take these steps.
+fn client(server: &Server, mode: &str, steps: &Value) -> (TempDir, Command) {
+    let (directory, file) = servers_file(server);
+    let mut command = Command::new(python());
+    command.args(["-W", "ignore", "-u"]).arg(workspace().join("tests/clients/transcript.py"));
+    command.arg(file).args(["server", mode, &steps.to_string()]);
+    (directory, command)
+}
+
 /// What the Python client hears from a server: one value a step.
 pub(crate) async fn transcript(server: &Server, mode: &str, steps: &Value) -> Vec<Value> {
-    let (_directory, file) = servers_file(server);
-    let mut command = Command::new(python());
-    command.args(["-W", "ignore"]).arg(workspace().join("tests/clients/transcript.py"));
-    command.arg(file).args(["server", mode, &steps.to_string()]);
+    let (_directory, command) = client(server, mode, steps);
     let (success, stdout, stderr) = output(command).await;
     assert!(success, "{stderr}\n{stdout}");
     stdout.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect()
 }
 
-/// The Python client with these steps, as a program to wait for.
-pub(crate) fn calling(server: &Server, mode: &str, steps: &Value) -> (TempDir, Program) {
-    let (directory, file) = servers_file(server);
-    let mut command = Command::new(python());
-    command.args(["-W", "ignore", "-u"]).arg(workspace().join("tests/clients/transcript.py"));
-    command.arg(file).args(["server", mode, &steps.to_string()]);
+/// The Python client as a program that takes its time.
+pub(crate) fn calling(server: &Server, steps: &Value) -> (TempDir, Program) {
+    let (directory, command) = client(server, "auto", steps);
     (directory, Program::start(command))
 }
 
