@@ -29,7 +29,8 @@ pub(super) async fn until_approved(
     let [mut silence, longest] = SILENCE;
     loop {
         let asking = asker.ask(ask, silence, |waiting| {
-            if known.send_replace(Some(waiting.clone())).is_none() {
+            let before = known.send_replace(Some(waiting.clone()));
+            if before.is_none_or(|before: Waiting| before.id != waiting.id) {
                 announce(ask.action, waiting);
             }
         });
