@@ -34,6 +34,7 @@ impl World {
         Self::at(Timestamp::from_unix_seconds(START).expect("a time")).await
     }
 
+<<<<<<< HEAD
     /// In memory, at this moment.
     pub async fn at(start: Timestamp) -> Self {
         Self::by(Clock::scripted(start)).await
@@ -45,6 +46,11 @@ impl World {
     }
 
     async fn by(clock: Clock) -> Self {
+=======
+    /// In memory, at another time: for what has a clock of its own.
+    pub async fn at(start: Timestamp) -> Self {
+        let clock = Clock::scripted(start);
+>>>>>>> helper-a
         let backends = Backends::start(None, &clock).await.expect("backends");
         let mut tasks = JoinSet::new();
         let (tap, endpoints) = Tap::start(&backends.endpoints, &mut tasks).await;
