@@ -29,7 +29,8 @@ pub(super) async fn until_approved(
     let [mut silence, longest] = SILENCE;
     loop {
         let asking = asker.ask(ask, silence, |waiting| {
-            if known.send_replace(Some(waiting.clone())).is_none() {
+            let before = known.send_replace(Some(waiting.clone()));
+            if before.is_none_or(|before: Waiting| before.id != waiting.id) {
                 announce(ask.action, waiting);
             }
         });
@@ -114,6 +115,9 @@ async fn interrupted<T>(
     mut known: watch::Receiver<Option<Waiting>>,
     interrupts: &mut Interrupts,
 ) -> Result<Waiting, Stopped> {
+    if known.borrow().is_none() {
+        say("waiting to hear what is to be withdrawn; again stops at once");
+    }
     tokio::select! {
         biased;
         _ = known.wait_for(Option::is_some) => {}

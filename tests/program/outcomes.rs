@@ -1,0 +1,109 @@
+//! What comes of asking: the command's own end, or an exit status that says why it did not run.
+
+use std::os::unix::process::ExitStatusExt as _;
+use std::time::Duration;
+
+use sayso_tests::{Verdict, World};
+
+use crate::lock::{LEAVES_A_LINE, Lock, asked, code, ends};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_approved_command_runs_once_and_ends_as_it_ends() {
+    let lock = Lock::new().await;
+    for (script, expected) in [
+        ("echo ran >> ran.txt", (Some(0), None)),
+        ("echo ran >> ran.txt; exit 7", (Some(7), None)),
+        ("echo ran >> ran.txt; kill -TERM $$", (None, Some(15))),
+    ] {
+        let before = lock.lines();
+        let mut program = lock.run(&[], &["sh", "-c", script]).await;
+        let id = asked(&mut program).await;
+        assert_eq!(lock.lines(), before, "nothing runs before it is approved");
+        lock.decide(&id, Verdict::Approve, "").await;
+        let status = program.exit().await;
+        assert_eq!((status.code(), status.signal()), expected, "{}", program.output());
+        assert_eq!(lock.lines(), before + 1);
+    }
+    assert_eq!(lock.world.table().keys("REDEMPTION#").await.len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_has_this_standard_output_and_error() {
+    let lock = Lock::new().await;
+    let mut program = lock.run(&[], &["sh", "-c", "echo out; echo err >&2"]).await;
+    let id = asked(&mut program).await;
+    lock.decide(&id, Verdict::Approve, "Only today").await;
+    assert_eq!(code(&mut program).await, 0);
+    assert_eq!(program.printed(), "out\n");
+    let output = program.output();
+    assert!(output.contains("\nerr\n") && output.contains("Only today"), "{output}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_command_again_is_asked_again() {
+    let lock = Lock::new().await;
+    let mut ids = Vec::new();
+    for runs in 1..=2 {
+        let mut program = lock.leave_a_line().await;
+        let id = asked(&mut program).await;
+        assert!(!ids.contains(&id));
+        lock.decide(&id, Verdict::Approve, "").await;
+        assert_eq!(code(&mut program).await, 0, "{}", program.output());
+        assert_eq!(lock.lines(), runs);
+        ids.push(id);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_denied_command_does_not_run_and_the_note_is_printed() {
+    let lock = Lock::new().await;
+    let mut program = lock.leave_a_line().await;
+    let id = asked(&mut program).await;
+    lock.decide(&id, Verdict::Deny, "Not on a\nFriday \u{202e}").await;
+    ends(&mut program, 77, "Denied").await;
+    let output = program.output();
+    assert!(output.contains("Not on a") && output.contains("Friday ⟨U+202E"), "{output}");
+    assert!(!output.contains('\u{202e}'), "a terminal would obey it");
+    assert_eq!(lock.lines(), 0);
+    // The no was delivered: whoever runs it again asks again.
+    let again = asked(&mut lock.leave_a_line().await).await;
+    assert_ne!(again, id);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unanswered_request_expires_and_nothing_runs() {
+    let world = World::at(Lock::now()).await;
+    let lock = Lock::of(world);
+    let mut program = lock.run(&["--expires-in", "60"], &LEAVES_A_LINE).await;
+    let id = asked(&mut program).await;
+    lock.world.clock.advance(Duration::from_secs(61));
+    ends(&mut program, 75, "Nobody answered in time").await;
+    assert_eq!((lock.lines(), lock.status(&id).await.as_str()), (0, "expired"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_is_withdrawn_elsewhere_does_not_run() {
+    let lock = Lock::new().await;
+    let mut program = lock.leave_a_line().await;
+    let id = asked(&mut program).await;
+    let agent = lock.world.agent().await;
+    agent.call("withdraw_approval", serde_json::json!({"approval_id": id})).await;
+    ends(&mut program, 75, "withdrawn").await;
+    assert_eq!(lock.lines(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_at_once_one_runs() {
+    let lock = Lock::new().await;
+    let (mut one, mut other) = (lock.leave_a_line().await, lock.leave_a_line().await);
+    let (id, same) = tokio::join!(asked(&mut one), asked(&mut other));
+    assert_eq!(id, same);
+    assert_eq!(lock.world.mails().len(), 1);
+    lock.decide(&id, Verdict::Approve, "").await;
+    let mut codes = [code(&mut one).await, code(&mut other).await];
+    codes.sort_unstable();
+    let said = format!("{}\n{}", one.output(), other.output());
+    assert_eq!(codes, [0, 77], "{said}");
+    assert!(said.contains("already_redeemed"), "{said}");
+    assert_eq!(lock.lines(), 1);
+}

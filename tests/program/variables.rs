@@ -1,0 +1,162 @@
+//! The environment and the standard input of the command.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+
+use sayso_tests::{Program, Verdict};
+use serde_json::json;
+
+use crate::lock::{LEAVES_A_LINE, Lock, asked, canonical, code, ends, on_path, opened_for_reading};
+
+/// Nowhere but in a file, until it is in the command's environment.
+const SECRET: &str = "hunter2-and-more";
+
+fn process(program: &Program, file: &str) -> String {
+    let path = Path::new("/proc").join(program.id().expect("a process").to_string()).join(file);
+    String::from_utf8_lossy(&fs::read(path).expect("a file")).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_gets_the_usual_variables_and_those_that_are_named() {
+    let lock = Lock::new().await;
+    let mut command = lock.run_command(&["--env", "DATABASE", "--env", "LC_ALL"], &["env"]).await;
+    for (name, value) in [
+        ("DATABASE", "orders=1"),
+        ("LC_ALL", "C"),
+        ("LC_TIME", "C"),
+        ("TZ", "UTC"),
+        ("LD_PRELOAD", ""),
+        ("TOKEN", SECRET),
+    ] {
+        command.env(name, value);
+    }
+    let mut program = Program::start(command);
+    let id = asked(&mut program).await;
+    let names = ["DATABASE", "HOME", "LC_ALL", "LC_TIME", "PATH", "TZ"];
+    let expected = json!({
+        "argv": ["env"], "program": on_path("env"), "cwd": lock.directory(), "environment": names, "stdin": "none",
+    });
+    assert_eq!(lock.request(&id).await.action.arguments, canonical(&expected));
+    lock.decide(&id, Verdict::Approve, "").await;
+    assert_eq!(code(&mut program).await, 0, "{}", program.output());
+    let mut printed: Vec<_> = program.printed().lines().map(str::to_owned).collect();
+    printed.sort_unstable();
+    let home = format!("HOME={}", lock.directory().display());
+    assert_eq!(
+        printed,
+        ["DATABASE=orders=1", &home, "LC_ALL=C", "LC_TIME=C", "PATH=/usr/bin:/bin", "TZ=UTC"]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_agent_key_is_nowhere_but_in_our_own_environment() {
+    let lock = Lock::new().await;
+    let key = lock.world.agent_key.expose().to_owned();
+    fs::write(lock.file("file.env"), format!("SAYSO_AGENT_KEY={key}\nSAYSO_STATE=x\nOTHER=y\n"))
+        .expect("a file");
+    let mut program =
+        lock.run(&["--env-file", "file.env"], &["sh", "-c", "env; cat /proc/self/environ"]).await;
+    let id = asked(&mut program).await;
+    assert!(!process(&program, "cmdline").contains(&key));
+    lock.decide(&id, Verdict::Approve, "").await;
+    assert_eq!(code(&mut program).await, 0, "{}", program.output());
+    let printed = program.printed();
+    assert!(printed.contains("OTHER=y") && !printed.contains("SAYSO_"), "{printed}");
+    assert!(!program.output().contains(&key), "{}", program.output());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_in_a_file_is_in_the_command_and_nowhere_before() {
+    let lock = Lock::new().await;
+    fs::write(
+        lock.file("secrets.env"),
+        format!("# of the database\nexport TOKEN='{SECRET}'\nPATH=/nowhere\n"),
+    )
+    .expect("a file");
+    let shell = on_path("sh");
+    let shell = shell.to_str().expect("text");
+    let mut program = lock
+        .run(&["--env-file", "./secrets.env"], &[shell, "-c", "echo $TOKEN $PATH; read line </dev/null"])
+        .await;
+    let id = asked(&mut program).await;
+    let arguments = lock.request(&id).await.action.arguments;
+    assert!(
+        arguments
+            .as_str()
+            .contains(&format!("\"env_file\":\"{}/./secrets.env\"", lock.directory().display()))
+    );
+    let mails: Vec<_> =
+        lock.world.mails().into_iter().map(|mail| format!("{:?} {:?}", mail.text, mail.html)).collect();
+    let status = lock.world.browser().open(&format!("{}/{id}", lock.world.host.page_url)).await;
+    for place in [
+        mails.join("\n"),
+        lock.page(&id).await.html,
+        status.html,
+        process(&program, "cmdline"),
+        process(&program, "environ"),
+        program.output(),
+    ] {
+        assert!(!place.contains(SECRET), "{place}");
+    }
+    lock.decide(&id, Verdict::Approve, "").await;
+    program.exit().await;
+    assert_eq!(program.printed(), format!("{SECRET} /nowhere\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_file_is_opened_when_the_approval_is_used_up_and_not_before() {
+    let lock = Lock::new().await;
+    let mut opened = opened_for_reading(lock.file("secrets"));
+    let mut program = lock.run(&["--env-file", "secrets"], &["sh", "-c", "echo $TOKEN"]).await;
+    let id = asked(&mut program).await;
+    assert!(opened.try_recv().is_err());
+    lock.decide(&id, Verdict::Approve, "").await;
+    let mut file = opened.await.expect("its other end");
+    assert_eq!(lock.world.table().keys("REDEMPTION#").await.len(), 1);
+    file.write_all(format!("TOKEN={SECRET}\n").as_bytes()).expect("a write");
+    drop(file);
+    assert_eq!(code(&mut program).await, 0, "{}", program.output());
+    assert_eq!(program.printed(), format!("{SECRET}\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_cannot_be_used_runs_nothing_and_shows_nothing() {
+    let lock = Lock::new().await;
+    fs::create_dir(lock.file("directory")).expect("a directory");
+    fs::write(lock.file("wrong"), format!("A=b\nTOKEN {SECRET}\n")).expect("a file");
+    fs::write(lock.file("binary"), b"TOKEN=\xff").expect("a file");
+    fs::write(lock.file("large"), vec![b'#'; 2 << 20]).expect("a file");
+    for (file, said) in [
+        ("missing", "cannot be read"),
+        ("directory", "cannot be read"),
+        ("wrong", "line 2"),
+        ("binary", "not UTF-8"),
+        ("large", "more than"),
+    ] {
+        let mut program = lock.run(&["--env-file", file], &LEAVES_A_LINE).await;
+        let id = asked(&mut program).await;
+        assert_eq!(program.output().contains("is not there"), file == "missing", "{}", program.output());
+        lock.decide(&id, Verdict::Approve, "").await;
+        ends(&mut program, 78, said).await;
+        let output = program.output();
+        assert!(output.contains("The approval is used up, and nothing ran"), "{output}");
+        assert!(!output.contains(SECRET), "{output}");
+    }
+    assert_eq!(lock.lines(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_reads_this_standard_input_only_if_the_human_sees_that() {
+    let lock = Lock::new().await;
+    for (options, stdin, lines) in [(&[][..], "none", 0), (&["--stdin"], "inherited", 1)] {
+        let command = lock.run_command(options, &["sh"]).await;
+        let mut program = Program::start_with_input(command, "echo ran >> ran.txt\n");
+        let id = asked(&mut program).await;
+        let arguments = lock.request(&id).await.action.arguments;
+        assert!(arguments.as_str().contains(&format!("\"stdin\":\"{stdin}\"")), "{arguments}");
+        lock.decide(&id, Verdict::Approve, "").await;
+        assert_eq!(code(&mut program).await, 0, "{}", program.output());
+        assert_eq!(lock.lines(), lines);
+    }
+}
