@@ -308,7 +308,8 @@ async fn what_is_said_of_another_approval_or_said_badly_is_not_understood() {
     let now = world.clock.now().to_string();
     let approved = json!({"approval_id": id.to_string(), "status": "approved", "next": "Go.", "decided_at": now,
         "approval_token": "a.b.c", "token_expires_at": now, "note": "Yes."});
-    let pending = json!({"approval_id": id.to_string(), "status": "pending", "next": "", "closes_at": now});
+    let pending =
+        json!({"approval_id": id.to_string(), "status": "pending", "mail_sent": true, "closes_at": now});
     let requested =
         but(&but(&pending, "approver", json!("a")), "status_url", json!(format!("https://a/{id}")));
     let not_understood = NotAsked::NotUnderstood { status: 200 };

@@ -51,6 +51,7 @@ pub(crate) struct Answer {
 enum Details {
     Pending {
         closes_at: String,
+        mail_sent: bool,
         retry_after_seconds: u64,
     },
     Decided {
@@ -92,6 +93,7 @@ pub(super) fn definition() -> Tool {
             "status": {"type": "string", "enum": ["pending", "approved", "denied", "expired", "withdrawn"]},
             "next": {"type": "string", "description": "What to do now."},
             "closes_at": moment("While pending: from then on nobody can decide."),
+            "mail_sent": {"type": "boolean", "description": "While pending: whether the mail to the approver is known to have gone out."},
             "retry_after_seconds": {"type": "integer", "description": "While pending: when to check again."},
             "decided_at": moment("When the approver decided."),
             "proven_by": {"type": "string", "description": "How the decision was proven: `email-link`."},
@@ -221,7 +223,8 @@ fn pending_answer(open: &OpenApproval, mailed: bool, now: Timestamp) -> Answer {
         300..3600 => 30,
         _ => 120,
     };
-    let details = Details::Pending { closes_at: request.closes_at.to_string(), retry_after_seconds };
+    let details =
+        Details::Pending { closes_at: request.closes_at.to_string(), mail_sent: mailed, retry_after_seconds };
     Answer { approval_id: request.id.to_string(), status: "pending", next: next.to_owned(), details }
 }
 

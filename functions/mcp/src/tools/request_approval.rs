@@ -50,6 +50,8 @@ pub(crate) struct Answer {
     status_url: String,
     closes_at: String,
     approver: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mail_sent: Option<bool>,
     next: &'static str,
 }
 
@@ -99,6 +101,7 @@ pub(super) fn definition() -> Tool {
             "status_url": {"type": "string", "description": "A page that shows the status to people. It cannot decide."},
             "closes_at": {"type": "string", "format": "date-time", "description": "From then on nobody can decide."},
             "approver": {"type": "string", "description": "Who was asked, masked."},
+            "mail_sent": {"type": "boolean", "description": "While pending: whether the mail to the approver is known to have gone out."},
             "next": {"type": "string", "description": "What to do now."},
         },
         "required": ["approval_id", "status", "status_url", "closes_at", "approver", "next"],
@@ -329,6 +332,7 @@ fn answer(deps: &Deps, agent: &Agent, request: &Request, status: &'static str, n
         } else {
             "the approver your operator named before the current one".to_owned()
         },
+        mail_sent: (status == "pending").then_some(matches!(notified, Notified::Accepted)),
         next,
     }
 }

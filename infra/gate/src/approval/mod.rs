@@ -62,8 +62,8 @@ pub(crate) struct Waiting {
     pub(crate) closes_at: Timestamp,
     /// A page that shows how it stands, and cannot decide.
     pub(crate) status_url: String,
-    /// Sayso's words to an agent that has its tools: they say so when the mail did not go out.
-    pub(crate) next: String,
+    /// Whether the mail is known to have gone out. If not, asking again sends it.
+    pub(crate) mail_sent: bool,
     /// For [`Asker::withdraw`].
     pub(crate) kept: KeptApproval,
 }
@@ -72,8 +72,6 @@ pub(crate) struct Waiting {
 #[derive(Debug, Clone)]
 pub(crate) struct Approved {
     pub(crate) token: ApprovalToken,
-    pub(crate) token_expires_at: Timestamp,
-    pub(crate) decided_at: Timestamp,
     pub(crate) note: Option<Note>,
     pub(crate) kept: KeptApproval,
 }
@@ -81,7 +79,6 @@ pub(crate) struct Approved {
 /// A no.
 #[derive(Debug, Clone)]
 pub(crate) struct Denied {
-    pub(crate) decided_at: Timestamp,
     pub(crate) note: Option<Note>,
     pub(crate) kept: KeptApproval,
 }
@@ -145,7 +142,7 @@ impl Asker {
                 self.kept.keep(&key, &requested, &ask.action.tool, ask.definition)?
             }
         };
-        waiting(&Waiting::on(kept.clone(), requested.next));
+        waiting(&Waiting::on(kept.clone(), requested.mail_sent));
         let standing = self.wait_for(kept.id, wait).await?;
         Ok(Answer::new(standing, kept))
     }
@@ -254,13 +251,13 @@ enum Found {
 }
 
 impl Waiting {
-    fn on(kept: KeptApproval, next: String) -> Self {
+    fn on(kept: KeptApproval, mail_sent: bool) -> Self {
         Self {
             id: kept.id,
             approver: kept.approver.clone(),
             closes_at: kept.closes_at,
             status_url: kept.status_url.clone(),
-            next,
+            mail_sent,
             kept,
         }
     }
@@ -269,11 +266,9 @@ impl Waiting {
 impl Answer {
     fn new(standing: Standing, kept: KeptApproval) -> Self {
         match standing {
-            Standing::Pending { next, .. } => Self::Waiting(Waiting::on(kept, next)),
-            Standing::Approved { token, token_expires_at, decided_at, note } => {
-                Self::Approved(Approved { token, token_expires_at, decided_at, note, kept })
-            }
-            Standing::Denied { decided_at, note } => Self::Denied(Denied { decided_at, note, kept }),
+            Standing::Pending { mail_sent, .. } => Self::Waiting(Waiting::on(kept, mail_sent)),
+            Standing::Approved { token, note, .. } => Self::Approved(Approved { token, note, kept }),
+            Standing::Denied { note, .. } => Self::Denied(Denied { note, kept }),
             Standing::Expired => Self::Expired(kept),
             Standing::Withdrawn => Self::Withdrawn(kept),
         }

@@ -140,11 +140,16 @@ pub(super) fn progress(waiting: &Waiting) -> String {
 /// Nobody has answered yet.
 pub(super) fn waiting(call: &Call, waiting: &Waiting) -> Message {
     let tool = &call.tool;
-    let Waiting { id, approver, closes_at, status_url, .. } = waiting;
+    let Waiting { id, approver, closes_at, status_url, mail_sent, .. } = waiting;
+    let mail = if *mail_sent {
+        ""
+    } else {
+        " It is not certain that the mail has gone out: calling again sends it if it has not."
+    };
     tool_error(
         call,
         &format!(
-            "Waiting for approval {id}: {approver} has been asked whether {tool} may run with exactly these arguments, and has until {closes_at} to answer. It has not run. Do what does not depend on it, then call {tool} again with the same arguments: that finds this approval, waits for it, and runs once it is given. Status: {status_url}"
+            "Waiting for approval {id}: {approver} has been asked whether {tool} may run with exactly these arguments, and has until {closes_at} to answer.{mail} It has not run. Do what does not depend on it, then call {tool} again with the same arguments: that finds this approval, waits for it, and runs once it is given. Status: {status_url}"
         ),
     )
 }

@@ -130,7 +130,7 @@ impl Conversation {
     }
 
     /// What the server sent, unless it is for us.
-    pub(crate) fn from_upstream(&self, message: Message) -> Option<Message> {
+    pub(crate) fn unless_ours(&self, message: Message) -> Option<Message> {
         let Kind::Response { id } = message.kind() else { return Some(message) };
         if let Some(waiting) = lock(&self.own).remove(id) {
             // Who asked may have stopped waiting.

@@ -46,7 +46,7 @@ impl Gatekeeper {
         let ended = tokio::select! {
             ended = async {
                 while let Some(message) = from_client.recv().await {
-                    if self.from_client(&conversation, &mut calls, message).await.is_err() {
+                    if self.handle(&conversation, &mut calls, message).await.is_err() {
                         return Ended::Upstream;
                     }
                 }
@@ -54,7 +54,7 @@ impl Gatekeeper {
             } => ended,
             () = async {
                 while let Some(message) = upstream.from.recv().await {
-                    if let Some(message) = conversation.from_upstream(message)
+                    if let Some(message) = conversation.unless_ours(message)
                         && conversation.answer(message).await.is_err() {
                         break;
                     }
@@ -67,7 +67,7 @@ impl Gatekeeper {
             return ended;
         };
         while let Some(message) = upstream.from.recv().await {
-            if let Some(message) = conversation.from_upstream(message)
+            if let Some(message) = conversation.unless_ours(message)
                 && to_client.send(message).await.is_err()
             {
                 break;
@@ -76,7 +76,7 @@ impl Gatekeeper {
         ended
     }
 
-    async fn from_client(
+    async fn handle(
         &self,
         conversation: &Arc<Conversation>,
         calls: &mut JoinSet<()>,

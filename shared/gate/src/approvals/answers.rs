@@ -20,8 +20,8 @@ pub struct Requested {
     pub status_url: String,
     /// Who was asked, masked, for people.
     pub approver: String,
-    /// Sayso's words to an agent: whether the mail went out, and what to do now.
-    pub next: String,
+    /// Whether the mail is known to have gone out. If not, asking again sends it.
+    pub mail_sent: bool,
 }
 
 /// How an approval stands.
@@ -31,8 +31,8 @@ pub enum Standing {
     Pending {
         /// From then on nobody can decide.
         closes_at: Timestamp,
-        /// Sayso's words to an agent: whether the mail went out, and what to do now.
-        next: String,
+        /// Whether the mail is known to have gone out. If not, asking again sends it.
+        mail_sent: bool,
     },
     /// A human said yes.
     Approved {
@@ -77,7 +77,9 @@ struct RequestedJson {
     closes_at: String,
     status_url: String,
     approver: String,
-    next: String,
+    /// Absent from the answer for a request that is closed already.
+    #[serde(default)]
+    mail_sent: bool,
 }
 
 impl Requested {
@@ -92,7 +94,7 @@ impl Requested {
             closes_at: Timestamp::parse(&json.closes_at).ok()?,
             status_url,
             approver: json.approver,
-            next: json.next,
+            mail_sent: json.mail_sent,
         })
     }
 }
@@ -107,7 +109,7 @@ struct StandingJson {
 #[derive(Deserialize)]
 #[serde(tag = "status", rename_all = "lowercase")]
 enum StatusJson {
-    Pending { closes_at: String, next: String },
+    Pending { closes_at: String, mail_sent: bool },
     Approved { decided_at: String, note: Option<String>, approval_token: String, token_expires_at: String },
     Denied { decided_at: String, note: Option<String> },
     Expired,
@@ -122,7 +124,9 @@ impl Standing {
         let moment = |text: &str| Timestamp::parse(text).ok();
         let note = |text: Option<String>| text.as_deref().map_or(Ok(None), Note::parse).ok();
         Some(match json.status {
-            StatusJson::Pending { closes_at, next } => Self::Pending { closes_at: moment(&closes_at)?, next },
+            StatusJson::Pending { closes_at, mail_sent } => {
+                Self::Pending { closes_at: moment(&closes_at)?, mail_sent }
+            }
             StatusJson::Approved { decided_at, note: words, approval_token, token_expires_at } => {
                 Self::Approved {
                     token: ApprovalToken::from_text(&approval_token),

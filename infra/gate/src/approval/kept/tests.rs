@@ -34,7 +34,7 @@ fn requested(id: &str, closes_at: Timestamp) -> Requested {
         closes_at,
         status_url: format!("https://page.example/{id}"),
         approver: "a•••@example.com".to_owned(),
-        next: "Wait.".to_owned(),
+        mail_sent: true,
     }
 }
 
