@@ -1,6 +1,9 @@
 //! Ctrl-C and SIGTERM.
 
-use sayso_tests::{Trouble, Verdict};
+use std::sync::Arc;
+
+use sayso_tests::{Front, Program, Trouble, Verdict, World};
+use tokio::sync::Notify;
 
 use crate::lock::{LEAVES_A_LINE, Lock, asked, code, ends, opened_for_reading, signal};
 
@@ -20,6 +23,52 @@ async fn an_interrupt_withdraws_the_request() {
     // It is over: the same command asks again.
     asked(&mut lock.leave_a_line().await).await;
     assert_eq!(lock.world.mails().len(), 3);
+}
+
+/// In front of the agent's function, as it has been asked and has not answered.
+async fn asking(trouble: Trouble) -> (Lock, Front, Program) {
+    let world = World::live().await;
+    let front = Front::start(world.host.mcp_url.trim_end_matches("/mcp")).await;
+    let lock = Lock::of(world).asking(&format!("{}/mcp", front.url));
+    front.trouble("/mcp", trouble);
+    let program = lock.leave_a_line().await;
+    front.asked_for("/mcp").await;
+    (lock, front, program)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupt_while_it_asks_withdraws_what_it_asked() {
+    let until = Arc::new(Notify::new());
+    let (lock, _front, mut program) = asking(Trouble::Hold(Arc::clone(&until))).await;
+    signal(&program, "INT").await;
+    program.error_with("waiting to hear").await;
+    until.notify_one();
+    let id = asked(&mut program).await;
+    ends(&mut program, 130, "The request is withdrawn. Nothing ran.").await;
+    assert_eq!(lock.status(&id).await, "withdrawn");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_interrupt_does_not_wait_for_anybody() {
+    let (lock, front, mut program) = asking(Trouble::Silence).await;
+    signal(&program, "INT").await;
+    program.error_with("waiting to hear").await;
+    signal(&program, "INT").await;
+    ends(&mut program, 130, "the request may be open").await;
+    // The request, the check that waits, and what is to be withdrawn.
+    [Trouble::Pass, Trouble::Pass, Trouble::Silence].map(|trouble| front.trouble("/mcp", trouble));
+    front.take_requests();
+    let mut program = lock.leave_a_line().await;
+    let mut seen = 0;
+    while seen < 2 {
+        tokio::task::yield_now().await;
+        seen += front.take_requests().len();
+    }
+    signal(&program, "TERM").await;
+    program.error_with("withdrawing").await;
+    signal(&program, "TERM").await;
+    ends(&mut program, 143, "may not be withdrawn").await;
+    assert_eq!(lock.lines(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

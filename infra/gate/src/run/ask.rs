@@ -115,6 +115,9 @@ async fn interrupted<T>(
     mut known: watch::Receiver<Option<Waiting>>,
     interrupts: &mut Interrupts,
 ) -> Result<Waiting, Stopped> {
+    if known.borrow().is_none() {
+        say("waiting to hear what is to be withdrawn; again stops at once");
+    }
     tokio::select! {
         biased;
         _ = known.wait_for(Option::is_some) => {}
