@@ -187,7 +187,10 @@ impl KeptApproval {
 
 fn read(path: &Path) -> Option<KeptApproval> {
     let mut text = String::new();
-    File::open(path).ok()?.take(LONGEST_FILE).read_to_string(&mut text).ok()?;
+    let read = File::open(path).ok()?.take(LONGEST_FILE).read_to_string(&mut text).ok()?;
+    if u64::try_from(read).is_ok_and(|read| read == LONGEST_FILE) {
+        return None;
+    }
     let json: KeptJson = serde_json::from_str(&text).ok()?;
     Some(KeptApproval {
         id: ApprovalId::parse(&json.approval_id).ok()?,

@@ -37,7 +37,9 @@ pub(crate) struct Asker {
 /// What is asked.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ask<'a> {
-    /// What would run it: `run`, or which upstream. The same action elsewhere is another approval.
+    /// What would run it: `run`, or which upstream. It keeps their records apart, and no more: it is not part of what is
+    /// approved, so while one is pending Sayso gives another scope the same approval, and whichever redeems first runs.
+    /// What must not stand for another needs an audience of its own.
     pub(crate) scope: &'a str,
     /// What would be executed.
     pub(crate) action: &'a Action,
@@ -60,6 +62,8 @@ pub(crate) struct Waiting {
     pub(crate) closes_at: Timestamp,
     /// A page that shows how it stands, and cannot decide.
     pub(crate) status_url: String,
+    /// Sayso's words to an agent that has its tools: they say so when the mail did not go out.
+    pub(crate) next: String,
     /// For [`Asker::withdraw`].
     pub(crate) kept: KeptApproval,
 }
@@ -141,7 +145,7 @@ impl Asker {
                 self.kept.keep(&key, &requested, &ask.action.tool, ask.definition)?
             }
         };
-        waiting(&Waiting::on(kept.clone()));
+        waiting(&Waiting::on(kept.clone(), requested.next));
         let standing = self.wait_for(kept.id, wait).await?;
         Ok(Answer::new(standing, kept))
     }
@@ -250,12 +254,13 @@ enum Found {
 }
 
 impl Waiting {
-    fn on(kept: KeptApproval) -> Self {
+    fn on(kept: KeptApproval, next: String) -> Self {
         Self {
             id: kept.id,
             approver: kept.approver.clone(),
             closes_at: kept.closes_at,
             status_url: kept.status_url.clone(),
+            next,
             kept,
         }
     }
@@ -264,7 +269,7 @@ impl Waiting {
 impl Answer {
     fn new(standing: Standing, kept: KeptApproval) -> Self {
         match standing {
-            Standing::Pending { .. } => Self::Waiting(Waiting::on(kept)),
+            Standing::Pending { next, .. } => Self::Waiting(Waiting::on(kept, next)),
             Standing::Approved { token, token_expires_at, decided_at, note } => {
                 Self::Approved(Approved { token, token_expires_at, decided_at, note, kept })
             }
