@@ -26,12 +26,16 @@ pub(super) async fn until_approved(
     interrupts: &mut Interrupts,
 ) -> Result<Approved, Stopped> {
     let known = watch::Sender::new(None);
-    let [mut silence, longest] = SILENCE;
+    let [first, longest] = SILENCE;
+    let mut silence = first;
     loop {
         let asking = asker.ask(ask, silence, |waiting| {
             let before = known.send_replace(Some(waiting.clone()));
             if before.is_none_or(|before: Waiting| before.id != waiting.id) {
                 announce(ask.action, waiting);
+            }
+            if !mail_is_out(waiting) {
+                say(format_args!("Sayso says: {}", reveal_to_string(&waiting.next)));
             }
         });
         tokio::pin!(asking);
@@ -51,8 +55,15 @@ pub(super) async fn until_approved(
             )),
             closed => return Err(not_approved(closed)),
         }
-        silence = (silence * 2).min(longest);
+        // Asking again sends the mail, if it was not sent.
+        let out = known.borrow().as_ref().is_none_or(mail_is_out);
+        silence = if out { (silence * 2).min(longest) } else { first };
     }
+}
+
+/// Whatever else Sayso says, in these words or others, is for people to read.
+fn mail_is_out(waiting: &Waiting) -> bool {
+    waiting.next.starts_with("The approver has been e-mailed.")
 }
 
 fn announce(action: &Action, waiting: &Waiting) {
