@@ -213,7 +213,8 @@ pub(crate) async fn inspect(server: &Server, arguments: &[&str]) -> (bool, Value
     command.arg(script("inspector")).args(["--cli", "--config"]).arg(file).args(["--server", "server"]);
     command.args(arguments).env("HOME", home.path());
     let (success, stdout, stderr) = output(command).await;
-    let printed = serde_json::from_str(&stdout).unwrap_or_else(|e| panic!("{e}: {arguments:?}: {stdout}\n{stderr}"));
+    let printed =
+        serde_json::from_str(&stdout).unwrap_or_else(|e| panic!("{e}: {arguments:?}: {stdout}\n{stderr}"));
     (success, printed)
 }
 
