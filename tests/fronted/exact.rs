@@ -67,13 +67,19 @@ async fn what_is_allowed_reaches_the_server_as_it_was_written_and_sayso_hears_no
 }
 
 /// Texts that one reader takes for a call of an allowed tool and another for a call of a gated one.
-const AMBIGUOUS: [&str; 9] = [
+const AMBIGUOUS: [&str; 13] = [
     r#"{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"list_tables","name":"drop_table"}}"#,
     r#"{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"list_tables","Name":"drop_table"}}"#,
     r#"{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"list_tables","n\u0061me":"drop_table"}}"#,
     r#"{"jsonrpc":"2.0","id":9,"method":"tools/list","method":"tools/call","params":{"name":"drop_table"}}"#,
     r#"{"jsonrpc":"2.0","id":9,"method":"tools/list","METHOD":"tools/call","params":{"name":"drop_table"}}"#,
     r#"{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"list_tables"},"Params":{"name":"drop_table"}}"#,
+    // Go's `encoding/json` folds case as Unicode does: a long s is an s, and the sign of the kelvin is a k.
+    r#"{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"list_tables"},"paramſ":{"name":"drop_table"}}"#,
+    r#"{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"drop_table","arguments":{"table":"a"},"argumentſ":{"table":"b"}}}"#,
+    r#"{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"drop_table","tas\u212a":{}}}"#,
+    // The Python SDK reads what is written `requestState` by the name of its own field, too.
+    r#"{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"drop_table","request_state":"s"}}"#,
     r#"[{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"drop_table"}}]"#,
     r#"{"jsonrpc":"2.0","id":9,"method":"tools/call","params":["drop_table"]}"#,
     r#"{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":["drop_table"]}}"#,
