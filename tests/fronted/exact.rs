@@ -54,6 +54,24 @@ async fn the_canonical_text_is_what_the_server_is_sent() {
     assert!(mail["text"].as_str().expect("text").contains("drop_table"));
 }
 
+#[tokio::test]
+async fn of_an_approved_call_a_server_gets_nothing_that_could_make_it_another() {
+    let site = Site::new().await;
+    let mut gate = site.gate().await;
+    let id = gate.asks("drop_table", r#"{"table":"a"}"#).await;
+    site.decide(&id, Verdict::Approve, "").await;
+    let meta =
+        r#"{"fastmcp":{"version":"1"},"progressToken":1.0,"io.modelcontextprotocol/x":[ 1 ],"force":true}"#;
+    let params = format!(
+        r#"{{"version":"1","name":"drop_table","arguments":{{"table":"a"}},"_meta":{meta},"task":{{"ttl":1}}}}"#
+    );
+    let answer = gate.request("tools/call", &params).await;
+    assert_eq!(answer["result"]["content"][0]["text"], "ran drop_table", "{answer}");
+    let [call] = &site.calls()[..] else { panic!("one call: {:?}", site.calls()) };
+    let sent = r#""params":{"name":"drop_table","arguments":{"table":"a"},"_meta":{"progressToken":1.0,"io.modelcontextprotocol/x":[ 1 ]},"task":{"ttl":1}}"#;
+    assert!(call.contains(sent), "{call}");
+}
+
 // README: What the policy allows reaches the server as it was written, without a call to Sayso.
 #[tokio::test]
 async fn what_is_allowed_reaches_the_server_as_it_was_written_and_sayso_hears_nothing() {

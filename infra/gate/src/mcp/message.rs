@@ -105,7 +105,8 @@ pub(crate) struct Message {
     members: Members,
 }
 
-type Members = Vec<(String, Box<RawValue>)>;
+/// The members of an object in their order, each as its raw text.
+pub(crate) type Members = Vec<(String, Box<RawValue>)>;
 
 const ENVELOPE: [&str; 6] = ["jsonrpc", "id", "method", "params", "result", "error"];
 
