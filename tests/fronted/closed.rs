@@ -196,3 +196,19 @@ async fn a_call_that_was_given_up_does_not_run_when_it_is_approved() {
     assert_eq!(gate.call("drop_table", ARGUMENTS).await, "ran drop_table");
     assert_eq!((site.calls().len(), site.mails().await), (1, 1));
 }
+
+#[tokio::test]
+async fn only_so_many_calls_wait_for_a_human_at_once() {
+    let site = Site::new().await;
+    site.policy("wait_seconds = 45\n");
+    // As long as the server does not list its tools, nobody is asked.
+    site.tools(&json!("never"));
+    let mut gate = site.gate().await;
+    for _ in 0..257 {
+        gate.ask("tools/call", &format!(r#"{{"name":"drop_table","arguments":{ARGUMENTS}}}"#)).await;
+    }
+    let answer = gate.answer().await;
+    let text = answer["result"]["content"][0]["text"].as_str().expect("text");
+    assert!(text.contains("too many") && text.contains("did not run"), "{text}");
+    assert_eq!((site.calls().len(), site.mails().await), (0, 0));
+}

@@ -1,13 +1,17 @@
 """An MCP server that writes down every line it is sent: python recorder.py DIRECTORY
 
-DIRECTORY/tools.json is what it lists, read anew each time; DIRECTORY/received is what it was sent. The tool `hang` never
-answers. It speaks both eras of the protocol, as far as a tool needs them.
+DIRECTORY/tools.json is what it lists, read anew each time, or "never"; DIRECTORY/received is what it was sent. The tool
+`hang` never answers. It speaks both eras of the protocol, as far as a tool needs
+them.
 """
 
 import json
 import sys
 
 directory = sys.argv[1]
+
+# No answer.
+NEVER = {}
 
 
 def result_of(method, params):
@@ -18,7 +22,8 @@ def result_of(method, params):
         return {"resultType": "complete", "supportedVersions": ["2026-07-28"], "capabilities": {"tools": {}}}
     if method == "tools/list":
         with open(directory + "/tools.json", encoding="utf-8") as tools:
-            return {"resultType": "complete", "tools": json.load(tools)}
+            listed = json.load(tools)
+            return NEVER if listed == "never" else {"resultType": "complete", "tools": listed}
     if method == "tools/call":
         return {"resultType": "complete", "content": [{"type": "text", "text": "ran " + params["name"]}]}
     return None
@@ -32,5 +37,7 @@ for line in sys.stdin.buffer:
     if "id" not in message or "method" not in message or params.get("name") == "hang":
         continue
     result = result_of(message["method"], params)
+    if result is NEVER:
+        continue
     answer = {"error": {"code": -32601, "message": "no such method"}} if result is None else {"result": result}
     print(json.dumps({"jsonrpc": "2.0", "id": message["id"], **answer}), flush=True)

@@ -20,6 +20,9 @@ const LISTING_LIMIT: Duration = Duration::from_secs(30);
 /// Far above any honest list: a server whose pages never end is not waited for.
 const MOST_PAGES: usize = 100;
 
+/// How many calls may be held at once: each has a human asked.
+const MOST_HELD: usize = 256;
+
 /// What a client and the server behind the gate have going: the state of one pair of lines.
 pub(crate) struct Conversation {
     client: mpsc::Sender<Message>,
@@ -37,6 +40,14 @@ pub(crate) struct Conversation {
 
 /// A line of the conversation has ended.
 pub(crate) struct Over;
+
+/// Why a call is not held back, and so refused.
+pub(crate) enum NotHeld {
+    /// One with this id is.
+    Known,
+    /// [`MOST_HELD`] are.
+    TooMany,
+}
 
 /// Why the server's own description of a tool cannot be had.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -80,10 +91,17 @@ impl Conversation {
         Self { upstream: None, ..self }
     }
 
-    /// Holds a call back; false if one with this id is held already.
-    pub(crate) fn hold(&self, id: &Id) -> bool {
+    /// Holds a call back.
+    pub(crate) fn hold(&self, id: &Id) -> Result<(), NotHeld> {
         let mut held = lock(&self.held);
-        !held.contains_key(id) && held.insert(id.clone(), None).is_none()
+        if held.contains_key(id) {
+            return Err(NotHeld::Known);
+        }
+        if held.len() >= MOST_HELD {
+            return Err(NotHeld::TooMany);
+        }
+        held.insert(id.clone(), None);
+        Ok(())
     }
 
     /// By which a held call is stopped when its client gives it up.

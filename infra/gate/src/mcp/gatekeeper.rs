@@ -6,7 +6,7 @@ use tokio::task::JoinSet;
 use super::Line;
 use super::answer;
 use super::call::Call;
-use super::conversation::{Conversation, Over};
+use super::conversation::{Conversation, NotHeld, Over};
 use super::held;
 use super::message::{Kind, Message, code};
 use super::policy::{Hints, Policy, Verdict};
@@ -116,9 +116,14 @@ impl Gatekeeper {
                 Verdict::Ask(_) => {}
             }
         }
-        if !conversation.hold(&call.id) {
-            let problem = "a call with this id is waiting for approval: give every request its own";
-            return conversation.answer(Message::error(Some(&call.id), code::INVALID_REQUEST, problem)).await;
+        match conversation.hold(&call.id) {
+            Ok(()) => {}
+            Err(NotHeld::Known) => {
+                let problem = "a call with this id is waiting for approval: give every request its own";
+                let refusal = Message::error(Some(&call.id), code::INVALID_REQUEST, problem);
+                return conversation.answer(refusal).await;
+            }
+            Err(NotHeld::TooMany) => return conversation.answer(answer::too_many(&call)).await,
         }
         while calls.try_join_next().is_some() {}
         let (inner, conversation_of_call, id) =
