@@ -212,3 +212,13 @@ async fn only_so_many_calls_wait_for_a_human_at_once() {
     assert!(text.contains("too many") && text.contains("did not run"), "{text}");
     assert_eq!((site.calls().len(), site.mails().await), (0, 0));
 }
+
+/// A client that no longer reads what the gate says on the side, and a server that says what is no message.
+#[tokio::test]
+async fn a_gate_whose_standard_error_nobody_reads_goes_on() {
+    let site = Site::new().await;
+    let mut gate = site.gate().await;
+    gate.deafen();
+    gate.ask("noise", "{}").await;
+    assert_eq!(gate.call("list_tables", "{}").await, "ran list_tables");
+}

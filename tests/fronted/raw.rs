@@ -207,6 +207,11 @@ impl Raw {
         id.unwrap_or_else(|| panic!("it does not wait: {text}")).to_owned()
     }
 
+    /// Closes our end of its standard error.
+    pub(crate) fn deafen(&mut self) {
+        self.child.stderr.take().expect("a pipe");
+    }
+
     /// SIGKILL, wherever it is.
     pub(crate) async fn kill(mut self) {
         self.child.kill().await.expect("its end");

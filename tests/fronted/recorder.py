@@ -1,8 +1,8 @@
 """An MCP server that writes down every line it is sent: python recorder.py DIRECTORY
 
 DIRECTORY/tools.json is what it lists, read anew each time, or "never"; DIRECTORY/received is what it was sent. The tool
-`hang` never answers. It speaks both eras of the protocol, as far as a tool needs
-them.
+`hang` never answers, and the method `noise` has it write what is no message. It speaks both eras of the protocol, as far as a
+tool needs them.
 """
 
 import json
@@ -35,6 +35,9 @@ for line in sys.stdin.buffer:
     message = json.loads(line)
     params = message.get("params", {})
     if "id" not in message or "method" not in message or params.get("name") == "hang":
+        continue
+    if message["method"] == "noise":
+        print("what is no message", flush=True)
         continue
     result = result_of(message["method"], params)
     if result is NEVER:
