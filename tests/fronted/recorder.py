@@ -1,8 +1,8 @@
 """An MCP server that writes down every line it is sent: python recorder.py DIRECTORY
 
 DIRECTORY/tools.json is what it lists, read anew each time, or "never"; DIRECTORY/received is what it was sent. The tool
-`hang` never answers, and the method `noise` has it write what is no message. It speaks both eras of the protocol, as far as a
-tool needs them.
+`hang` never answers, the tool `late` when it is sent a `ping`, and the method `noise` has it write what is no message. It
+speaks both eras of the protocol, as far as a tool needs them.
 """
 
 import json
@@ -12,6 +12,9 @@ directory = sys.argv[1]
 
 # No answer.
 NEVER = {}
+
+# The calls that are not answered yet.
+late = []
 
 
 def result_of(method, params):
@@ -36,6 +39,13 @@ for line in sys.stdin.buffer:
     params = message.get("params", {})
     if "id" not in message or "method" not in message or params.get("name") == "hang":
         continue
+    if params.get("name") == "late":
+        late.append(message["id"])
+        continue
+    if message["method"] == "ping":
+        for identifier in late:
+            print(json.dumps({"jsonrpc": "2.0", "id": identifier, "result": {"content": []}}), flush=True)
+        late.clear()
     if message["method"] == "noise":
         print("what is no message", flush=True)
         continue

@@ -133,17 +133,26 @@ impl Conversation {
 
     /// Whether a `notifications/cancelled` was about a call that is held, which it stops.
     pub(crate) fn cancel(&self, notification: &Message) -> bool {
-        let params: Option<Value> =
-            notification.member("params").and_then(|params| serde_json::from_str(params.get()).ok());
-        let id = params.as_ref().and_then(|params| Id::from_value(params.get("requestId")?));
-        match id.and_then(|id| lock(&self.held).remove(&id)) {
+        let id = notification.at(&["params", "requestId"]).and_then(|raw| Id::parse(&raw));
+        id.is_some_and(|id| self.give_up(&id))
+    }
+
+    /// Stops a call that is held; whether it was. Of one that runs nobody will hear what came of it, so that its approval
+    /// stays kept: the same call is told first that it may have run.
+    pub(crate) fn give_up(&self, id: &Id) -> bool {
+        // In two steps: while `held` is locked, a call may move from there to `running`.
+        let held = lock(&self.held).remove(id);
+        match held {
             Some(task) => {
                 if let Some(task) = task {
                     task.abort();
                 }
                 true
             }
-            None => false,
+            None => {
+                lock(&self.running).remove(id);
+                false
+            }
         }
     }
 

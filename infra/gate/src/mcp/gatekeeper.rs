@@ -98,6 +98,10 @@ impl Gatekeeper {
             {
                 Ok(())
             }
+            Kind::Gone { id } => {
+                conversation.give_up(id);
+                Ok(())
+            }
             _ => conversation.forward(message).await,
         }
     }

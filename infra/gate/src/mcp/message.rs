@@ -80,6 +80,9 @@ pub(crate) enum Kind {
     Notification { method: String },
     /// An answer, or an error.
     Response { id: Id },
+    /// Nobody waits for the answer to this request any more. Of a transport's own: no text reads as one, and it is not
+    /// for the server, to which a line that broke is no cancellation.
+    Gone { id: Id },
 }
 
 /// A text that is no message. `id` is its id as far as it has one.
@@ -169,6 +172,11 @@ impl Message {
     pub(crate) fn error(id: Option<&Id>, code: i32, message: &str) -> Self {
         let id = id.map(Id::to_value);
         Self::own(&json!({"jsonrpc": "2.0", "id": id, "error": {"code": code, "message": message}}))
+    }
+
+    /// That nobody waits for the answer to a request any more.
+    pub(crate) fn gone(id: Id) -> Self {
+        Self { kind: Kind::Gone { id }, members: Members::new() }
     }
 
     #[expect(clippy::expect_used, reason = "a message built here is one")]

@@ -197,6 +197,7 @@ impl Shared {
                     self.cancel(&id);
                 }
             }
+            Kind::Gone { .. } => {}
             // Nobody can answer it.
             Kind::Request { id, .. } => {
                 let problem = "this version of the protocol has no requests from the server";

@@ -148,6 +148,7 @@ impl Conversation {
                 }
             }
             Kind::Response { .. } => self.session.tell(&message).await,
+            Kind::Gone { .. } => {}
         }
     }
 }
