@@ -119,6 +119,26 @@ async fn a_message_that_can_be_read_in_two_ways_is_refused() {
     assert_eq!(site.mails().await, 0);
 }
 
+/// A server may show anybody the ids of the requests that it gets, in a log or in a tool's result.
+#[tokio::test]
+async fn a_client_that_has_learnt_the_ids_of_the_gate_cannot_use_them() {
+    let site = Site::new().await;
+    let mut gate = site.gate().await;
+    gate.asks("drop_table", "{}").await;
+    let received = std::fs::read_to_string(site.path("received")).expect("what was received");
+    let listing = received.lines().find(|line| line.contains("tools/list")).expect("a request of the gate's");
+    let listing: serde_json::Value = serde_json::from_str(listing).expect("JSON");
+    let (prefix, _) = listing["id"].as_str().expect("a text").rsplit_once('/').expect("a count");
+    let id = format!("{prefix}/7");
+    gate.send(&format!(
+        r#"{{"jsonrpc":"2.0","id":"{id}","method":"tools/call","params":{{"name":"list_tables"}}}}"#
+    ))
+    .await;
+    let answer = gate.answer().await;
+    assert_eq!((&answer["id"], &answer["error"]["code"]), (&id.into(), &(-32600).into()), "{answer}");
+    assert_eq!(site.calls(), [""; 0]);
+}
+
 #[tokio::test]
 async fn arguments_outside_the_profile_are_refused_with_what_to_change() {
     let site = Site::new().await;

@@ -27,8 +27,8 @@ const MOST_HELD: usize = 256;
 pub(crate) struct Conversation {
     client: mpsc::Sender<Message>,
     upstream: Option<mpsc::Sender<Message>>,
-    /// Our own requests to the server. Their ids begin with something that a client cannot guess: else it could have the
-    /// answer to a request of its own taken for the server's list of tools.
+    /// Our own requests to the server. Their ids begin with something that a client cannot guess, and may not use where the
+    /// server tells it: else it could have the answer to a request of its own taken for the server's list of tools.
     own: Mutex<HashMap<Id, oneshot::Sender<Message>>>,
     own_prefix: String,
     own_count: AtomicU64,
@@ -131,10 +131,16 @@ impl Conversation {
         let _ = self.forward(call).await;
     }
 
-    /// Whether a `notifications/cancelled` was about a call that is held, which it stops.
+    /// Whether a `notifications/cancelled` is not for the server: it was about a call that is held, which it stops, or about
+    /// what is not the client's.
     pub(crate) fn cancel(&self, notification: &Message) -> bool {
         let id = notification.at(&["params", "requestId"]).and_then(|raw| Id::parse(&raw));
-        id.is_some_and(|id| self.give_up(&id))
+        id.is_some_and(|id| self.is_own(&id) || self.give_up(&id))
+    }
+
+    /// Whether it is an id of a request of our own.
+    pub(crate) fn is_own(&self, id: &Id) -> bool {
+        id.is_text_with(&self.own_prefix)
     }
 
     /// Stops a call that is held; whether it was. Of one that runs nobody will hear what came of it, so that its approval
@@ -164,7 +170,7 @@ impl Conversation {
             let _ = waiting.send(message);
             return None;
         }
-        if id.is_text_with(&self.own_prefix) {
+        if self.is_own(id) {
             return None;
         }
         if let Some(kept) = lock(&self.running).remove(id) {
@@ -214,10 +220,24 @@ impl Conversation {
     async fn ask(&self, params: Value) -> Option<Message> {
         let count = self.own_count.fetch_add(1, Ordering::Relaxed);
         let id = Id::text(&format!("{}{count}", self.own_prefix));
+        let request = Message::request(&id, "tools/list", &params);
         let (answered, answer) = oneshot::channel();
         lock(&self.own).insert(id.clone(), answered);
-        self.forward(Message::request(&id, "tools/list", &params)).await.ok()?;
+        let _asked = Asked { own: &self.own, id };
+        self.forward(request).await.ok()?;
         answer.await.ok()
+    }
+}
+
+/// A request of our own. When it is not waited for any more, its answer is nobody's.
+struct Asked<'a> {
+    own: &'a Mutex<HashMap<Id, oneshot::Sender<Message>>>,
+    id: Id,
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        lock(self.own).remove(&self.id);
     }
 }
 

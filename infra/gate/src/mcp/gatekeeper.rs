@@ -83,6 +83,10 @@ impl Gatekeeper {
         message: Message,
     ) -> Result<(), Over> {
         match message.kind() {
+            Kind::Request { id, .. } if conversation.is_own(id) => {
+                let problem = "the request has an id that is not its sender's: choose another";
+                conversation.answer(Message::error(Some(id), code::INVALID_REQUEST, problem)).await
+            }
             Kind::Request { id, method } if method == "tools/call" => {
                 match Call::parse(id.clone(), message.clone()) {
                     Ok(call) => self.tool_call(conversation, calls, call).await,
