@@ -240,6 +240,22 @@ async fn what_broke_in_sayso_is_an_id_for_the_operator() {
     assert!(ask_for(&approvals, "production", ARGUMENTS).await.is_ok());
 }
 
+#[tokio::test]
+async fn a_limit_says_when_to_ask_again_and_leaves_the_pending_alone() {
+    let world = World::new().await;
+    let approvals = approvals(&world);
+    let denied = ask(&approvals).await.id;
+    let pending = ask_for(&approvals, "production", "{}").await.expect("an approval").id;
+    decide(&world, denied, Verdict::Deny, "").await;
+    let limited = ask_for(&approvals, "production", ARGUMENTS).await;
+    let Err(NotAsked::Limited { words, retry_after }) = &limited else { panic!("{limited:?}") };
+    assert_eq!(*retry_after, Duration::from_secs(600));
+    assert!(words.contains(&denied.to_string()) && words.contains("600 seconds"), "{words}");
+    assert_eq!(ask_for(&approvals, "production", "{}").await.map(|found| found.id), Ok(pending));
+    world.pass(600);
+    assert!(ask(&approvals).await.id != denied);
+}
+
 fn message(content: &Value) -> Value {
     let result = json!({"content": [], "isError": false, "structuredContent": content});
     json!({"jsonrpc": "2.0", "id": 1, "result": result})

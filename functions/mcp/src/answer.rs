@@ -1,6 +1,7 @@
 //! How a tool answers: with a result, with a refusal the agent can read and mend, or with an incident.
 
 use std::fmt::Display;
+use std::time::Duration;
 
 use rmcp::ErrorData;
 use rmcp::model::{CallToolResult, ContentBlock};
@@ -13,6 +14,15 @@ use serde_json::json;
 pub(crate) enum NotDone {
     /// The agent can mend it: it reads this sentence as a tool error.
     Refused(String),
+    /// The agent can try again later: it reads the sentence, and how many seconds that is.
+    Limited {
+        /// Which limit, for programs.
+        limit: &'static str,
+        /// What happened and what to do.
+        message: String,
+        /// From when on the same call may succeed.
+        retry_after: Duration,
+    },
     /// The agent cannot: it gets an id, the operator's log gets the failure.
     Failed(Failure),
 }
@@ -55,8 +65,18 @@ pub(crate) fn result(answer: Result<impl Serialize, NotDone>) -> Result<CallTool
             Err(error) => Err(ErrorData::internal_error(error.to_string(), None)),
         },
         Err(NotDone::Refused(message)) => Ok(CallToolResult::error(vec![ContentBlock::text(message)])),
+        Err(NotDone::Limited { limit, message, retry_after }) => Ok(limited(limit, &message, retry_after)),
         Err(NotDone::Failed(failure)) => Err(internal_error(&incident(&failure))),
     }
+}
+
+/// Structured for programs, and told in the text for models. No client holds an error against the tool's output schema.
+fn limited(limit: &str, message: &str, retry_after: Duration) -> CallToolResult {
+    let seconds = retry_after.as_secs().max(1);
+    let text = format!("{message} Try again in {seconds} seconds (retry_after_seconds: {seconds}).");
+    let mut result = CallToolResult::error(vec![ContentBlock::text(text)]);
+    result.structured_content = Some(json!({"limit": limit, "retry_after_seconds": seconds}));
+    result
 }
 
 /// Reads a tool's arguments from their raw text, in which no parser has dropped anything yet.

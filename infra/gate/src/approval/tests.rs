@@ -359,3 +359,27 @@ async fn no_token_and_no_key_is_kept_or_printed() {
         assert!(!printed.contains(hidden), "{hidden} in {printed}");
     }
 }
+
+/// It is answered between the look at it and the question, and the same cannot be asked again.
+#[tokio::test]
+async fn a_denial_in_between_is_the_answer_and_not_a_limit() {
+    let place = Place::new().await;
+    let words = words("{}");
+    let waiting = waiting(&place.asker(), &words).await;
+    let decided = Arc::new(tokio::sync::Notify::new());
+    place.front.take_requests();
+    place.front.trouble(MCP, Trouble::Pass);
+    place.front.trouble(MCP, Trouble::Hold(Arc::clone(&decided)));
+    let asker = place.asker();
+    let (answer, ()) = tokio::join!(ask(&asker, &words), async {
+        let mut asked = 0;
+        while asked < 2 {
+            asked += place.front.take_requests().len();
+            tokio::task::yield_now().await;
+        }
+        place.decide(waiting.id, Verdict::Deny).await;
+        decided.notify_one();
+    });
+    assert!(matches!(&answer, Answer::Denied(denied) if denied.kept.id == waiting.id), "{answer:?}");
+    assert_eq!(place.world.mails().len(), 1);
+}
