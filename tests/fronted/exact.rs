@@ -1,6 +1,8 @@
 //! What is hashed is what is shown is what runs, to the letter.
 
-use sayso_tests::Verdict;
+use rmcp::model::ProtocolVersion;
+use sayso_tests::{Agent, Verdict, binary};
+use tokio::process::Command;
 
 use crate::raw::Site;
 
@@ -119,4 +121,27 @@ async fn a_call_without_arguments_is_the_call_with_none() {
     let answer = gate.request("tools/call", r#"{"name":"drop_table"}"#).await;
     assert_eq!(answer["result"]["content"][0]["text"], "ran drop_table");
     assert!(site.calls()[0].contains(r#""arguments":{}"#), "{:?}", site.calls());
+}
+
+/// Sayso itself, as a server of the newest protocol that wants a credential: the agent has none.
+#[tokio::test]
+async fn the_servers_credential_stays_behind_the_gate() {
+    let site = Site::new().await;
+    let program = binary("sayso-gate").await;
+    let url = site.local().ready.get("mcp_url");
+    let gate = |authorization: String| {
+        let mut command = Command::new(&program);
+        command.arg("mcp").arg("--policy").arg(site.path("gate.toml")).args(["--upstream", url]);
+        command.envs(site.local().gate_environment()).env("SAYSO_STATE", site.path("state"));
+        command.env("SAYSO_UPSTREAM_AUTHORIZATION", authorization);
+        command
+    };
+    let key = site.local().ready.get("agent_key");
+    let agent = Agent::starting(gate(format!("Bearer {key}"))).await;
+    let tools: Vec<_> = agent.tools().await.into_iter().map(|tool| tool.name.into_owned()).collect();
+    assert_eq!(tools, ["request_approval", "check_approval", "withdraw_approval"]);
+    assert_eq!(agent.protocol_version(), "2026-07-28");
+    assert!(
+        Agent::try_starting(gate("Bearer another".to_owned()), ProtocolVersion::V_2026_07_28).await.is_err()
+    );
 }

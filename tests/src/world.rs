@@ -34,7 +34,7 @@ impl World {
         Self::at(Timestamp::from_unix_seconds(START).expect("a time")).await
     }
 
-    /// In memory, at this moment.
+    /// In memory, at another time: for what has a clock of its own.
     pub async fn at(start: Timestamp) -> Self {
         Self::by(Clock::scripted(start), Limits::default()).await
     }

@@ -104,7 +104,7 @@ pub(crate) struct Mcp {
     /// Which tools are allowed, asked for or denied (TOML)
     #[arg(long, value_name = "FILE")]
     policy: PathBuf,
-    /// The MCP server behind the gate, over streamable HTTP
+    /// The MCP server behind the gate, over streamable HTTP [its Authorization header in env: SAYSO_UPSTREAM_AUTHORIZATION]
     #[arg(long, value_name = "URL")]
     upstream: Option<String>,
     /// Serve over streamable HTTP on this address, such as 127.0.0.1:8080, instead of standard input and output
