@@ -4,9 +4,9 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use rmcp::ErrorData;
-use rmcp::model::{CallToolResult, ContentBlock};
+use rmcp::model::{CallToolResult, ContentBlock, MetaObject};
 use sayso_cloud::{Failure, random};
-use sayso_model::Invalid;
+use sayso_model::{Invalid, LIMIT_META, RETRY_AFTER_META};
 use serde::{Deserialize as _, Serialize};
 use serde_json::json;
 
@@ -70,12 +70,14 @@ pub(crate) fn result(answer: Result<impl Serialize, NotDone>) -> Result<CallTool
     }
 }
 
-/// Structured for programs, and told in the text for models. No client holds an error against the tool's output schema.
+/// Told in the text for models and in `_meta` for programs: clients on the TypeScript SDK of before 2.0 hold even an
+/// error's structured content against the tool's output schema, and show the mismatch instead.
 fn limited(limit: &str, message: &str, retry_after: Duration) -> CallToolResult {
     let seconds = retry_after.as_secs().max(1);
-    let text = format!("{message} Try again in {seconds} seconds (retry_after_seconds: {seconds}).");
+    let text = format!("{message} Wait at least {seconds} seconds (retry_after_seconds: {seconds}).");
     let mut result = CallToolResult::error(vec![ContentBlock::text(text)]);
-    result.structured_content = Some(json!({"limit": limit, "retry_after_seconds": seconds}));
+    let told = [(LIMIT_META.to_owned(), json!(limit)), (RETRY_AFTER_META.to_owned(), json!(seconds))];
+    result.meta = Some(MetaObject(told.into_iter().collect()));
     result
 }
 

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, StatusCode};
-use sayso_model::{Action, AgentKey, ApprovalId, Audience, BaseUrl, ExpiresIn, Reason, Summary, check_text};
+use sayso_model::{
+    Action, AgentKey, ApprovalId, Audience, BaseUrl, ExpiresIn, RETRY_AFTER_META, Reason, Summary, check_text,
+};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -65,7 +67,7 @@ pub enum NotAsked {
     #[error("Sayso refuses the request: {0}")]
     Refused(String),
     /// There is a limit on new requests; what is pending is not touched by it.
-    #[error("Nothing ran. {words}")]
+    #[error("Sayso does not take this request now: nothing ran. {words}")]
     Limited {
         /// In Sayso's own words to an agent: which limit, and what to do.
         words: String,
@@ -267,7 +269,7 @@ fn said(answer: &Answer) -> Result<Said, NotAsked> {
             let blocks = result["content"].as_array().map(Vec::as_slice).unwrap_or_default();
             let words =
                 blocks.iter().filter_map(|block| block["text"].as_str()).collect::<Vec<_>>().join(" ");
-            let retry_after = result["structuredContent"]["retry_after_seconds"].as_u64();
+            let retry_after = result["_meta"][RETRY_AFTER_META].as_u64();
             match retry_after.map(Duration::from_secs) {
                 _ if words.is_empty() => Err(not_understood),
                 Some(retry_after) => Ok(Said::NotNow(NotAsked::Limited { words, retry_after })),

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sayso_cloud::random;
-use sayso_model::IdempotencyKey;
+use sayso_model::{IdempotencyKey, LIMIT_META};
 use sayso_tests::{
     Answer, Browser, Dice, Fault, Page, Protocol, Raw, RawAnswer, Row, Table, Verdict, World, asking, number,
     string,
@@ -194,7 +194,7 @@ impl Player {
         }
         let promised = self.promised(agent, key).await;
         let Some(answer) = self.call(agent, "request_approval", arguments).await else { return };
-        if answer.structured["limit"] == "denied_cool_down" {
+        if answer.meta[LIMIT_META] == "denied_cool_down" {
             assert!(self.was_denied(agent, &answer), "{}: {}", answer.text, self.place());
             return;
         }

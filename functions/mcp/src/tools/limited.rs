@@ -61,7 +61,7 @@ pub(super) fn cool_down(deps: &Deps, id: ApprovalId, outcome: &Outcome) -> Resul
         limit: "denied_cool_down",
         message: format!(
             "A human has just said no to exactly this (approval {id}; check_approval has the note). Nobody was asked again. \
-             Do not do it, and do not ask for the same in other words."
+             Do not do it, and do not ask for the same in other words. If your user wants it to be asked again:"
         ),
         retry_after: left,
     })

@@ -148,6 +148,10 @@ async fn every_end_is_told_until_it_is_forgotten() {
     }
     let Answer::Denied(told) = ask(&asker, &denied).await else { panic!("it was denied") };
     told.kept.forget();
+    let words = denied.ask(None);
+    let limited = asker.ask(&words, AT_ONCE, |_| panic!("nobody was asked")).await;
+    assert!(matches!(limited, Err(NoAnswer::NotAsked(NotAsked::Limited { .. }))), "{limited:?}");
+    place.world.pass(600);
     assert!(matches!(ask(&asker, &denied).await, Answer::Waiting(_)));
 
     let withdrawn = words(r#"{"table":"withdrawn"}"#);
@@ -333,6 +337,8 @@ async fn an_answer_between_two_calls_is_not_lost() {
         let before = asker.kept.find(&Key::new(asker.approvals.url(), &asker.audience, "run", &words.action));
         assert_eq!(before.as_ref(), Some(&first.kept));
         place.decide(first.id, verdict).await;
+        // A no can be asked about again by then.
+        place.world.pass(600);
         let again = asker.approvals.request(&asker.asking(&words.ask(None))).await.unwrap();
         assert!(again.id != first.id);
         let answer = asker.answered_meanwhile(before, again.id).await.unwrap();
