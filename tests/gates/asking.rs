@@ -88,6 +88,7 @@ async fn every_other_end_is_told_apart() {
     let standing = approvals.check(denied, AT_ONCE).await;
     assert_eq!(standing, Ok(Standing::Denied { decided_at: world.clock.now(), note: None }));
     assert_eq!(approvals.withdraw(denied).await, Ok(Withdrawal::Denied));
+    world.pass(600);
 
     let withdrawn = ask(&approvals).await.id;
     assert_eq!(approvals.withdraw(withdrawn).await, Ok(Withdrawal::Withdrawn));

@@ -148,8 +148,8 @@ async fn every_end_is_told_until_it_is_forgotten() {
     }
     let Answer::Denied(told) = ask(&asker, &denied).await else { panic!("it was denied") };
     told.kept.forget();
-    let words = denied.ask(None);
-    let limited = asker.ask(&words, AT_ONCE, |_| panic!("nobody was asked")).await;
+    let asking = denied.ask(None);
+    let limited = asker.ask(&asking, AT_ONCE, |_| panic!("nobody was asked")).await;
     assert!(matches!(limited, Err(NoAnswer::NotAsked(NotAsked::Limited { .. }))), "{limited:?}");
     place.world.pass(600);
     assert!(matches!(ask(&asker, &denied).await, Answer::Waiting(_)));
