@@ -24,9 +24,13 @@ pub(crate) fn domain(function: &str) -> &'static str {
 pub(crate) fn values(key_arn: &str) -> BTreeMap<&'static str, String> {
     BTreeMap::from([
         ("DECIDE_URL", format!("https://{}", domain("Decide"))),
+        ("DENIED_COOL_DOWN_SECONDS", "600".to_owned()),
         ("ISSUER", format!("https://{}", domain("Redeem"))),
         ("MAIL_FROM", "sayso@example.com".to_owned()),
+        ("MAILS_PER_APPROVER_PER_HOUR", "60".to_owned()),
         ("PAGE_URL", format!("https://{}", domain("Page"))),
+        ("PENDING_PER_AGENT", "50".to_owned()),
+        ("REQUESTS_PER_AGENT_PER_HOUR", "60".to_owned()),
         ("RETENTION_DAYS", "90".to_owned()),
         ("SIGNING_KEY_ID", key_arn.to_owned()),
         ("TABLE_NAME", TABLE.to_owned()),
