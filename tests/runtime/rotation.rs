@@ -11,7 +11,7 @@ async fn a_token_of_the_key_before_redeems_and_a_new_one_is_signed_by_the_new_ke
     let (old, new) = (deployment.backends.key_arn.clone(), deployment.backends.spare_key_arn.clone());
     let before = approved(&deployment, "before").await;
     let old_keys = published(&deployment).await;
-    assert_eq!(old_keys, [before.kid.clone()]);
+    assert_eq!(old_keys, std::slice::from_ref(&before.kid));
 
     // First the next key is published; the first one still signs.
     let deployment = deployment.with_keys(&old, &new).await;

@@ -39,7 +39,8 @@ pub struct Tap {
     http: reqwest::Client,
 }
 
-/// What IAM has to allow for a call: its action, and the kind of row it touches (`REQUEST`; empty where there are no rows).
+/// What IAM has to allow for a call: its action, and the kind of row (`REQUEST`) or of resource (`identity`) it touches; a
+/// key has no kind.
 pub type Permission = (String, String);
 
 #[derive(Default)]
@@ -155,7 +156,11 @@ fn call_name(headers: &HeaderMap, uri: &Uri) -> String {
 /// A transaction needs what each of its parts would need alone.
 fn needed(call: &str, body: &Value) -> Vec<Permission> {
     match call {
-        "SendEmail" => vec![("ses:SendEmail".to_owned(), String::new())],
+        "SendEmail" => {
+            let sent_under = body["ConfigurationSetName"].is_string().then_some("configuration-set");
+            let on = |kind: &str| ("ses:SendEmail".to_owned(), kind.to_owned());
+            ["identity"].into_iter().chain(sent_under).map(on).collect()
+        }
         "Sign" | "GetPublicKey" => vec![(format!("kms:{call}"), String::new())],
         "TransactWriteItems" => {
             let parts = body["TransactItems"].as_array().into_iter().flatten().filter_map(Value::as_object);

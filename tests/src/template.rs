@@ -94,11 +94,13 @@ fn statements<'a>(policy: &Block<'a>) -> Vec<Vec<&'a str>> {
     statements
 }
 
-/// A statement's actions, each on each kind of row that it names.
+/// A statement's actions, each on each kind of row or of resource that it names.
 fn granted(statement: &[&str]) -> Vec<Permission> {
     let actions = listed(statement, "Action:");
     let keys = listed(statement, "dynamodb:LeadingKeys:");
-    let kinds: Vec<&str> = keys.iter().map(|key| key.strip_suffix("#*").expect("a prefix")).collect();
+    let rows = keys.iter().map(|key| key.strip_suffix("#*").expect("a prefix"));
+    let named = |kind: &&str| statement.iter().any(|line| line.contains(&format!(":{kind}/")));
+    let kinds: Vec<&str> = rows.chain(["identity", "configuration-set"].into_iter().filter(named)).collect();
     let kinds = if kinds.is_empty() { vec![""] } else { kinds };
     let on_all =
         |action: &&str| kinds.iter().map(|kind| ((*action).to_owned(), (*kind).to_owned())).collect();
