@@ -59,9 +59,11 @@ fn every_function_has_a_throttle_a_log_that_ends_and_its_alarms() {
         let logging = format!("{{ LogGroup: !Ref {function}Logs, LogFormat: JSON }}");
         assert_eq!(template.property(function, "LoggingConfig"), logging);
         assert!(says(&template, &format!("{function}Logs"), "RetentionInDays: !Ref LogRetentionDays"));
-        let metric = format!("MetricName: {function}Failures");
-        let errors = template.resource(&format!("{function}Errors")).join("\n");
-        assert!(errors.contains(&metric) && errors.contains("MetricName: Errors"), "{errors}");
+        let counted = template.resource(&format!("{function}LoggedErrors")).join("\n");
+        assert!(counted.contains(&format!("MetricName: {function}Failures,")), "{counted}");
+        let failures = format!("MetricName: {function}Failures");
+        assert!(says(&template, &format!("{function}Failures"), &failures), "{function} fails unheard");
+        assert!(says(&template, &format!("{function}Crashes"), "MetricName: Errors"), "{function} crashes unheard");
         assert!(says(&template, &format!("{function}Throttles"), "MetricName: Throttles"));
     }
     for alarm in template.resources("AWS::CloudWatch::Alarm") {
