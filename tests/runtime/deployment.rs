@@ -2,8 +2,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sayso_cloud::{Aws, Clock, Endpoints, Signer, Store, random};
 use sayso_local::host::{Backends, TABLE};
-use sayso_model::{Agent, AgentKey, AgentName, Approver, ApproverId, Audience, Audiences, EmailAddress};
-use sayso_tests::{Call, Function, Reply, Tap, Template};
+use sayso_model::{
+    Action, Agent, AgentKey, AgentName, Approver, ApproverId, Audience, Audiences, CanonicalJson,
+    EmailAddress, ToolName,
+};
+use sayso_tests::{Call, Function, Page, Reply, Tap, Template};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -20,14 +23,16 @@ pub(crate) fn domain(function: &str) -> &'static str {
     FUNCTIONS.iter().find(|(name, ..)| *name == function).map(|(.., domain)| *domain).expect("a function")
 }
 
-/// What a deployment by the template puts into each variable.
+/// What a deployment by the template puts into each variable, with this key alone.
 pub(crate) fn values(key_arn: &str) -> BTreeMap<&'static str, String> {
     BTreeMap::from([
+        ("CONFIGURATION_SET", "sayso-MailConfiguration".to_owned()),
         ("DECIDE_URL", format!("https://{}", domain("Decide"))),
         ("DENIED_COOL_DOWN_SECONDS", "600".to_owned()),
         ("ISSUER", format!("https://{}", domain("Redeem"))),
         ("MAIL_FROM", "sayso@example.com".to_owned()),
         ("MAILS_PER_APPROVER_PER_HOUR", "60".to_owned()),
+        ("OTHER_SIGNING_KEY_ID", String::new()),
         ("PAGE_URL", format!("https://{}", domain("Page"))),
         ("PENDING_PER_AGENT", "50".to_owned()),
         ("REQUESTS_PER_AGENT_PER_HOUR", "60".to_owned()),
@@ -40,12 +45,20 @@ pub(crate) fn values(key_arn: &str) -> BTreeMap<&'static str, String> {
 
 /// The variables that the template gives a function, with their values; and where AWS is.
 pub(crate) fn environment(template: &Template, function: &str, backends: &Backends) -> Vec<(String, String)> {
-    let values = values(&backends.key_arn);
+    told(template, function, &values(&backends.key_arn), &backends.endpoints)
+}
+
+fn told(
+    template: &Template,
+    function: &str,
+    values: &BTreeMap<&str, String>,
+    endpoints: &Endpoints,
+) -> Vec<(String, String)> {
     let named = template.environment(function).into_keys().map(|name| {
         let value = values.get(name.as_str()).unwrap_or_else(|| panic!("{function} gets an unknown {name}"));
         (name, value.clone())
     });
-    let Endpoints { dynamodb, sesv2, kms } = backends.endpoints.clone();
+    let Endpoints { dynamodb, sesv2, kms } = endpoints.clone();
     let endpoints = [("DYNAMODB", dynamodb), ("SESV2", sesv2), ("KMS", kms)];
     let endpoints =
         endpoints.map(|(name, url)| (format!("AWS_ENDPOINT_URL_{name}"), url.expect("an endpoint")));
@@ -65,37 +78,52 @@ pub(crate) struct Deployment {
     pub(crate) redeem: Function,
     pub(crate) backends: Backends,
     pub(crate) agent_key: AgentKey,
-    tap: Tap,
+    /// In front of what each function calls, in the order of [`FUNCTIONS`].
+    pub(crate) taps: [Tap; 4],
     _tasks: JoinSet<()>,
 }
 
 impl Deployment {
     pub(crate) async fn start() -> Self {
-        let mut backends = Backends::start(None, &Clock::system()).await.expect("backends");
-        let mut tasks = JoinSet::new();
-        let (tap, endpoints) = Tap::start(&backends.endpoints, &mut tasks).await;
-        backends.endpoints = endpoints;
+        let backends = Backends::start(None, &Clock::system()).await.expect("backends");
         let agent_key = random::agent_key();
         register(&backends, &agent_key).await;
+        let values = values(&backends.key_arn);
+        Self::over(backends, agent_key, values).await
+    }
+
+    /// Deploys again, with other signing keys: the one that signs, and one whose tokens are accepted as well.
+    pub(crate) async fn with_keys(self, signing: &str, other: &str) -> Self {
+        let Self { backends, agent_key, .. } = self;
+        let mut values = values(signing);
+        values.insert("OTHER_SIGNING_KEY_ID", other.to_owned());
+        Self::over(backends, agent_key, values).await
+    }
+
+    async fn over(backends: Backends, agent_key: AgentKey, values: BTreeMap<&str, String>) -> Self {
+        let mut tasks = JoinSet::new();
         let template = Template::read();
-        let mut started = Vec::new();
+        let (mut started, mut taps) = (Vec::new(), Vec::new());
         for (name, binary, domain) in FUNCTIONS {
+            let (tap, endpoints) = Tap::start(&backends.endpoints, &mut tasks).await;
             let memory = template.property(name, "MemorySize");
-            let environment = environment(&template, name, &backends);
+            let environment = told(&template, name, &values, &endpoints);
             started.push(Function::start(binary, domain, &memory, &environment).await);
+            taps.push(tap);
         }
         for function in &started {
             function.ready().await;
         }
         let [mcp, page, decide, redeem] = started.try_into().unwrap_or_else(|_| panic!("four functions"));
-        Self { mcp, page, decide, redeem, backends, agent_key, tap, _tasks: tasks }
+        let taps = taps.try_into().unwrap_or_else(|_| panic!("four taps"));
+        Self { mcp, page, decide, redeem, backends, agent_key, taps, _tasks: tasks }
     }
 
     /// Returns once a check has read everything and goes on to wait for the outcome.
     pub(crate) async fn waiting(&self) {
         let mut calls = Vec::new();
         loop {
-            calls.extend(self.tap.take_calls());
+            calls.extend(self.taps[0].take_calls());
             let read = calls.iter().position(|call| call == "BatchGetItem");
             if read.is_some_and(|read| calls[read..].contains(&"GetItem".to_owned())) {
                 return;
@@ -106,7 +134,7 @@ impl Deployment {
 
     /// Forgets the calls so far.
     pub(crate) fn forget_calls(&self) {
-        self.tap.take_calls();
+        self.taps[0].take_calls();
     }
 
     /// A JSON-RPC request of the newest protocol, as a `Call`.
@@ -176,4 +204,37 @@ async fn register(backends: &Backends, key: &AgentKey) {
     };
     let store = Store::new(aws.dynamodb(), TABLE.to_owned(), signer.public_key());
     store.register_agent(key.hash(), &agent).await.expect("registration");
+}
+
+/// What the approver is shown behind the newest mail.
+pub(crate) async fn read_page(deployment: &Deployment) -> Page {
+    let link = deployment.mailed_link();
+    deployment.open(&link).await.page(&link)
+}
+
+/// Sends the form of a page, with its code typed.
+pub(crate) async fn decide(deployment: &Deployment, page: &Page, verdict: &str) -> Reply {
+    let form = page.form();
+    let path = form.action.strip_prefix(&format!("https://{}", domain("Decide"))).expect("a path");
+    let body = format!("secret={}&code={}&note=&verdict={verdict}", form.fields["secret"], page.code());
+    let call = Call::new("POST", path).body("application/x-www-form-urlencoded", &body).in_base64();
+    deployment.decide.call(call).await
+}
+
+/// Shows a token to the issuer, as a gate does.
+pub(crate) async fn redeem(deployment: &Deployment, token: &str, digest: &str, nonce: &str) -> Reply {
+    let body =
+        json!({"token": token, "digest": digest, "audience": "production", "gate": "g", "nonce": nonce});
+    let call = Call::new("POST", "/redeem").body("application/json", &body.to_string());
+    deployment.redeem.call(call).await
+}
+
+/// The digest of `delete_volume` on this volume.
+pub(crate) fn digest(volume: &str) -> String {
+    let arguments = json!({"volume": volume}).to_string();
+    let action = Action {
+        tool: ToolName::parse("delete_volume").expect("a name"),
+        arguments: CanonicalJson::parse(&arguments).expect("arguments"),
+    };
+    action.digest().to_string()
 }

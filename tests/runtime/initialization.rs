@@ -6,10 +6,8 @@ use sayso_tests::{Function, Template};
 
 use crate::deployment::{FUNCTIONS, environment, names, values};
 
-/// What has a default.
-const OPTIONAL: [&str; 6] = [
-    "TOKEN_LIFETIME_SECONDS",
-    "RETENTION_DAYS",
+/// What limits an agent.
+const LIMITS: [&str; 4] = [
     "REQUESTS_PER_AGENT_PER_HOUR",
     "MAILS_PER_APPROVER_PER_HOUR",
     "PENDING_PER_AGENT",
@@ -20,13 +18,13 @@ const OPTIONAL: [&str; 6] = [
 #[test]
 fn the_template_gives_each_function_exactly_what_it_reads() {
     let template = Template::read();
-    let told = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
-    let key = "SIGNING_KEY_ID";
-    let mcp = [key, "TABLE_NAME", "PAGE_URL", "MAIL_FROM"];
-    assert_eq!(names(&template, "Mcp"), told(&[&mcp[..], &OPTIONAL].concat()));
-    assert_eq!(names(&template, "Page"), told(&[key, "TABLE_NAME", "DECIDE_URL"]));
-    assert_eq!(names(&template, "Decide"), told(&[key, "TABLE_NAME", "ISSUER", "RETENTION_DAYS"]));
-    assert_eq!(names(&template, "Redeem"), told(&[key, "TABLE_NAME", "RETENTION_DAYS"]));
+    let all = ["TABLE_NAME", "SIGNING_KEY_ID", "OTHER_SIGNING_KEY_ID"];
+    let told = |own: &[&str]| all.iter().chain(own).map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
+    let mcp = ["PAGE_URL", "MAIL_FROM", "CONFIGURATION_SET", "TOKEN_LIFETIME_SECONDS", "RETENTION_DAYS"];
+    assert_eq!(names(&template, "Mcp"), told(&[&mcp[..], &LIMITS].concat()));
+    assert_eq!(names(&template, "Page"), told(&["DECIDE_URL"]));
+    assert_eq!(names(&template, "Decide"), told(&["ISSUER", "RETENTION_DAYS"]));
+    assert_eq!(names(&template, "Redeem"), told(&["RETENTION_DAYS"]));
 
     let all: BTreeSet<_> = FUNCTIONS.iter().flat_map(|(function, ..)| names(&template, function)).collect();
     assert_eq!(all, values("key").into_keys().map(str::to_owned).collect());
@@ -40,7 +38,10 @@ async fn a_missing_variable_ends_the_binary_with_its_name_and_no_value() {
     let (template, backends) = started().await;
     for (function, binary, domain) in FUNCTIONS {
         let complete = environment(&template, function, &backends);
-        for name in names(&template, function).into_iter().filter(|name| !OPTIONAL.contains(&name.as_str())) {
+        let optional =
+            ["CONFIGURATION_SET", "OTHER_SIGNING_KEY_ID", "TOKEN_LIFETIME_SECONDS", "RETENTION_DAYS"];
+        let optional = [&optional[..], &LIMITS].concat();
+        for name in names(&template, function).into_iter().filter(|name| !optional.contains(&name.as_str())) {
             let without: Vec<_> = complete.iter().filter(|(other, _)| *other != name).cloned().collect();
             let mut started = Function::start(binary, domain, "128", &without).await;
             let told = started.init_error().await;
@@ -66,6 +67,7 @@ async fn a_wrong_variable_ends_the_binary_with_its_name_and_no_value() {
         ("Decide", "RETENTION_DAYS", "-1"),
         ("Redeem", "RETENTION_DAYS", "0"),
         ("Redeem", "SIGNING_KEY_ID", "arn:aws:kms:eu-west-1:111122223333:key/none"),
+        ("Page", "OTHER_SIGNING_KEY_ID", "arn:aws:kms:eu-west-1:111122223333:key/none"),
     ];
     for (function, name, value) in wrong {
         let (_, binary, domain) =
@@ -74,7 +76,7 @@ async fn a_wrong_variable_ends_the_binary_with_its_name_and_no_value() {
         given.iter_mut().filter(|(known, _)| known == name).for_each(|(_, known)| value.clone_into(known));
         let told = Function::start(binary, domain, "128", &given).await.init_error().await;
         // The key is named by what was asked of it.
-        let named = if name == "SIGNING_KEY_ID" { "GetPublicKey" } else { name };
+        let named = if name.ends_with("SIGNING_KEY_ID") { "GetPublicKey" } else { name };
         assert!(told.contains(named), "{binary} with {name}={value}: {told}");
         names_no_value(&told, &given);
     }

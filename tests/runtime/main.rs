@@ -5,4 +5,7 @@
 mod approval;
 mod deployment;
 mod initialization;
+mod permissions;
 mod refusals;
+mod rotation;
+mod template;

@@ -30,6 +30,6 @@ pub use program::{Program, binary, workspace};
 pub use raw::{Protocol, Raw, RawAnswer};
 pub use runtime_api::Function;
 pub use table::{Row, Table, number, string};
-pub use tap::{Fault, Tap};
+pub use tap::{Fault, Permission, Tap};
 pub use template::Template;
 pub use world::{Link, World};

@@ -1,4 +1,4 @@
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use sayso_cloud::Endpoints;
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -38,9 +39,14 @@ pub struct Tap {
     http: reqwest::Client,
 }
 
+/// What IAM has to allow for a call: its action, and the kind of row (`REQUEST`) or of resource (`identity`) it touches; a
+/// key has no kind.
+pub type Permission = (String, String);
+
 #[derive(Default)]
 struct Seen {
     calls: Vec<String>,
+    permissions: BTreeSet<Permission>,
     faults: HashMap<String, VecDeque<Fault>>,
 }
 
@@ -59,6 +65,11 @@ impl Tap {
     /// The calls since the last time this was asked, by API name, in order: `GetItem`, `SendEmail`, `Sign`.
     pub fn take_calls(&self) -> Vec<String> {
         std::mem::take(&mut self.seen().calls)
+    }
+
+    /// What every call since the start has needed.
+    pub fn permissions(&self) -> BTreeSet<Permission> {
+        self.seen().permissions.clone()
     }
 
     /// The next call of this name goes wrong; several faults queue up.
@@ -86,9 +97,10 @@ impl Tap {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn record(&self, call: &str) -> Option<Fault> {
+    fn record(&self, call: &str, body: &Bytes) -> Option<Fault> {
         let mut seen = self.seen();
         seen.calls.push(call.to_owned());
+        seen.permissions.extend(needed(call, &serde_json::from_slice(body).unwrap_or_default()));
         seen.faults.get_mut(call).and_then(VecDeque::pop_front)
     }
 }
@@ -100,7 +112,7 @@ async fn forward(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let fault = tap.record(&call_name(&headers, &uri));
+    let fault = tap.record(&call_name(&headers, &uri), &body);
     match &fault {
         Some(Fault::Refuse(status, code)) => return refusal(*status, code),
         Some(Fault::Cancel(code)) => return cancellation(code),
@@ -138,6 +150,47 @@ fn call_name(headers: &HeaderMap, uri: &Uri) -> String {
         Some(target) => target.rsplit('.').next().unwrap_or_default().to_owned(),
         None if uri.path() == "/v2/email/outbound-emails" => "SendEmail".to_owned(),
         None => uri.path().to_owned(),
+    }
+}
+
+/// A transaction needs what each of its parts would need alone.
+fn needed(call: &str, body: &Value) -> Vec<Permission> {
+    match call {
+        "SendEmail" => {
+            let sent_under = body["ConfigurationSetName"].is_string().then_some("configuration-set");
+            let on = |kind: &str| ("ses:SendEmail".to_owned(), kind.to_owned());
+            ["identity"].into_iter().chain(sent_under).map(on).collect()
+        }
+        "Sign" | "GetPublicKey" => vec![(format!("kms:{call}"), String::new())],
+        "TransactWriteItems" => {
+            let parts = body["TransactItems"].as_array().into_iter().flatten().filter_map(Value::as_object);
+            let parts = parts.flatten().map(|(part, body)| (part.as_str(), body));
+            let action = |part| {
+                if part == "ConditionCheck" { "ConditionCheckItem".to_owned() } else { format!("{part}Item") }
+            };
+            parts.flat_map(|(part, body)| on_rows(&action(part), body)).collect()
+        }
+        call => on_rows(call, body),
+    }
+}
+
+fn on_rows(action: &str, body: &Value) -> Vec<Permission> {
+    let mut kinds = BTreeSet::new();
+    find_kinds(body, &mut kinds);
+    kinds.into_iter().map(|kind| (format!("dynamodb:{action}"), kind)).collect()
+}
+
+/// The kinds of the rows whose keys stand anywhere in a request.
+fn find_kinds(value: &Value, kinds: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(members) => {
+            if let Some(key) = members.get("pk").and_then(|pk| pk["S"].as_str()) {
+                kinds.insert(key.split('#').next().unwrap_or_default().to_owned());
+            }
+            members.values().for_each(|member| find_kinds(member, kinds));
+        }
+        Value::Array(items) => items.iter().for_each(|item| find_kinds(item, kinds)),
+        _ => {}
     }
 }
 

@@ -1,4 +1,4 @@
-use sayso_cloud::{BadVariable, optional, required};
+use sayso_cloud::{BadVariable, KeyIds, optional, required};
 use sayso_model::Retention;
 use sayso_model::token::Issuer;
 
@@ -7,8 +7,8 @@ use sayso_model::token::Issuer;
 pub struct Settings {
     /// The table's name.
     pub table: String,
-    /// The key that signs approvals, as KMS knows it.
-    pub signing_key_id: String,
+    /// The keys that approvals verify under; the first signs.
+    pub keys: KeyIds,
     /// What tokens name as their issuer: the gate-facing function.
     pub issuer: Issuer,
     /// How long an outcome stays readable.
@@ -16,12 +16,12 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// From `TABLE_NAME`, `SIGNING_KEY_ID`, `ISSUER` and, where it is set, `RETENTION_DAYS`.
+    /// From `TABLE_NAME`, the [`KeyIds`], `ISSUER` and, where it is set, `RETENTION_DAYS`.
     pub fn from_env() -> Result<Self, BadVariable> {
         let text = |value: &str| Ok::<_, std::convert::Infallible>(value.to_owned());
         Ok(Self {
             table: required("TABLE_NAME", text)?,
-            signing_key_id: required("SIGNING_KEY_ID", text)?,
+            keys: KeyIds::from_env()?,
             issuer: required("ISSUER", Issuer::parse)?,
             retention: optional("RETENTION_DAYS", Retention::parse_days)?.unwrap_or_default(),
         })

@@ -10,7 +10,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{any, get};
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
-use sayso_cloud::{Aws, BadVariable, CannotStart, Clock, Mailer, Signer, Store, optional, required};
+use sayso_cloud::{Aws, BadVariable, CannotStart, Clock, KeyIds, Mailer, Signer, Store, optional, required};
 use sayso_model::{
     BaseUrl, CoolDown, EmailAddress, HourlyLimit, Limits, PendingLimit, Retention, TokenLifetime,
 };
@@ -28,12 +28,14 @@ mod unauthorized;
 pub struct Settings {
     /// The table's name.
     pub table: String,
-    /// The signing key's ARN: its public half tells an approval from a row that says so.
-    pub signing_key_id: String,
+    /// The keys that approvals verify under.
+    pub keys: KeyIds,
     /// Where the approver reads.
     pub page_url: BaseUrl,
     /// The verified sender.
     pub mail_from: EmailAddress,
+    /// The SES configuration set that mails are sent under.
+    pub configuration_set: Option<String>,
     /// How long a token is valid after the approval.
     pub token_lifetime: TokenLifetime,
     /// How long an answered approval stays readable.
@@ -43,16 +45,17 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// `TABLE_NAME`, `SIGNING_KEY_ID`, `PAGE_URL`, `MAIL_FROM`; optionally `TOKEN_LIFETIME_SECONDS` (3600),
-    /// `RETENTION_DAYS` (90), and what limits: `REQUESTS_PER_AGENT_PER_HOUR` (60), `MAILS_PER_APPROVER_PER_HOUR` (60),
-    /// `PENDING_PER_AGENT` (50), `DENIED_COOL_DOWN_SECONDS` (600).
+    /// `TABLE_NAME`, the [`KeyIds`], `PAGE_URL`, `MAIL_FROM`; optionally `CONFIGURATION_SET`, `TOKEN_LIFETIME_SECONDS`
+    /// (3600), `RETENTION_DAYS` (90), and what limits: `REQUESTS_PER_AGENT_PER_HOUR` (60),
+    /// `MAILS_PER_APPROVER_PER_HOUR` (60), `PENDING_PER_AGENT` (50), `DENIED_COOL_DOWN_SECONDS` (600).
     pub fn from_env() -> Result<Self, BadVariable> {
         let text = |value: &str| Ok::<_, std::convert::Infallible>(value.to_owned());
         Ok(Self {
             table: required("TABLE_NAME", text)?,
-            signing_key_id: required("SIGNING_KEY_ID", text)?,
+            keys: KeyIds::from_env()?,
             page_url: required("PAGE_URL", BaseUrl::parse)?,
             mail_from: required("MAIL_FROM", EmailAddress::parse)?,
+            configuration_set: optional("CONFIGURATION_SET", text)?,
             token_lifetime: optional("TOKEN_LIFETIME_SECONDS", TokenLifetime::parse_seconds)?
                 .unwrap_or_default(),
             retention: optional("RETENTION_DAYS", Retention::parse_days)?.unwrap_or_default(),
@@ -88,9 +91,10 @@ impl Deps {
 
     /// Over these endpoints, with this clock.
     pub async fn connect(aws: &Aws, settings: Settings, clock: Clock) -> Result<Self, CannotStart> {
-        let signer = Signer::connect(aws.kms(), settings.signing_key_id.clone()).await?;
-        let store = Store::new(aws.dynamodb(), settings.table.clone(), signer.public_key());
+        let signer = Signer::connect(aws.kms(), settings.keys.clone()).await?;
+        let store = Store::new(aws.dynamodb(), settings.table.clone(), signer.keys());
         let mailer = Mailer::new(aws.sesv2(), settings.mail_from.clone());
+        let mailer = mailer.under(settings.configuration_set.clone());
         Ok(Self { store, mailer, clock, settings: Arc::new(settings) })
     }
 }

@@ -39,8 +39,8 @@ impl Deps {
 
     /// Over these endpoints, at this time.
     pub async fn connect(aws: &Aws, settings: Settings, clock: Clock) -> Result<Self, CannotStart> {
-        let signer = Signer::connect(aws.kms(), settings.signing_key_id).await?;
-        let store = Store::new(aws.dynamodb(), settings.table, signer.public_key());
+        let signer = Signer::connect(aws.kms(), settings.keys).await?;
+        let store = Store::new(aws.dynamodb(), settings.table, signer.keys());
         Ok(Self { store, decide_url: settings.decide_url, clock })
     }
 }

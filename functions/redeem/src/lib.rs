@@ -45,9 +45,9 @@ impl Deps {
 
     /// Over these endpoints, at this time: asks once for the key.
     pub async fn connect(aws: &Aws, settings: Settings, clock: Clock) -> Result<Self, CannotStart> {
-        let signer = Signer::connect(aws.kms(), settings.signing_key_id).await?;
-        let keys = Jwks::of(signer.public_key());
-        let store = Store::new(aws.dynamodb(), settings.table, signer.public_key());
+        let signer = Signer::connect(aws.kms(), settings.keys).await?;
+        let keys = signer.keys();
+        let store = Store::new(aws.dynamodb(), settings.table, signer.keys());
         Ok(Self { store, keys, retention: settings.retention, clock })
     }
 }

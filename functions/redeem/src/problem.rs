@@ -82,6 +82,14 @@ impl Problem {
         problem
     }
 
+    /// Writes down that a token was turned away, and why: an operator's first sign of someone who tries. What is no
+    /// redemption at all, or a failure that has its own line, is not counted.
+    pub(crate) fn log(&self) {
+        if matches!(self.status, StatusCode::FORBIDDEN | StatusCode::CONFLICT) {
+            tracing::warn!(reason = self.reason, "a redemption was refused");
+        }
+    }
+
     fn with(mut self, name: &'static str, value: &'static str) -> Self {
         self.header = Some((name, value));
         self

@@ -30,7 +30,10 @@ pub(crate) async fn redeem(
         Ok(receipt) => {
             (StatusCode::OK, [(CONTENT_TYPE, "application/json")], receipt.to_json()).into_response()
         }
-        Err(problem) => problem.into_response(),
+        Err(problem) => {
+            problem.log();
+            problem.into_response()
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-use sayso_cloud::{BadVariable, optional, required};
+use sayso_cloud::{BadVariable, KeyIds, optional, required};
 use sayso_model::Retention;
 
 /// What the function is configured with.
@@ -6,19 +6,19 @@ use sayso_model::Retention;
 pub struct Settings {
     /// The table's name.
     pub table: String,
-    /// The key that signs approvals, as KMS knows it.
-    pub signing_key_id: String,
+    /// The keys that approvals verify under.
+    pub keys: KeyIds,
     /// How long a redemption stays recorded after the approval's deadline.
     pub retention: Retention,
 }
 
 impl Settings {
-    /// From `TABLE_NAME`, `SIGNING_KEY_ID` and, where it is set, `RETENTION_DAYS`.
+    /// From `TABLE_NAME`, the [`KeyIds`] and, where it is set, `RETENTION_DAYS`.
     pub fn from_env() -> Result<Self, BadVariable> {
         let text = |value: &str| Ok::<_, std::convert::Infallible>(value.to_owned());
         Ok(Self {
             table: required("TABLE_NAME", text)?,
-            signing_key_id: required("SIGNING_KEY_ID", text)?,
+            keys: KeyIds::from_env()?,
             retention: optional("RETENTION_DAYS", Retention::parse_days)?.unwrap_or_default(),
         })
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use axum::Router;
-use sayso_cloud::{Aws, CannotStart, Clock, Endpoints, Failure, Signer, Store};
+use sayso_cloud::{Aws, CannotStart, Clock, Endpoints, Failure, KeyIds, Signer, Store};
 use sayso_model::{Agent, AgentKey, BaseUrl, EmailAddress, Invalid, Limits, Retention, TokenLifetime};
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -54,6 +54,8 @@ pub struct Backends {
     pub outbox: Outbox,
     /// The key's ARN.
     pub key_arn: String,
+    /// The ARN of the key that could take its place.
+    pub spare_key_arn: String,
     /// Where the AWS clients find them.
     pub endpoints: Endpoints,
     _tasks: JoinSet<()>,
@@ -72,7 +74,8 @@ impl Backends {
             sesv2: Some(serve(&mut tasks, listen(0).await?, outbox.api())),
             kms: Some(serve(&mut tasks, listen(0).await?, signer.router())),
         };
-        Ok(Self { engine, outbox, key_arn: signer.key_arn().to_owned(), endpoints, _tasks: tasks })
+        let (key_arn, spare_key_arn) = (signer.key_arn().to_owned(), signer.spare_key_arn().to_owned());
+        Ok(Self { engine, outbox, key_arn, spare_key_arn, endpoints, _tasks: tasks })
     }
 }
 
@@ -130,31 +133,32 @@ impl Host {
     ) -> Result<Self, HostError> {
         let [mcp, page, decide, redeem, outbox] = listen_in_a_row(settings.port).await?;
         let aws = Aws::at(endpoints);
-        let key = backends.key_arn.clone();
+        let keys = KeyIds::from(backends.key_arn.clone());
         let (page_url, decide_url, issuer_url) = (url(&page), url(&decide), url(&redeem));
         let mcp_settings = sayso_mcp::Settings {
             table: TABLE.to_owned(),
-            signing_key_id: key.clone(),
+            keys: keys.clone(),
             page_url: BaseUrl::parse(&page_url)?,
             mail_from: settings.mail_from,
+            configuration_set: None,
             token_lifetime: settings.token_lifetime,
             retention: settings.retention,
             limits: settings.limits,
         };
         let page_settings = sayso_page::Settings {
             table: TABLE.to_owned(),
-            signing_key_id: key.clone(),
+            keys: keys.clone(),
             decide_url: BaseUrl::parse(&decide_url)?,
         };
         let decide_settings = sayso_decide::Settings {
             table: TABLE.to_owned(),
-            signing_key_id: key.clone(),
+            keys: keys.clone(),
             issuer: BaseUrl::parse(&issuer_url)?,
             retention: settings.retention,
         };
         let redeem_settings = sayso_redeem::Settings {
             table: TABLE.to_owned(),
-            signing_key_id: key.clone(),
+            keys: keys.clone(),
             retention: settings.retention,
         };
         let mcp_router =
@@ -165,7 +169,7 @@ impl Host {
             sayso_decide::router(sayso_decide::Deps::connect(&aws, decide_settings, clock.clone()).await?);
         let redeem_router =
             sayso_redeem::router(sayso_redeem::Deps::connect(&aws, redeem_settings, clock).await?);
-        let signer = Signer::connect(aws.kms(), key).await?;
+        let signer = Signer::connect(aws.kms(), keys).await?;
         let store = Store::new(aws.dynamodb(), TABLE.to_owned(), signer.public_key());
 
         let mut tasks = JoinSet::new();

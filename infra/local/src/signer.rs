@@ -1,4 +1,4 @@
-//! AWS KMS, as far as it is used: one P-256 key that signs, answering `Sign` and `GetPublicKey`.
+//! AWS KMS, as far as it is used: P-256 keys that sign, answering `Sign` and `GetPublicKey`.
 
 use std::sync::Arc;
 
@@ -19,8 +19,9 @@ use serde_json::{Value, json};
 use crate::engine::{Engine, EngineError, random};
 use crate::outbox::guard;
 
-/// The name of the key among the host's notes: its id (16 bytes), then its secret scalar (32 bytes).
-const NOTE: &str = "signing-key";
+/// The names of the keys among the host's notes, each its id (16 bytes), then its secret scalar (32 bytes): the one that
+/// signs, and the one that could take its place.
+const NOTES: [&str; 2] = ["signing-key", "spare-signing-key"];
 const ID_BYTES: usize = 16;
 /// What `Sign` takes with `MessageType: RAW`.
 const MAX_RAW_MESSAGE: usize = 4096;
@@ -55,10 +56,10 @@ pub enum SignerError {
     Damaged,
 }
 
-/// The local stand-in for KMS, holding one ECC_NIST_P256 SIGN_VERIFY key. Cheap to clone, and without `Debug`: nothing
+/// The local stand-in for KMS, holding two ECC_NIST_P256 SIGN_VERIFY keys. Cheap to clone, and without `Debug`: nothing
 /// that prints it can print the key.
 #[derive(Clone)]
-pub struct Signer(Arc<Held>);
+pub struct Signer(Arc<[Held; 2]>);
 
 struct Held {
     key: SigningKey,
@@ -67,24 +68,22 @@ struct Held {
 }
 
 impl Signer {
-    /// Takes up the key kept in the engine's database, made there at the first start.
+    /// Takes up the keys kept in the engine's database, made there at the first start.
     pub fn open(engine: &Engine) -> Result<Self, SignerError> {
-        if engine.notes().get(NOTE)?.is_none() {
-            engine.notes().add(NOTE, &fresh_key()?)?;
-        }
-        // Read back: of two processes starting on one file, both use the key that was kept first.
-        let kept = engine.notes().get(NOTE)?.ok_or(SignerError::Damaged)?;
-        let (id, secret) = kept.split_at_checked(ID_BYTES).ok_or(SignerError::Damaged)?;
-        let key = SigningKey::from_slice(secret).map_err(|_| SignerError::Damaged)?;
-        let public_key =
-            key.verifying_key().to_public_key_der().map_err(|_| SignerError::Damaged)?.into_vec();
-        let arn = format!("arn:aws:kms:us-east-1:000000000000:key/{}", uuid(id));
-        Ok(Self(Arc::new(Held { key, arn, public_key })))
+        let [key, spare] = NOTES;
+        Ok(Self(Arc::new([Held::open(engine, key)?, Held::open(engine, spare)?])))
     }
 
     /// The key's name for the functions: the same at every start on the same file.
     pub fn key_arn(&self) -> &str {
-        &self.0.arn
+        let [key, _] = &*self.0;
+        &key.arn
+    }
+
+    /// The name of the key that could take its place.
+    pub fn spare_key_arn(&self) -> &str {
+        let [_, spare] = &*self.0;
+        &spare.arn
     }
 
     /// The KMS endpoint.
@@ -94,7 +93,7 @@ impl Signer {
 
     fn sign(&self, body: &[u8]) -> Result<Value, Refusal> {
         let request: Sign = read(body)?;
-        self.check_key(&request.key_id)?;
+        let held = self.held(&request.key_id)?;
         self.check_algorithm(&request.signing_algorithm)?;
         let message = BASE64
             .decode(&request.message)
@@ -105,26 +104,26 @@ impl Signer {
                                 Member must have length greater than or equal to 1",
             ));
         }
-        let signature: DerSignature =
-            match request.message_type.as_deref().unwrap_or("RAW") {
-                "RAW" if message.len() <= MAX_RAW_MESSAGE => self.0.key.sign(&message),
-                "RAW" => {
-                    return Err(invalid(
-                        "Message must be 4096 bytes or less with MessageType RAW; hash it first",
-                    ));
-                }
-                "DIGEST" if message.len() == 32 => self.0.key.sign_prehash(&message).map_err(|_| {
-                    Refusal("KMSInternalException", "the digest could not be signed".to_owned())
-                })?,
-                "DIGEST" => return Err(invalid("Digest is invalid length for algorithm ECDSA_SHA_256.")),
-                other => return Err(invalid(&format!("MessageType {other} does not fit a P-256 key"))),
-            };
+        let signature: DerSignature = match request.message_type.as_deref().unwrap_or("RAW") {
+            "RAW" if message.len() <= MAX_RAW_MESSAGE => held.key.sign(&message),
+            "RAW" => {
+                return Err(invalid(
+                    "Message must be 4096 bytes or less with MessageType RAW; hash it first",
+                ));
+            }
+            "DIGEST" if message.len() == 32 => held
+                .key
+                .sign_prehash(&message)
+                .map_err(|_| Refusal("KMSInternalException", "the digest could not be signed".to_owned()))?,
+            "DIGEST" => return Err(invalid("Digest is invalid length for algorithm ECDSA_SHA_256.")),
+            other => return Err(invalid(&format!("MessageType {other} does not fit a P-256 key"))),
+        };
         if request.dry_run {
             let would = "The request would have succeeded, but the DryRun option is set.".to_owned();
             return Err(Refusal("DryRunOperationException", would));
         }
         Ok(json!({
-            "KeyId": self.0.arn,
+            "KeyId": held.arn,
             "Signature": BASE64.encode(signature.as_bytes()),
             "SigningAlgorithm": ALGORITHM,
         }))
@@ -132,10 +131,10 @@ impl Signer {
 
     fn get_public_key(&self, body: &[u8]) -> Result<Value, Refusal> {
         let request: GetPublicKey = read(body)?;
-        self.check_key(&request.key_id)?;
+        let held = self.held(&request.key_id)?;
         Ok(json!({
-            "KeyId": self.0.arn,
-            "PublicKey": BASE64.encode(&self.0.public_key),
+            "KeyId": held.arn,
+            "PublicKey": BASE64.encode(&held.public_key),
             "CustomerMasterKeySpec": "ECC_NIST_P256",
             "KeySpec": "ECC_NIST_P256",
             "KeyUsage": "SIGN_VERIFY",
@@ -143,12 +142,11 @@ impl Signer {
         }))
     }
 
-    fn check_key(&self, id: &str) -> Result<(), Refusal> {
-        let own_id = self.0.arn.rsplit_once('/').map(|(_, id)| id);
-        if id == self.0.arn || Some(id) == own_id {
-            return Ok(());
-        }
-        Err(Refusal("NotFoundException", format!("Key '{id}' does not exist")))
+    fn held(&self, id: &str) -> Result<&Held, Refusal> {
+        let is_it =
+            |held: &&Held| id == held.arn || held.arn.rsplit_once('/').is_some_and(|(_, own)| id == own);
+        let found = self.0.iter().find(is_it);
+        found.ok_or_else(|| Refusal("NotFoundException", format!("Key '{id}' does not exist")))
     }
 
     fn check_algorithm(&self, algorithm: &str) -> Result<(), Refusal> {
@@ -160,6 +158,22 @@ impl Signer {
             return Err(Refusal("InvalidKeyUsageException", why));
         }
         Err(invalid(&format!("Value '{algorithm}' at 'signingAlgorithm' is no signing algorithm")))
+    }
+}
+
+impl Held {
+    fn open(engine: &Engine, note: &str) -> Result<Self, SignerError> {
+        if engine.notes().get(note)?.is_none() {
+            engine.notes().add(note, &fresh_key()?)?;
+        }
+        // Read back: of two processes starting on one file, both use the key that was kept first.
+        let kept = engine.notes().get(note)?.ok_or(SignerError::Damaged)?;
+        let (id, secret) = kept.split_at_checked(ID_BYTES).ok_or(SignerError::Damaged)?;
+        let key = SigningKey::from_slice(secret).map_err(|_| SignerError::Damaged)?;
+        let public_key =
+            key.verifying_key().to_public_key_der().map_err(|_| SignerError::Damaged)?.into_vec();
+        let arn = format!("arn:aws:kms:us-east-1:000000000000:key/{}", uuid(id));
+        Ok(Self { key, arn, public_key })
     }
 }
 

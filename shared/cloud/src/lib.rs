@@ -18,5 +18,5 @@ pub use clock::Clock;
 pub use environment::{BadVariable, optional, required};
 pub use failure::{CannotStart, Failure};
 pub use mailer::{Mail, Mailer};
-pub use signer::Signer;
+pub use signer::{KeyIds, Signer};
 pub use store::{Claim, Concluded, Named, PointerClaim, Reached, Redeemed, Store, StoredApproval};

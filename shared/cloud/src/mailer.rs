@@ -20,12 +20,18 @@ pub struct Mail {
 pub struct Mailer {
     client: aws_sdk_sesv2::Client,
     from: EmailAddress,
+    configuration_set: Option<String>,
 }
 
 impl Mailer {
     /// `from` must be an identity that SES has verified.
     pub fn new(client: aws_sdk_sesv2::Client, from: EmailAddress) -> Self {
-        Self { client, from }
+        Self { client, from, configuration_set: None }
+    }
+
+    /// Sends under this SES configuration set: what counts and reports bounces.
+    pub fn under(self, configuration_set: Option<String>) -> Self {
+        Self { configuration_set, ..self }
     }
 
     /// Hands the mail to SES and gives back its message id. A failure does not say that it was not sent.
@@ -37,6 +43,7 @@ impl Mailer {
             .from_email_address(format!("Sayso <{}>", self.from.expose()))
             .destination(Destination::builder().to_addresses(mail.to.expose()).build())
             .content(EmailContent::builder().simple(message(mail)?).build())
+            .set_configuration_set_name(self.configuration_set.clone())
             .send()
             .await
             .map_err(|e| Failure::call(call, &e))?;

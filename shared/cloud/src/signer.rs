@@ -1,8 +1,34 @@
 use aws_sdk_kms::primitives::Blob;
 use aws_sdk_kms::types::{MessageType, SigningAlgorithmSpec};
-use sayso_model::token::{PublicKey, Signature};
+use sayso_model::token::{Jwks, PublicKey, Signature};
 
-use crate::Failure;
+use crate::{BadVariable, Failure, optional, required};
+
+/// The signing keys, as KMS knows them.
+#[derive(Debug, Clone)]
+pub struct KeyIds {
+    /// The one that signs.
+    pub signing: String,
+    /// One whose tokens are accepted all the same: the key that is to sign next, or the one that signed before.
+    pub other: Option<String>,
+}
+
+impl KeyIds {
+    /// From `SIGNING_KEY_ID` and, while keys are rotated, `OTHER_SIGNING_KEY_ID`.
+    pub fn from_env() -> Result<Self, BadVariable> {
+        let text = |value: &str| Ok::<_, std::convert::Infallible>(value.to_owned());
+        Ok(Self {
+            signing: required("SIGNING_KEY_ID", text)?,
+            other: optional("OTHER_SIGNING_KEY_ID", text)?,
+        })
+    }
+}
+
+impl From<String> for KeyIds {
+    fn from(signing: String) -> Self {
+        Self { signing, other: None }
+    }
+}
 
 /// The signing key in KMS, which never leaves it. Whether [`Signer::sign`] works is up to the function's policy.
 #[derive(Clone)]
@@ -10,23 +36,29 @@ pub struct Signer {
     client: aws_sdk_kms::Client,
     key_id: String,
     public_key: PublicKey,
+    other: Option<PublicKey>,
 }
 
 impl Signer {
-    /// Asks KMS for the public key: once, when a process starts.
-    pub async fn connect(client: aws_sdk_kms::Client, key_id: String) -> Result<Self, Failure> {
-        let call = "kms:GetPublicKey";
-        let answer =
-            client.get_public_key().key_id(&key_id).send().await.map_err(|e| Failure::call(call, &e))?;
-        let der = answer.public_key.unwrap_or_else(|| Blob::new([]));
-        let public_key = PublicKey::from_spki_der(der.as_ref())
-            .map_err(|e| Failure::corrupt("the signing key", "PublicKey", e))?;
-        Ok(Self { client, key_id, public_key })
+    /// Asks KMS for the public keys: once, when a process starts.
+    pub async fn connect(client: aws_sdk_kms::Client, keys: impl Into<KeyIds>) -> Result<Self, Failure> {
+        let KeyIds { signing, other } = keys.into();
+        let public_key = public_key_of(&client, &signing).await?;
+        let other = match other {
+            Some(id) => Some(public_key_of(&client, &id).await?),
+            None => None,
+        };
+        Ok(Self { client, key_id: signing, public_key, other })
     }
 
-    /// What tokens verify under.
+    /// What new tokens verify under.
     pub fn public_key(&self) -> &PublicKey {
         &self.public_key
+    }
+
+    /// What every accepted token verifies under: two keys while they are rotated.
+    pub fn keys(&self) -> Jwks {
+        Jwks::of_all([&self.public_key].into_iter().chain(&self.other))
     }
 
     /// Signs a SHA-256 digest.
@@ -45,4 +77,11 @@ impl Signer {
         let der = answer.signature.unwrap_or_else(|| Blob::new([]));
         Signature::from_der(der.as_ref()).map_err(|e| Failure::corrupt("KMS's answer", "Signature", e))
     }
+}
+
+async fn public_key_of(client: &aws_sdk_kms::Client, key_id: &str) -> Result<PublicKey, Failure> {
+    let call = "kms:GetPublicKey";
+    let answer = client.get_public_key().key_id(key_id).send().await.map_err(|e| Failure::call(call, &e))?;
+    let der = answer.public_key.unwrap_or_else(|| Blob::new([]));
+    PublicKey::from_spki_der(der.as_ref()).map_err(|e| Failure::corrupt("the signing key", "PublicKey", e))
 }

@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld;
-use sayso_model::token::{Jwks, PublicKey, attests};
+use sayso_model::token::{Jwks, attests};
 use sayso_model::{Outcome, Request};
 use serde::de::DeserializeOwned;
 
@@ -47,9 +47,9 @@ pub struct Store {
 }
 
 impl Store {
-    /// `key` is the one that signs approvals: the table is not trusted to say that something was approved.
-    pub fn new(client: Client, table: String, key: &PublicKey) -> Self {
-        Self { client, table, keys: Arc::new(Jwks::of(key)) }
+    /// `keys` are the ones that sign approvals, or have: the table is not trusted to say that something was approved.
+    pub fn new(client: Client, table: String, keys: impl Into<Jwks>) -> Self {
+        Self { client, table, keys: Arc::new(keys.into()) }
     }
 }
 

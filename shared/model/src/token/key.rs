@@ -133,6 +133,17 @@ pub struct Jwks {
 impl Jwks {
     /// A set of one.
     pub fn of(key: &PublicKey) -> Self {
-        Self { keys: vec![key.to_jwk()] }
+        Self::of_all([key])
+    }
+
+    /// These keys, the one that signs first.
+    pub fn of_all<'a>(keys: impl IntoIterator<Item = &'a PublicKey>) -> Self {
+        Self { keys: keys.into_iter().map(PublicKey::to_jwk).collect() }
+    }
+}
+
+impl From<&PublicKey> for Jwks {
+    fn from(key: &PublicKey) -> Self {
+        Self::of(key)
     }
 }

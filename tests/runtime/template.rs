@@ -1,0 +1,91 @@
+//! What the template must say about everything else that guards: the key, the table, the logs, the throttle, the alarms.
+
+use std::collections::BTreeSet;
+
+use sayso_tests::Template;
+
+use crate::deployment::FUNCTIONS;
+
+fn says(template: &Template, resource: &str, line: &str) -> bool {
+    template.resource(resource).iter().any(|found| found.trim() == line)
+}
+
+#[test]
+fn only_decide_signs_and_no_administrator_can() {
+    let template = Template::read();
+    for key in ["SigningKey", "SecondSigningKey"] {
+        let actions = |principal: &str| -> BTreeSet<String> {
+            template.key_policy(key, principal).into_iter().map(|(action, _)| action).collect()
+        };
+        for (function, ..) in FUNCTIONS {
+            let signs = actions(&format!("{function}Role.Arn")).contains("kms:Sign");
+            assert_eq!(signs, function == "Decide", "{function} with {key}");
+        }
+        let administrators = actions(":root");
+        assert!(administrators.contains("kms:PutKeyPolicy"), "{administrators:?}");
+        for forbidden in ["kms:Sign", "kms:CreateGrant", "kms:*", "*", "kms:ReEncrypt*"] {
+            assert!(!administrators.contains(forbidden), "an administrator has {forbidden}");
+        }
+    }
+    let policy = |key| -> Vec<&str> {
+        let lines = template.resource(key);
+        lines.into_iter().skip_while(|line| line.trim() != "KeyPolicy:").collect()
+    };
+    assert_eq!(policy("SigningKey"), policy("SecondSigningKey"));
+    // No role says a word about keys: the key's own policy is all there is.
+    for (function, ..) in FUNCTIONS {
+        assert!(!template.role(function).iter().any(|(action, _)| action.starts_with("kms:")), "{function}");
+    }
+}
+
+#[test]
+fn the_table_and_the_keys_outlive_the_stack() {
+    let template = Template::read();
+    for resource in ["Table", "SigningKey", "SecondSigningKey"] {
+        assert!(says(&template, resource, "DeletionPolicy: Retain"), "{resource}");
+        assert!(says(&template, resource, "UpdateReplacePolicy: Retain"), "{resource}");
+    }
+    for line in ["DeletionProtectionEnabled: true", "PointInTimeRecoveryEnabled: true", "SSEEnabled: true"] {
+        assert!(says(&template, "Table", line), "the table without {line}");
+    }
+}
+
+#[test]
+fn every_function_has_a_throttle_a_log_that_ends_and_its_alarms() {
+    let template = Template::read();
+    for (function, ..) in FUNCTIONS {
+        let reserved = format!("!If [Reserves{function}, !Ref {function}Concurrency, !Ref AWS::NoValue]");
+        assert_eq!(template.property(function, "ReservedConcurrentExecutions"), reserved);
+        let logging = format!("{{ LogGroup: !Ref {function}Logs, LogFormat: JSON }}");
+        assert_eq!(template.property(function, "LoggingConfig"), logging);
+        assert!(says(&template, &format!("{function}Logs"), "RetentionInDays: !Ref LogRetentionDays"));
+        let counted = template.resource(&format!("{function}LoggedErrors")).join("\n");
+        assert!(counted.contains(&format!("MetricName: {function}Failures,")), "{counted}");
+        let failures = format!("MetricName: {function}Failures");
+        assert!(says(&template, &format!("{function}Failures"), &failures), "{function} fails unheard");
+        assert!(
+            says(&template, &format!("{function}Crashes"), "MetricName: Errors"),
+            "{function} crashes unheard"
+        );
+        assert!(says(&template, &format!("{function}Throttles"), "MetricName: Throttles"));
+    }
+    for alarm in template.resources("AWS::CloudWatch::Alarm") {
+        assert!(says(&template, alarm, "AlarmActions: [!Ref Alarms]"), "{alarm} tells nobody");
+    }
+}
+
+/// An alarm counts lines of a log by their words: these are the words that the functions write.
+#[test]
+fn the_alarms_that_read_logs_look_for_what_is_logged() {
+    let template = Template::read();
+    let sources = [
+        ("UnsentMails", "ses:SendEmail", "shared/cloud/src/mailer.rs"),
+        ("RefusedRedemptions", "a redemption was refused", "functions/redeem/src/problem.rs"),
+    ];
+    for (filter, words, file) in sources {
+        let pattern = template.resource(filter).join("\n");
+        assert!(pattern.contains(words), "{filter}: {pattern}");
+        let source = std::fs::read_to_string(sayso_tests::workspace().join(file)).expect("a source");
+        assert!(source.contains(words), "{file} no longer says: {words}");
+    }
+}
