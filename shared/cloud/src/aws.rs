@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
-use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
@@ -70,7 +70,8 @@ impl Aws {
         Self::new("us-east-1".to_owned(), Credentials::new("local", "local", None, None, "local"), endpoints)
     }
 
-    fn new(region: String, credentials: Credentials, endpoints: Endpoints) -> Self {
+    /// For a person's machine, where credentials come from a chain of providers.
+    pub fn new(region: String, credentials: impl ProvideCredentials + 'static, endpoints: Endpoints) -> Self {
         // One attempt is short, so that a lost packet costs a retry and not the caller's patience. The template gives
         // each function the time for as many whole calls in a row as it makes.
         let timeouts = TimeoutConfig::builder()
@@ -127,7 +128,7 @@ impl Aws {
 /// # Panics
 /// When the compiled-in roots cannot be used: trusting others instead would be worse than not starting.
 #[expect(clippy::expect_used, reason = "no connection at all rather than one that trusts other roots")]
-fn http_client() -> SharedHttpClient {
+pub fn http_client() -> SharedHttpClient {
     let roots = TrustStore::empty().with_pem_certificate(ROOTS);
     let context = TlsContext::builder().with_trust_store(roots).build();
     aws_smithy_http_client::Builder::new()

@@ -12,6 +12,7 @@ mod json;
 mod link;
 mod notice;
 mod redemption;
+mod registration;
 mod request;
 mod revealed;
 mod time;
@@ -31,6 +32,7 @@ pub use json::{CanonicalJson, MAX_BYTES, MAX_DEPTH, ProfileViolation, check_text
 pub use link::{ConfirmationCode, DecidingLink, EmailLinkProof, LinkSecret, LinkSecretHash, WrongCode};
 pub use notice::{Notice, NoticeState, SENDING_LIMIT};
 pub use redemption::{GateName, Nonce, Receipt, RedemptionRequest};
+pub use registration::{GateDescription, KeyLabel, Overlap};
 pub use request::{ApprovalId, ExpiresIn, IdempotencyKey, Reason, Request, RequestFingerprint, Summary};
 pub use revealed::{Piece, reveal, reveal_to_string};
 pub use time::{Retention, Timestamp, TokenLifetime};

@@ -1,0 +1,2 @@
+//! `sayso`: the operator's command line.
+fn main() {}
