@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
-use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
@@ -70,8 +70,23 @@ impl Aws {
         Self::new("us-east-1".to_owned(), Credentials::new("local", "local", None, None, "local"), endpoints)
     }
 
-    /// For a person's machine, where credentials come from a chain of providers.
-    pub fn new(region: String, credentials: impl ProvideCredentials + 'static, endpoints: Endpoints) -> Self {
+    /// For a person's machine, whose region and credentials come from AWS's chain of providers: patient with its network.
+    pub fn of(config: &SdkConfig) -> Self {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(Duration::from_secs(5))
+            .operation_attempt_timeout(Duration::from_secs(10))
+            .operation_timeout(Duration::from_secs(30))
+            .build();
+        let base = config
+            .to_builder()
+            .http_client(http_client())
+            .retry_config(RetryConfig::standard().with_max_attempts(3))
+            .timeout_config(timeouts)
+            .build();
+        Self { base, endpoints: Endpoints::default() }
+    }
+
+    fn new(region: String, credentials: Credentials, endpoints: Endpoints) -> Self {
         // One attempt is short, so that a lost packet costs a retry and not the caller's patience. The template gives
         // each function the time for as many whole calls in a row as it makes.
         let timeouts = TimeoutConfig::builder()
