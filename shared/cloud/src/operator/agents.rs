@@ -58,15 +58,15 @@ enum Try<T> {
 }
 
 impl Registry {
-    /// Every key, by agent, the oldest first.
+    /// Every key, by agent; the oldest first, and of one age the one that stops first.
     pub async fn keys(&self) -> Result<Vec<RegisteredKey>, Failure> {
         let rows = self.rows(AGENT).await?.into_iter();
         let keys: Result<Vec<_>, _> =
             rows.map(|row| RegisteredKey::from_item(&from_item::<AgentItem>(row, AGENT)?)).collect();
         keys.map(|mut keys| {
-            let hash = |key: &RegisteredKey| key.hash.to_string();
-            keys.sort_by(|a, b| {
-                (&a.agent.name, a.created_at, hash(a)).cmp(&(&b.agent.name, b.created_at, hash(b)))
+            keys.sort_by_cached_key(|key| {
+                let end = key.valid_until.unwrap_or(Timestamp::LATEST);
+                (key.agent.name.clone(), key.created_at, end, key.hash.to_string())
             });
             keys
         })

@@ -2,8 +2,8 @@ use sayso_model::{Audience, GateDescription, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{NotDone, Refused, Registry};
-use crate::Failure;
-use crate::store::{FIRST, from_item, to_item};
+use crate::store::{FIRST, from_item, string, to_item};
+use crate::{Failure, random};
 
 const GATE: &str = "GATE#";
 
@@ -24,6 +24,8 @@ struct GateItem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     description: Option<String>,
     created_at: i64,
+    /// Made at random for each write, so that a retry knows its own first attempt.
+    write: String,
 }
 
 fn gate_key(audience: &Audience) -> String {
@@ -37,6 +39,7 @@ impl Registry {
             pk: gate_key(&gate.audience),
             description: gate.description.as_ref().map(|words| words.as_str().to_owned()),
             created_at: gate.created_at.as_unix_seconds(),
+            write: random::error_id(),
         };
         let put = self.client.put_item().table_name(&self.table).set_item(Some(to_item(&item, GATE)?));
         let Err(error) = put.condition_expression(FIRST).send().await else { return Ok(()) };
@@ -44,10 +47,11 @@ impl Registry {
             return Err(Failure::call("dynamodb:PutItem", &error).into());
         }
         // A retry inside the client meets its own first attempt here.
-        match self.gate(&gate.audience).await? {
-            Some(there) if there == *gate => Ok(()),
-            _ => Err(Refused::GateTaken(gate.audience.clone()).into()),
+        let there = self.row(&item.pk).await?;
+        if there.is_some_and(|there| string(&there, "write") == item.write) {
+            return Ok(());
         }
+        Err(Refused::GateTaken(gate.audience.clone()).into())
     }
 
     /// One gate.
