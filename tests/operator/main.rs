@@ -1,4 +1,5 @@
 //! The operator's command line, as a process beside a deployment: what it says, to the letter, and what it changes.
+#![expect(clippy::expect_used, reason = "a test that cannot go on should stop")]
 
 mod approvals;
 mod doctor;
