@@ -63,7 +63,10 @@ fn every_function_has_a_throttle_a_log_that_ends_and_its_alarms() {
         assert!(counted.contains(&format!("MetricName: {function}Failures,")), "{counted}");
         let failures = format!("MetricName: {function}Failures");
         assert!(says(&template, &format!("{function}Failures"), &failures), "{function} fails unheard");
-        assert!(says(&template, &format!("{function}Crashes"), "MetricName: Errors"), "{function} crashes unheard");
+        assert!(
+            says(&template, &format!("{function}Crashes"), "MetricName: Errors"),
+            "{function} crashes unheard"
+        );
         assert!(says(&template, &format!("{function}Throttles"), "MetricName: Throttles"));
     }
     for alarm in template.resources("AWS::CloudWatch::Alarm") {
