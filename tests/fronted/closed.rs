@@ -146,14 +146,14 @@ async fn a_hint_of_the_server_counts_only_where_the_policy_says_so() {
 
 // README: A human's no to a gated call comes back with the note, and nothing ran.
 #[tokio::test]
-async fn a_humans_no_comes_back_with_the_note_and_the_next_call_asks_anew() {
+async fn a_humans_no_comes_back_with_the_note_and_the_next_call_does_not_bother_them() {
     let site = Site::new().await;
     let mut gate = site.gate().await;
     let id = gate.asks("drop_table", ARGUMENTS).await;
     site.decide(&id, Verdict::Deny, "Not on a Friday.").await;
     refused(&site, &gate.call("drop_table", ARGUMENTS).await, "Not on a Friday.");
-    assert_ne!(gate.asks("drop_table", ARGUMENTS).await, id);
-    assert_eq!(site.mails().await, 2);
+    refused(&site, &gate.call("drop_table", ARGUMENTS).await, "just said no");
+    assert_eq!(site.mails().await, 1);
 }
 
 #[tokio::test]
@@ -195,4 +195,30 @@ async fn a_call_that_was_given_up_does_not_run_when_it_is_approved() {
     // Called again, it finds the approval, and runs once.
     assert_eq!(gate.call("drop_table", ARGUMENTS).await, "ran drop_table");
     assert_eq!((site.calls().len(), site.mails().await), (1, 1));
+}
+
+#[tokio::test]
+async fn only_so_many_calls_wait_for_a_human_at_once() {
+    let site = Site::new().await;
+    site.policy("wait_seconds = 45\n");
+    // As long as the server does not list its tools, nobody is asked.
+    site.tools(&json!("never"));
+    let mut gate = site.gate().await;
+    for _ in 0..257 {
+        gate.ask("tools/call", &format!(r#"{{"name":"drop_table","arguments":{ARGUMENTS}}}"#)).await;
+    }
+    let answer = gate.answer().await;
+    let text = answer["result"]["content"][0]["text"].as_str().expect("text");
+    assert!(text.contains("too many") && text.contains("did not run"), "{text}");
+    assert_eq!((site.calls().len(), site.mails().await), (0, 0));
+}
+
+/// A client that no longer reads what the gate says on the side, and a server that says what is no message.
+#[tokio::test]
+async fn a_gate_whose_standard_error_nobody_reads_goes_on() {
+    let site = Site::new().await;
+    let mut gate = site.gate().await;
+    gate.deafen();
+    gate.ask("noise", "{}").await;
+    assert_eq!(gate.call("list_tables", "{}").await, "ran list_tables");
 }

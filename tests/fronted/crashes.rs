@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use reqwest::{Client, RequestBuilder};
 use sayso_cloud::Clock;
-use sayso_tests::{Fault, Verdict, World};
+use sayso_tests::{Fault, Program, Verdict, World};
+use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use crate::raw::{Raw, Site};
@@ -34,10 +36,14 @@ async fn killed_before_it_is_answered_a_gate_finds_the_approval_again() {
 
 /// What a gate says of an approval that was used, when nobody knows what came of it; and that it asks anew after that.
 async fn reports_and_asks_anew(site: &Site, gate: &mut Raw, id: &str, ran: usize) {
-    let text = gate.call("drop_table", ARGUMENTS).await;
+    reports_and_asks_anew_of("drop_table", site, gate, id, ran).await;
+}
+
+async fn reports_and_asks_anew_of(tool: &str, site: &Site, gate: &mut Raw, id: &str, ran: usize) {
+    let text = gate.call(tool, ARGUMENTS).await;
     assert!(text.contains(id) && text.contains("was used at") && text.contains("Nothing ran now"), "{text}");
     assert_eq!(site.calls().len(), ran);
-    assert_ne!(gate.asks("drop_table", ARGUMENTS).await, id);
+    assert_ne!(gate.asks(tool, ARGUMENTS).await, id);
     assert_eq!(site.calls().len(), ran);
 }
 
@@ -126,4 +132,78 @@ async fn one_approval_lets_one_of_many_identical_calls_through() {
         }
     }
     assert_eq!((ran, site.calls().len(), site.mails().await), (1, 1, 1));
+}
+
+/// A client that has cancelled hears nothing of what came of the call.
+#[tokio::test]
+async fn cancelled_while_it_runs_a_call_is_reported_when_it_comes_again() {
+    let site = Site::new().await;
+    let mut gate = site.gate().await;
+    let approval = gate.asks("late", ARGUMENTS).await;
+    site.decide(&approval, Verdict::Approve, "").await;
+    let id = gate.ask("tools/call", &format!(r#"{{"name":"late","arguments":{ARGUMENTS}}}"#)).await;
+    while site.calls().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    // Half of a character that was cut in two, as clients write it.
+    let params = format!(r#"{{"requestId":{id},"reason":"\ud83d"}}"#);
+    gate.send(&format!(r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{params}}}"#)).await;
+    // This has the server answer late calls, and then this.
+    let ping = gate.ask("ping", "{}").await;
+    for answered in [id, ping] {
+        assert_eq!(gate.answer().await["id"], answered);
+    }
+    reports_and_asks_anew_of("late", &site, &mut gate, &approval, 1).await;
+}
+
+/// A client over HTTP, in a session.
+struct Session {
+    _gate: Program,
+    url: String,
+    id: String,
+}
+
+impl Session {
+    async fn of(site: &Site) -> Self {
+        let mut gate = Program::start(site.command_with(&["--listen", "127.0.0.1:0"]).await);
+        let line = gate.error_with("http://127.0.0.1:").await;
+        let url = line.split_whitespace().find(|word| word.starts_with("http://")).expect("an address");
+        let mut session = Self { _gate: gate, url: url.to_owned(), id: String::new() };
+        let params = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}});
+        let answer = session.request(1, "initialize", &params).send().await.expect("an answer");
+        session.id = answer.headers()["mcp-session-id"].to_str().expect("ASCII").to_owned();
+        session
+    }
+
+    fn request(&self, id: u64, method: &str, params: &Value) -> RequestBuilder {
+        let body = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
+        let client = Client::builder().no_proxy().pool_max_idle_per_host(0).build().expect("a client");
+        let request = client.post(&self.url).json(&body);
+        if self.id.is_empty() { request } else { request.header("mcp-session-id", &self.id) }
+    }
+
+    async fn call(&self, id: u64) -> String {
+        let request = self.request(id, "tools/call", &drop_table());
+        let answer: Value = request.send().await.expect("an answer").json().await.expect("JSON");
+        answer["result"]["content"][0]["text"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
+    }
+}
+
+fn drop_table() -> Value {
+    json!({"name": "drop_table", "arguments": {"table": "customers"}})
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_whose_client_went_away_while_it_waited_does_not_run_until_it_comes_again() {
+    let site = Site::new().await;
+    site.policy("wait_seconds = 45\n");
+    let session = Session::of(&site).await;
+    let waiting = tokio::spawn(session.request(2, "tools/call", &drop_table()).send());
+    let approval = site.mailed_approval().await;
+    waiting.abort();
+    // As long as the gate takes the call for awaited, its id is taken.
+    while session.request(2, "ping", &json!({})).send().await.expect("an answer").status() == 400 {}
+    site.decide(&approval, Verdict::Approve, "").await;
+    assert_eq!(session.call(3).await, "ran drop_table");
+    assert_eq!((site.calls().len(), site.mails().await), (1, 1));
 }

@@ -1,6 +1,8 @@
 //! What is hashed is what is shown is what runs, to the letter.
 
-use sayso_tests::Verdict;
+use rmcp::model::ProtocolVersion;
+use sayso_tests::{Agent, Verdict, binary};
+use tokio::process::Command;
 
 use crate::raw::Site;
 
@@ -52,6 +54,24 @@ async fn the_canonical_text_is_what_the_server_is_sent() {
     assert!(mail["text"].as_str().expect("text").contains("drop_table"));
 }
 
+#[tokio::test]
+async fn of_an_approved_call_a_server_gets_nothing_that_could_make_it_another() {
+    let site = Site::new().await;
+    let mut gate = site.gate().await;
+    let id = gate.asks("drop_table", r#"{"table":"a"}"#).await;
+    site.decide(&id, Verdict::Approve, "").await;
+    let meta =
+        r#"{"fastmcp":{"version":"1"},"progressToken":1.0,"io.modelcontextprotocol/x":[ 1 ],"force":true}"#;
+    let params = format!(
+        r#"{{"version":"1","name":"drop_table","arguments":{{"table":"a"}},"_meta":{meta},"task":{{"ttl":1}}}}"#
+    );
+    let answer = gate.request("tools/call", &params).await;
+    assert_eq!(answer["result"]["content"][0]["text"], "ran drop_table", "{answer}");
+    let [call] = &site.calls()[..] else { panic!("one call: {:?}", site.calls()) };
+    let sent = r#""params":{"name":"drop_table","arguments":{"table":"a"},"_meta":{"progressToken":1.0,"io.modelcontextprotocol/x":[ 1 ]},"task":{"ttl":1}}"#;
+    assert!(call.contains(sent), "{call}");
+}
+
 // README: What the policy allows reaches the server as it was written, without a call to Sayso.
 #[tokio::test]
 async fn what_is_allowed_reaches_the_server_as_it_was_written_and_sayso_hears_nothing() {
@@ -65,13 +85,19 @@ async fn what_is_allowed_reaches_the_server_as_it_was_written_and_sayso_hears_no
 }
 
 /// Texts that one reader takes for a call of an allowed tool and another for a call of a gated one.
-const AMBIGUOUS: [&str; 9] = [
+const AMBIGUOUS: [&str; 13] = [
     r#"{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"list_tables","name":"drop_table"}}"#,
     r#"{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"list_tables","Name":"drop_table"}}"#,
     r#"{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"list_tables","n\u0061me":"drop_table"}}"#,
     r#"{"jsonrpc":"2.0","id":9,"method":"tools/list","method":"tools/call","params":{"name":"drop_table"}}"#,
     r#"{"jsonrpc":"2.0","id":9,"method":"tools/list","METHOD":"tools/call","params":{"name":"drop_table"}}"#,
     r#"{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"list_tables"},"Params":{"name":"drop_table"}}"#,
+    // Go's `encoding/json` folds case as Unicode does: a long s is an s, and the sign of the kelvin is a k.
+    r#"{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"list_tables"},"paramſ":{"name":"drop_table"}}"#,
+    r#"{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"drop_table","arguments":{"table":"a"},"argumentſ":{"table":"b"}}}"#,
+    r#"{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"drop_table","tas\u212a":{}}}"#,
+    // The Python SDK reads what is written `requestState` by the name of its own field, too.
+    r#"{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"drop_table","request_state":"s"}}"#,
     r#"[{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"drop_table"}}]"#,
     r#"{"jsonrpc":"2.0","id":9,"method":"tools/call","params":["drop_table"]}"#,
     r#"{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":["drop_table"]}}"#,
@@ -91,6 +117,26 @@ async fn a_message_that_can_be_read_in_two_ways_is_refused() {
     assert_eq!(gate.call("list_tables", "{}").await, "ran list_tables");
     assert_eq!(site.calls().len(), 1, "{:?}", site.calls());
     assert_eq!(site.mails().await, 0);
+}
+
+/// A server may show anybody the ids of the requests that it gets, in a log or in a tool's result.
+#[tokio::test]
+async fn a_client_that_has_learnt_the_ids_of_the_gate_cannot_use_them() {
+    let site = Site::new().await;
+    let mut gate = site.gate().await;
+    gate.asks("drop_table", "{}").await;
+    let received = std::fs::read_to_string(site.path("received")).expect("what was received");
+    let listing = received.lines().find(|line| line.contains("tools/list")).expect("a request of the gate's");
+    let listing: serde_json::Value = serde_json::from_str(listing).expect("JSON");
+    let (prefix, _) = listing["id"].as_str().expect("a text").rsplit_once('/').expect("a count");
+    let id = format!("{prefix}/7");
+    gate.send(&format!(
+        r#"{{"jsonrpc":"2.0","id":"{id}","method":"tools/call","params":{{"name":"list_tables"}}}}"#
+    ))
+    .await;
+    let answer = gate.answer().await;
+    assert_eq!((&answer["id"], &answer["error"]["code"]), (&id.into(), &(-32600).into()), "{answer}");
+    assert_eq!(site.calls(), [""; 0]);
 }
 
 #[tokio::test]
@@ -119,4 +165,27 @@ async fn a_call_without_arguments_is_the_call_with_none() {
     let answer = gate.request("tools/call", r#"{"name":"drop_table"}"#).await;
     assert_eq!(answer["result"]["content"][0]["text"], "ran drop_table");
     assert!(site.calls()[0].contains(r#""arguments":{}"#), "{:?}", site.calls());
+}
+
+/// Sayso itself, as a server of the newest protocol that wants a credential: the agent has none.
+#[tokio::test]
+async fn the_servers_credential_stays_behind_the_gate() {
+    let site = Site::new().await;
+    let program = binary("sayso-gate").await;
+    let url = site.local().ready.get("mcp_url");
+    let gate = |authorization: String| {
+        let mut command = Command::new(&program);
+        command.arg("mcp").arg("--policy").arg(site.path("gate.toml")).args(["--upstream", url]);
+        command.envs(site.local().gate_environment()).env("SAYSO_STATE", site.path("state"));
+        command.env("SAYSO_UPSTREAM_AUTHORIZATION", authorization);
+        command
+    };
+    let key = site.local().ready.get("agent_key");
+    let agent = Agent::starting(gate(format!("Bearer {key}"))).await;
+    let tools: Vec<_> = agent.tools().await.into_iter().map(|tool| tool.name.into_owned()).collect();
+    assert_eq!(tools, ["request_approval", "check_approval", "withdraw_approval"]);
+    assert_eq!(agent.protocol_version(), "2026-07-28");
+    assert!(
+        Agent::try_starting(gate("Bearer another".to_owned()), ProtocolVersion::V_2026_07_28).await.is_err()
+    );
 }

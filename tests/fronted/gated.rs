@@ -149,6 +149,11 @@ async fn a_denied_call_brings_the_humans_note_and_does_not_run() {
     let denied = call(&gated, "edit_file", &edit).await;
     assert_eq!(denied["isError"], true, "{denied}");
     assert!(text(&denied).contains("Not before Monday"), "{denied}");
+    // The no was delivered, and nobody is asked the same at once.
+    let again = call(&gated, "edit_file", &edit).await;
+    assert_eq!(again["isError"], true, "{again}");
+    assert!(text(&again).contains("just said no") && text(&again).contains("retry_after_seconds"), "{again}");
+    assert_eq!(setting.local.messages().await.len(), 1);
     assert_eq!(std::fs::read_to_string(&notes).expect("a file"), "one");
 }
 

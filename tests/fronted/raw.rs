@@ -49,7 +49,13 @@ impl Site {
             environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let site = Self { local: None, directory: tempfile::tempdir().expect("a directory"), environment };
         site.policy("wait_seconds = 0\n[[tools]]\nmatch = \"list_*\"\ndecision = \"allow\"\n[[tools]]\nmatch = \"forbidden\"\ndecision = \"deny\"\n");
-        site.tools(&json!([tool("drop_table"), tool("list_tables"), tool("forbidden"), tool("hang")]));
+        site.tools(&json!([
+            tool("drop_table"),
+            tool("list_tables"),
+            tool("forbidden"),
+            tool("hang"),
+            tool("late")
+        ]));
         site
     }
 
@@ -84,8 +90,13 @@ impl Site {
 
     /// How `sayso-gate mcp` is started here.
     pub(crate) async fn command(&self) -> Command {
+        self.command_with(&[]).await
+    }
+
+    /// The same with more flags.
+    pub(crate) async fn command_with(&self, flags: &[&str]) -> Command {
         let mut command = Command::new(binary("sayso-gate").await);
-        command.arg("mcp").arg("--policy").arg(self.path("gate.toml"));
+        command.arg("mcp").arg("--policy").arg(self.path("gate.toml")).args(flags);
         command.args(["--", "python3"]).arg(recorder()).arg(self.directory.path());
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.env("SAYSO_STATE", self.path("state"));
@@ -205,6 +216,11 @@ impl Raw {
         let text = self.call(tool, arguments).await;
         let id = text.strip_prefix("Waiting for approval ").and_then(|rest| rest.split(':').next());
         id.unwrap_or_else(|| panic!("it does not wait: {text}")).to_owned()
+    }
+
+    /// Closes our end of its standard error.
+    pub(crate) fn deafen(&mut self) {
+        self.child.stderr.take().expect("a pipe");
     }
 
     /// SIGKILL, wherever it is.

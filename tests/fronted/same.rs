@@ -78,6 +78,7 @@ fn unasked() -> Vec<Value> {
     serde_json::from_value(steps).expect("steps")
 }
 
+// README: Everything but a gated call is the same with the gate as without it.
 #[tokio::test(flavor = "multi_thread")]
 async fn everything_passes_over_standard_input_and_output() {
     let setting = Setting::new().await;

@@ -21,7 +21,7 @@ impl Server {
     }
 
     fn at(url: &str) -> Self {
-        Self(json!({"url": url}))
+        Self(json!({"type": "streamable-http", "url": url}))
     }
 
     /// The reference server of everything the protocol has.
@@ -213,7 +213,8 @@ pub(crate) async fn inspect(server: &Server, arguments: &[&str]) -> (bool, Value
     command.arg(script("inspector")).args(["--cli", "--config"]).arg(file).args(["--server", "server"]);
     command.args(arguments).env("HOME", home.path());
     let (success, stdout, stderr) = output(command).await;
-    let printed = serde_json::from_str(&stdout).unwrap_or_else(|e| panic!("{e}: {stdout}\n{stderr}"));
+    let printed =
+        serde_json::from_str(&stdout).unwrap_or_else(|e| panic!("{e}: {arguments:?}: {stdout}\n{stderr}"));
     (success, printed)
 }
 

@@ -88,6 +88,7 @@ async fn every_other_end_is_told_apart() {
     let standing = approvals.check(denied, AT_ONCE).await;
     assert_eq!(standing, Ok(Standing::Denied { decided_at: world.clock.now(), note: None }));
     assert_eq!(approvals.withdraw(denied).await, Ok(Withdrawal::Denied));
+    world.pass(600);
 
     let withdrawn = ask(&approvals).await.id;
     assert_eq!(approvals.withdraw(withdrawn).await, Ok(Withdrawal::Withdrawn));
@@ -238,6 +239,22 @@ async fn what_broke_in_sayso_is_an_id_for_the_operator() {
     let Err(NotAsked::Failed { error_id }) = &failed else { panic!("{failed:?}") };
     assert!(!error_id.is_empty());
     assert!(ask_for(&approvals, "production", ARGUMENTS).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_limit_says_when_to_ask_again_and_leaves_the_pending_alone() {
+    let world = World::new().await;
+    let approvals = approvals(&world);
+    let denied = ask(&approvals).await.id;
+    let pending = ask_for(&approvals, "production", "{}").await.expect("an approval").id;
+    decide(&world, denied, Verdict::Deny, "").await;
+    let limited = ask_for(&approvals, "production", ARGUMENTS).await;
+    let Err(NotAsked::Limited { words, retry_after }) = &limited else { panic!("{limited:?}") };
+    assert_eq!(*retry_after, Duration::from_secs(600));
+    assert!(words.contains(&denied.to_string()) && words.contains("600 seconds"), "{words}");
+    assert_eq!(ask_for(&approvals, "production", "{}").await.map(|found| found.id), Ok(pending));
+    world.pass(600);
+    assert!(ask(&approvals).await.id != denied);
 }
 
 fn message(content: &Value) -> Value {

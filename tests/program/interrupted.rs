@@ -56,7 +56,9 @@ async fn a_second_interrupt_does_not_wait_for_anybody() {
     signal(&program, "INT").await;
     ends(&mut program, 130, "the request may be open").await;
     // The request, the check that waits, and what is to be withdrawn.
-    [Trouble::Pass, Trouble::Pass, Trouble::Silence].map(|trouble| front.trouble("/mcp", trouble));
+    for trouble in [Trouble::Pass, Trouble::Pass, Trouble::Silence] {
+        front.trouble("/mcp", trouble);
+    }
     front.take_requests();
     let mut program = lock.leave_a_line().await;
     let mut seen = 0;

@@ -3,10 +3,11 @@
 use std::os::unix::process::ExitStatusExt as _;
 use std::time::Duration;
 
-use sayso_tests::{Verdict, World};
+use sayso_tests::{Fault, Verdict, World};
 
 use crate::lock::{LEAVES_A_LINE, Lock, asked, code, ends};
 
+// README: A command runs once, when a human has approved exactly this argument list in this directory, and ends as it ends.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_approved_command_runs_once_and_ends_as_it_ends() {
     let lock = Lock::new().await;
@@ -65,9 +66,10 @@ async fn a_denied_command_does_not_run_and_the_note_is_printed() {
     assert!(output.contains("Not on a") && output.contains("Friday ⟨U+202E"), "{output}");
     assert!(!output.contains('\u{202e}'), "a terminal would obey it");
     assert_eq!(lock.lines(), 0);
-    // The no was delivered: whoever runs it again asks again.
-    let again = asked(&mut lock.leave_a_line().await).await;
-    assert_ne!(again, id);
+    // The no was delivered, and nobody is asked the same at once.
+    let mut again = lock.leave_a_line().await;
+    ends(&mut again, 75, "just said no").await;
+    assert_eq!((lock.lines(), lock.world.mails().len()), (0, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -106,4 +108,20 @@ async fn of_two_at_once_one_runs() {
     assert_eq!(codes, [0, 77], "{said}");
     assert!(said.contains("already_redeemed"), "{said}");
     assert_eq!(lock.lines(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mail_that_cannot_be_sent_is_told_and_sent_when_it_is_run_again() {
+    let lock = Lock::new().await;
+    lock.world.tap.break_next("SendEmail", Fault::Refuse(400, "MessageRejected"));
+    let mut program = lock.leave_a_line().await;
+    let id = asked(&mut program).await;
+    program.error_with("not certain that the mail").await;
+    program.kill().await;
+    assert!(lock.world.mails().is_empty());
+    let mut program = lock.leave_a_line().await;
+    assert_eq!(asked(&mut program).await, id);
+    lock.decide(&id, Verdict::Approve, "").await;
+    assert_eq!(code(&mut program).await, 0);
+    assert!(!program.output().contains("not certain that the mail"), "{}", program.output());
 }

@@ -104,6 +104,7 @@ async fn a_secret_in_a_file_is_in_the_command_and_nowhere_before() {
     assert_eq!(program.printed(), format!("{SECRET} /nowhere\n"));
 }
 
+// README: The file of `--env-file` is opened when the approval is used up, and not before.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_file_is_opened_when_the_approval_is_used_up_and_not_before() {
     let lock = Lock::new().await;

@@ -82,7 +82,7 @@ async fn a_sender_that_died_is_taken_over_after_the_limit_and_not_before() {
         if !mailed {
             world.tap.break_next("SendEmail", REJECTED);
         }
-        for fault in [Fault::Pass, Fault::Pass, NO_WRITE] {
+        for fault in [Fault::Pass, NO_WRITE] {
             world.tap.break_next("PutItem", fault);
         }
         let id = agent.ask("customers_2019").await.field("approval_id").to_owned();
@@ -117,7 +117,7 @@ async fn a_second_sender_that_dies_is_taken_over_in_its_turn() {
     for round in 0..3 {
         // It claims the attempt, and dies before it says how the attempt went.
         world.tap.break_next("SendEmail", REJECTED);
-        for fault in [Fault::Pass, Fault::Pass, NO_WRITE] {
+        for fault in [Fault::Pass, NO_WRITE] {
             world.tap.break_next("PutItem", fault);
         }
         agent.ask("customers_2019").await;

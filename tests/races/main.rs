@@ -3,6 +3,7 @@
 
 mod crashes;
 mod history;
+mod limits;
 mod mailing;
 mod one_outcome;
 mod same_request;

@@ -143,7 +143,10 @@ async fn once_it_is_over_fifty_at_once_open_exactly_one_new_approval() {
         let agent: Agent = world.agent().await;
         let old = agent.ask("customers_2019").await.field("approval_id").to_owned();
         match round {
-            0 => drop(world.browser().decide(&world.link(&old), Verdict::Deny, "").await),
+            0 => {
+                world.browser().decide(&world.link(&old), Verdict::Deny, "").await;
+                world.pass(600);
+            }
             1 => drop(agent.call("withdraw_approval", json!({"approval_id": old})).await),
             // Nobody has noticed yet: the row of the outcome is still to be written, once.
             _ => world.pass(3_600),
@@ -165,7 +168,7 @@ async fn once_it_is_over_fifty_at_once_open_exactly_one_new_approval() {
 async fn a_row_that_is_busy_is_tried_again_until_it_is_free() {
     let conflict = "TransactionConflict";
     let rows = [
-        (asking("t"), "PutItem", Fault::Refuse(400, "TransactionConflictException")),
+        (asking("t"), "TransactWriteItems", Fault::Cancel(conflict)),
         (keyed("k", "release-42"), "TransactWriteItems", Fault::Cancel(conflict)),
         (keyed("l", "release-43"), "TransactWriteItems", Fault::Cancel("ThrottlingError")),
     ];

@@ -55,6 +55,8 @@ pub struct Answer {
     pub text: String,
     /// The structured part; null in an error.
     pub structured: Value,
+    /// What is said beside them to programs; null when nothing is.
+    pub meta: Value,
 }
 
 impl Answer {
@@ -121,6 +123,7 @@ impl Agent {
             is_error: result.is_error.unwrap_or(false),
             text,
             structured: result.structured_content.unwrap_or_default(),
+            meta: json!(result.meta),
         })
     }
 

@@ -134,6 +134,7 @@ impl RawAnswer {
             is_error: result["isError"].as_bool().unwrap_or_default(),
             text: texts.iter().filter_map(|block| block["text"].as_str()).collect(),
             structured: result["structuredContent"].clone(),
+            meta: result["_meta"].clone(),
         })
     }
 

@@ -4,7 +4,7 @@ use sayso_cloud::{Clock, random};
 use sayso_local::host::{Backends, Host, Settings};
 use sayso_model::{
     Agent as Registration, AgentKey, AgentName, Approver, ApproverId, Audience, Audiences, EmailAddress,
-    Timestamp,
+    Limits, Timestamp,
 };
 use tokio::task::JoinSet;
 
@@ -34,21 +34,27 @@ impl World {
         Self::at(Timestamp::from_unix_seconds(START).expect("a time")).await
     }
 
-    /// In memory, at this moment.
+    /// In memory, at another time: for what has a clock of its own.
     pub async fn at(start: Timestamp) -> Self {
-        Self::by(Clock::scripted(start)).await
+        Self::by(Clock::scripted(start), Limits::default()).await
+    }
+
+    /// In memory, at [`START`], with these limits.
+    pub async fn limited(limits: Limits) -> Self {
+        let start = Timestamp::from_unix_seconds(START).expect("a time");
+        Self::by(Clock::scripted(start), limits).await
     }
 
     /// In memory, on the machine's clock, which a program of its own goes by: here time passes by itself.
     pub async fn live() -> Self {
-        Self::by(Clock::system()).await
+        Self::by(Clock::system(), Limits::default()).await
     }
 
-    async fn by(clock: Clock) -> Self {
+    async fn by(clock: Clock, limits: Limits) -> Self {
         let backends = Backends::start(None, &clock).await.expect("backends");
         let mut tasks = JoinSet::new();
         let (tap, endpoints) = Tap::start(&backends.endpoints, &mut tasks).await;
-        let settings = Settings::new(0).expect("settings");
+        let settings = Settings { limits, ..Settings::new(0).expect("settings") };
         let host = Host::start(&backends, endpoints, settings, clock.clone()).await.expect("functions");
         let world = Self { clock, host, backends, tap, agent_key: random::agent_key(), _tasks: tasks };
         world.register(&world.agent_key, "deploy-bot", "alex@example.com", &["production", "staging"]).await;

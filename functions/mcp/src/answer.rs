@@ -1,11 +1,12 @@
 //! How a tool answers: with a result, with a refusal the agent can read and mend, or with an incident.
 
 use std::fmt::Display;
+use std::time::Duration;
 
 use rmcp::ErrorData;
-use rmcp::model::{CallToolResult, ContentBlock};
+use rmcp::model::{CallToolResult, ContentBlock, MetaObject};
 use sayso_cloud::{Failure, random};
-use sayso_model::Invalid;
+use sayso_model::{Invalid, LIMIT_META, RETRY_AFTER_META};
 use serde::{Deserialize as _, Serialize};
 use serde_json::json;
 
@@ -13,6 +14,15 @@ use serde_json::json;
 pub(crate) enum NotDone {
     /// The agent can mend it: it reads this sentence as a tool error.
     Refused(String),
+    /// The agent can try again later: it reads the sentence, and how many seconds that is.
+    Limited {
+        /// Which limit, for programs.
+        limit: &'static str,
+        /// What happened and what to do.
+        message: String,
+        /// From when on the same call may succeed.
+        retry_after: Duration,
+    },
     /// The agent cannot: it gets an id, the operator's log gets the failure.
     Failed(Failure),
 }
@@ -55,8 +65,20 @@ pub(crate) fn result(answer: Result<impl Serialize, NotDone>) -> Result<CallTool
             Err(error) => Err(ErrorData::internal_error(error.to_string(), None)),
         },
         Err(NotDone::Refused(message)) => Ok(CallToolResult::error(vec![ContentBlock::text(message)])),
+        Err(NotDone::Limited { limit, message, retry_after }) => Ok(limited(limit, &message, retry_after)),
         Err(NotDone::Failed(failure)) => Err(internal_error(&incident(&failure))),
     }
+}
+
+/// Told in the text for models and in `_meta` for programs: clients on the TypeScript SDK of before 2.0 hold even an
+/// error's structured content against the tool's output schema, and show the mismatch instead.
+fn limited(limit: &str, message: &str, retry_after: Duration) -> CallToolResult {
+    let seconds = retry_after.as_secs().max(1);
+    let text = format!("{message} Wait at least {seconds} seconds (retry_after_seconds: {seconds}).");
+    let mut result = CallToolResult::error(vec![ContentBlock::text(text)]);
+    let told = [(LIMIT_META.to_owned(), json!(limit)), (RETRY_AFTER_META.to_owned(), json!(seconds))];
+    result.meta = Some(MetaObject(told.into_iter().collect()));
+    result
 }
 
 /// Reads a tool's arguments from their raw text, in which no parser has dropped anything yet.

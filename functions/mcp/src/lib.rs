@@ -11,7 +11,9 @@ use axum::routing::{any, get};
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use sayso_cloud::{Aws, BadVariable, CannotStart, Clock, KeyIds, Mailer, Signer, Store, optional, required};
-use sayso_model::{BaseUrl, EmailAddress, Retention, TokenLifetime};
+use sayso_model::{
+    BaseUrl, CoolDown, EmailAddress, HourlyLimit, Limits, PendingLimit, Retention, TokenLifetime,
+};
 
 mod answer;
 mod inbound;
@@ -38,11 +40,14 @@ pub struct Settings {
     pub token_lifetime: TokenLifetime,
     /// How long an answered approval stays readable.
     pub retention: Retention,
+    /// How much may be asked.
+    pub limits: Limits,
 }
 
 impl Settings {
     /// `TABLE_NAME`, the [`KeyIds`], `PAGE_URL`, `MAIL_FROM`; optionally `CONFIGURATION_SET`, `TOKEN_LIFETIME_SECONDS`
-    /// (3600) and `RETENTION_DAYS` (90).
+    /// (3600), `RETENTION_DAYS` (90), and what limits: `REQUESTS_PER_AGENT_PER_HOUR` (60),
+    /// `MAILS_PER_APPROVER_PER_HOUR` (60), `PENDING_PER_AGENT` (50), `DENIED_COOL_DOWN_SECONDS` (600).
     pub fn from_env() -> Result<Self, BadVariable> {
         let text = |value: &str| Ok::<_, std::convert::Infallible>(value.to_owned());
         Ok(Self {
@@ -54,8 +59,19 @@ impl Settings {
             token_lifetime: optional("TOKEN_LIFETIME_SECONDS", TokenLifetime::parse_seconds)?
                 .unwrap_or_default(),
             retention: optional("RETENTION_DAYS", Retention::parse_days)?.unwrap_or_default(),
+            limits: limits_from_env()?,
         })
     }
+}
+
+fn limits_from_env() -> Result<Limits, BadVariable> {
+    let Limits { requests, mails, pending, cool_down } = Limits::default();
+    Ok(Limits {
+        requests: optional("REQUESTS_PER_AGENT_PER_HOUR", HourlyLimit::parse)?.unwrap_or(requests),
+        mails: optional("MAILS_PER_APPROVER_PER_HOUR", HourlyLimit::parse)?.unwrap_or(mails),
+        pending: optional("PENDING_PER_AGENT", PendingLimit::parse)?.unwrap_or(pending),
+        cool_down: optional("DENIED_COOL_DOWN_SECONDS", CoolDown::parse_seconds)?.unwrap_or(cool_down),
+    })
 }
 
 /// What a call needs.

@@ -71,8 +71,9 @@ The environment of the command:
 
 What the human does not see:
   The values of these variables, and what is in the files: the program, a script, the file of --env-file.
-  Whoever can change those changes what an approved command does. And what comes in with --stdin: do not
-  approve it for a command that executes what it reads, such as a shell.
+  Whoever can change those changes what an approved command does: with PATH, which programs a script finds.
+  And what comes in with --stdin, from the terminal, or by other open files that this was started with: do
+  not approve it for a command that executes what it reads, such as a shell.
 
 Exit status:
   The command's own, once it runs. Otherwise nothing has run, a line on standard error says why, and
@@ -104,7 +105,7 @@ pub(crate) struct Mcp {
     /// Which tools are allowed, asked for or denied (TOML)
     #[arg(long, value_name = "FILE")]
     policy: PathBuf,
-    /// The MCP server behind the gate, over streamable HTTP
+    /// The MCP server behind the gate, over streamable HTTP [its Authorization header in env: SAYSO_UPSTREAM_AUTHORIZATION]
     #[arg(long, value_name = "URL")]
     upstream: Option<String>,
     /// Serve over streamable HTTP on this address, such as 127.0.0.1:8080, instead of standard input and output

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use sayso_cloud::{Aws, CannotStart, Clock, Endpoints, Failure, KeyIds, Signer, Store};
-use sayso_model::{Agent, AgentKey, BaseUrl, EmailAddress, Invalid, Retention, TokenLifetime};
+use sayso_model::{Agent, AgentKey, BaseUrl, EmailAddress, Invalid, Limits, Retention, TokenLifetime};
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -90,6 +90,8 @@ pub struct Settings {
     pub token_lifetime: TokenLifetime,
     /// How long answered approvals are kept.
     pub retention: Retention,
+    /// How much may be asked.
+    pub limits: Limits,
 }
 
 impl Settings {
@@ -100,6 +102,7 @@ impl Settings {
             mail_from: EmailAddress::parse("sayso@localhost")?,
             token_lifetime: TokenLifetime::default(),
             retention: Retention::default(),
+            limits: Limits::default(),
         })
     }
 }
@@ -140,6 +143,7 @@ impl Host {
             configuration_set: None,
             token_lifetime: settings.token_lifetime,
             retention: settings.retention,
+            limits: settings.limits,
         };
         let page_settings = sayso_page::Settings {
             table: TABLE.to_owned(),

@@ -19,4 +19,4 @@ pub use environment::{BadVariable, optional, required};
 pub use failure::{CannotStart, Failure};
 pub use mailer::{Mail, Mailer};
 pub use signer::{KeyIds, Signer};
-pub use store::{Claim, Concluded, Named, PointerClaim, Redeemed, Store, StoredApproval};
+pub use store::{Claim, Concluded, Named, PointerClaim, Reached, Redeemed, Store, StoredApproval};

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, StatusCode};
-use sayso_model::{Action, AgentKey, ApprovalId, Audience, BaseUrl, ExpiresIn, Reason, Summary, check_text};
+use sayso_model::{
+    Action, AgentKey, ApprovalId, Audience, BaseUrl, ExpiresIn, RETRY_AFTER_META, Reason, Summary, check_text,
+};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -64,6 +66,14 @@ pub enum NotAsked {
     /// In Sayso's own words to an agent.
     #[error("Sayso refuses the request: {0}")]
     Refused(String),
+    /// There is a limit on new requests; what is pending is not touched by it.
+    #[error("Sayso does not take this request now: nothing ran. {words}")]
+    Limited {
+        /// In Sayso's own words to an agent: which limit, and what to do.
+        words: String,
+        /// When the same request may succeed.
+        retry_after: Duration,
+    },
     /// No approval with this id is this agent's.
     #[error("Sayso has no such approval of this agent: nothing ran. Ask for a new one.")]
     Unknown,
@@ -113,6 +123,7 @@ impl Approvals {
             Said::Done(content) => {
                 Requested::from_content(content).ok_or(NotAsked::NotUnderstood { status: 200 })
             }
+            Said::NotNow(limited) => Err(limited),
             Said::Refused(words) => Err(NotAsked::Refused(words)),
         }
     }
@@ -236,6 +247,8 @@ enum Said {
     Done(Value),
     /// The words of its error.
     Refused(String),
+    /// A limit was reached.
+    NotNow(NotAsked),
 }
 
 fn said(answer: &Answer) -> Result<Said, NotAsked> {
@@ -256,7 +269,12 @@ fn said(answer: &Answer) -> Result<Said, NotAsked> {
             let blocks = result["content"].as_array().map(Vec::as_slice).unwrap_or_default();
             let words =
                 blocks.iter().filter_map(|block| block["text"].as_str()).collect::<Vec<_>>().join(" ");
-            if words.is_empty() { Err(not_understood) } else { Ok(Said::Refused(words)) }
+            let retry_after = result["_meta"][RETRY_AFTER_META].as_u64();
+            match retry_after.map(Duration::from_secs) {
+                _ if words.is_empty() => Err(not_understood),
+                Some(retry_after) => Ok(Said::NotNow(NotAsked::Limited { words, retry_after })),
+                None => Ok(Said::Refused(words)),
+            }
         }
         (StatusCode::OK, Value::Bool(false) | Value::Null) => {
             Ok(Said::Done(result["structuredContent"].clone()))
@@ -278,6 +296,7 @@ fn incident(message: &Value) -> Option<String> {
 fn known(id: ApprovalId, said: Said) -> Result<Value, NotAsked> {
     match said {
         Said::Done(content) => Ok(content),
+        Said::NotNow(limited) => Err(limited),
         Said::Refused(words) if words.contains(&id.to_string()) => Err(NotAsked::Unknown),
         Said::Refused(words) => Err(NotAsked::Refused(words)),
     }

@@ -9,6 +9,7 @@ mod agent;
 mod approval;
 mod invalid;
 mod json;
+mod limits;
 mod link;
 mod notice;
 mod redemption;
@@ -28,6 +29,7 @@ pub use approval::{
 };
 pub use invalid::Invalid;
 pub use json::{CanonicalJson, MAX_BYTES, MAX_DEPTH, ProfileViolation, check_text, members};
+pub use limits::{CoolDown, Hour, HourlyLimit, LIMIT_META, Limits, PendingLimit, RETRY_AFTER_META};
 pub use link::{ConfirmationCode, DecidingLink, EmailLinkProof, LinkSecret, LinkSecretHash, WrongCode};
 pub use notice::{Notice, NoticeState, SENDING_LIMIT};
 pub use redemption::{GateName, Nonce, Receipt, RedemptionRequest};

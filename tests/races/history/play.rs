@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sayso_cloud::random;
-use sayso_model::IdempotencyKey;
+use sayso_model::{IdempotencyKey, LIMIT_META};
 use sayso_tests::{
     Answer, Browser, Dice, Fault, Page, Protocol, Raw, RawAnswer, Row, Table, Verdict, World, asking, number,
     string,
@@ -194,6 +194,10 @@ impl Player {
         }
         let promised = self.promised(agent, key).await;
         let Some(answer) = self.call(agent, "request_approval", arguments).await else { return };
+        if answer.meta[LIMIT_META] == "denied_cool_down" {
+            assert!(self.was_denied(agent, &answer), "{}: {}", answer.text, self.place());
+            return;
+        }
         if answer.is_error {
             let used = promised.as_ref().is_some_and(|(used_for, _)| *used_for != action);
             // A call that failed may have left its key with an action that nobody was told of.
@@ -219,6 +223,12 @@ impl Player {
         });
         assert_eq!(self.known[at].agent, agent, "another agent's approval: {}", self.place());
         self.hear(at, &answer);
+    }
+
+    /// A refusal to ask again names the approval that a human has denied.
+    fn was_denied(&self, agent: usize, answer: &Answer) -> bool {
+        let denied = |known: &&Known| known.tried.contains(&"denied") && answer.text.contains(&known.id);
+        self.known.iter().find(denied).is_some_and(|known| known.agent == agent)
     }
 
     /// What the key was told to stand for, while it is kept.

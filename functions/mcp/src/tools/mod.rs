@@ -11,6 +11,7 @@ use crate::Deps;
 use crate::answer::NotDone;
 
 pub(crate) mod check_approval;
+mod limited;
 pub(crate) mod request_approval;
 pub(crate) mod withdraw_approval;
 

@@ -3,14 +3,14 @@ use std::time::Duration;
 use rmcp::model::{Tool, ToolAnnotations};
 use sayso_cloud::{Claim, Named, PointerClaim, StoredApproval, random};
 use sayso_model::{
-    Action, Agent, Approval, ApprovalId, CanonicalJson, ExpiresIn, IdempotencyKey, LinkSecret, Reason,
-    Request, Summary, ToolName,
+    Action, Agent, Approval, ApprovalId, CanonicalJson, ExpiresIn, IdempotencyKey, LinkSecret, Outcome,
+    Reason, Request, Summary, ToolName,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use super::tool;
+use super::{limited, tool};
 use crate::Deps;
 use crate::answer::{NotDone, arguments, whole_number};
 use crate::notify::{self, Notified};
@@ -23,10 +23,11 @@ const DESCRIPTION: &str = "Ask a human to approve one action before you do it. C
     it word for word, and the approval holds for exactly that and nothing else. The human is the one your operator \
     chose, is asked by e-mail, and may take minutes or hours. This returns at once with an approval_id: then call \
     check_approval. Calling again with the same action while it is pending returns the same approval and bothers \
-    nobody. If it is denied, do not reword the request to get round the denial.";
+    nobody. If it is denied, do not reword the request to get round the denial; the same request is refused for some \
+    time after. An error with `retry_after_seconds` means that a limit was reached and nobody was asked: wait that long.";
 
 /// How often a claim is tried while others write: each round somebody wins, and twenty at once need a few.
-const MOST_CLAIMS: u32 = 8;
+const MOST_CLAIMS: u32 = 10;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a JSON object")]
@@ -127,15 +128,20 @@ pub(crate) async fn call(deps: &Deps, agent: &Agent, text: &str) -> Result<Answe
             replaces,
             replaces_key,
         };
-        match deps.store.claim(&claim, deps.settings.retention).await? {
+        match deps.store.claim(&claim, &deps.settings.limits, deps.settings.retention).await? {
             Claim::Won => return open(deps, agent, draft).await,
             Claim::KeyedForAnotherAction => return Err(key_is_taken()),
+            Claim::Limited(reached) => limited::make_room(deps, agent, reached).await?,
             Claim::Keyed(named) => match find(deps, named).await? {
                 Found::Forgotten => replaces_key = Some(named.id),
                 found => return join(deps, agent, draft, named, found).await,
             },
             Claim::Held(named) => match find(deps, named).await? {
-                Found::Over | Found::Forgotten => replaces = Some(named.id),
+                Found::Over(outcome) => {
+                    limited::cool_down(deps, named.id, &outcome)?;
+                    replaces = Some(named.id);
+                }
+                Found::Forgotten => replaces = Some(named.id),
                 found => match share_key(deps, &draft, named, replaces_key).await? {
                     Shared::Yes => return join(deps, agent, draft, named, found).await,
                     // The next round meets the key's own request.
@@ -148,9 +154,7 @@ pub(crate) async fn call(deps: &Deps, agent: &Agent, text: &str) -> Result<Answe
             }
         }
     }
-    Err(NotDone::Refused(
-        "Many identical requests are being made at this moment. Call again in a second.".to_owned(),
-    ))
+    Err(limited::busy())
 }
 
 /// A growing pause, different for each of those who wait: 10 to 20 ms, then twice that, up to a second.
@@ -165,7 +169,7 @@ enum Found {
     /// It is there, and someone may still decide.
     Open(Box<StoredApproval>),
     /// It is there, and closed; whoever notices that its deadline has passed has recorded it.
-    Over,
+    Over(Outcome),
     /// Its writer is between two writes, or died there.
     NotYet,
     /// Its time is over, and DynamoDB has deleted it before the row that names it.
@@ -179,10 +183,10 @@ async fn find(deps: &Deps, named: Named) -> Result<Found, NotDone> {
     };
     match stored.clone().judge(now)? {
         Approval::Open(_) => Ok(Found::Open(Box::new(stored))),
-        Approval::Closed(_) => Ok(Found::Over),
+        Approval::Closed(closed) => Ok(Found::Over(closed.outcome)),
         Approval::Overdue(overdue) => {
-            deps.store.conclude(overdue.expire(), deps.settings.retention).await?;
-            Ok(Found::Over)
+            let concluded = deps.store.conclude(overdue.expire(), deps.settings.retention).await?;
+            Ok(Found::Over(concluded.into_outcome()))
         }
     }
 }
@@ -239,7 +243,8 @@ async fn share_key(
     match deps.store.claim_key(&claim, key, deps.settings.retention).await? {
         Claim::Won => Ok(Shared::Yes),
         Claim::KeyedForAnotherAction => Err(key_is_taken()),
-        Claim::Keyed(_) | Claim::Held(_) | Claim::Contended => Ok(Shared::No),
+        // A key alone is not measured against a limit.
+        Claim::Keyed(_) | Claim::Held(_) | Claim::Contended | Claim::Limited(_) => Ok(Shared::No),
     }
 }
 
@@ -271,7 +276,7 @@ async fn join(
             let request = Request { id: named.id, closes_at: named.closes_at, ..draft.request };
             open(deps, agent, Draft { request, ..draft }).await
         }
-        Found::Over => match deps.store.approval(named.id, deps.clock.now()).await? {
+        Found::Over(_) => match deps.store.approval(named.id, deps.clock.now()).await? {
             Some(stored) => resume(deps, agent, stored).await,
             None => Err(vanished(named.id)),
         },

@@ -4,7 +4,7 @@
 use std::fmt::Display;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -94,12 +94,16 @@ impl Kept {
         let directory = std::path::absolute(&directory).map_err(cannot)?;
         let cannot = |error: io::Error| CannotKeep::because(&directory, error);
         DirBuilder::new().recursive(true).mode(0o700).create(&directory).map_err(cannot)?;
-        if fs::metadata(&directory).map_err(cannot)?.permissions().mode() & 0o022 != 0 {
+        let found = fs::metadata(&directory).map_err(cannot)?;
+        if found.permissions().mode() & 0o022 != 0 {
             return Err(CannotKeep::because(&directory, "others may write to it: chmod 700 it"));
         }
         let kept = Self { directory };
-        // Better now than when somebody waits.
-        drop(kept.unfinished().map_err(|error| CannotKeep::because(&kept.directory, error))?);
+        // Better now than when somebody waits; and a file of ours says who we are.
+        let ours = kept.unfinished().and_then(|file| file.as_file().metadata());
+        if ours.map_err(|error| CannotKeep::because(&kept.directory, error))?.uid() != found.uid() {
+            return Err(CannotKeep::because(&kept.directory, "it is somebody else's"));
+        }
         kept.remove_what_is_over(crate::clock::now());
         Ok(kept)
     }

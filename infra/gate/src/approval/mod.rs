@@ -132,7 +132,13 @@ impl Asker {
             Found::Nothing => None,
         };
         // For one that is pending too: it sends the mail, if that failed before.
-        let requested = self.approvals.request(&self.asking(ask)).await?;
+        let requested = match (self.approvals.request(&self.asking(ask)).await, &before) {
+            // Nothing new may be asked now: either way the kept one counts, and it may have just been answered.
+            (Err(NotAsked::Limited { .. }), Some(kept)) => {
+                return self.go_on(kept.clone(), wait, waiting).await;
+            }
+            (requested, _) => requested?,
+        };
         let kept = match before {
             Some(kept) if kept.id == requested.id => kept,
             before => {
@@ -191,6 +197,23 @@ impl Asker {
             Standing::Pending { .. } => Found::Pending(kept),
             standing => Found::Answered(Answer::new(standing, kept)),
         })
+    }
+
+    /// Waits for a kept approval as it is.
+    async fn go_on(
+        &self,
+        kept: KeptApproval,
+        wait: Duration,
+        waiting: impl FnOnce(&Waiting),
+    ) -> Result<Answer, NoAnswer> {
+        let standing = match self.approvals.check(kept.id, Duration::ZERO).await? {
+            Standing::Pending { mail_sent, .. } => {
+                waiting(&Waiting::on(kept.clone(), mail_sent));
+                self.wait_for(kept.id, wait).await?
+            }
+            over => over,
+        };
+        Ok(Answer::new(standing, kept))
     }
 
     /// The human's answer to the kept approval, if it came before the same was asked again: then it counts, and the new

@@ -148,6 +148,10 @@ async fn every_end_is_told_until_it_is_forgotten() {
     }
     let Answer::Denied(told) = ask(&asker, &denied).await else { panic!("it was denied") };
     told.kept.forget();
+    let asking = denied.ask(None);
+    let limited = asker.ask(&asking, AT_ONCE, |_| panic!("nobody was asked")).await;
+    assert!(matches!(limited, Err(NoAnswer::NotAsked(NotAsked::Limited { .. }))), "{limited:?}");
+    place.world.pass(600);
     assert!(matches!(ask(&asker, &denied).await, Answer::Waiting(_)));
 
     let withdrawn = words(r#"{"table":"withdrawn"}"#);
@@ -333,6 +337,8 @@ async fn an_answer_between_two_calls_is_not_lost() {
         let before = asker.kept.find(&Key::new(asker.approvals.url(), &asker.audience, "run", &words.action));
         assert_eq!(before.as_ref(), Some(&first.kept));
         place.decide(first.id, verdict).await;
+        // A no can be asked about again by then.
+        place.world.pass(600);
         let again = asker.approvals.request(&asker.asking(&words.ask(None))).await.unwrap();
         assert!(again.id != first.id);
         let answer = asker.answered_meanwhile(before, again.id).await.unwrap();
@@ -358,4 +364,28 @@ async fn no_token_and_no_key_is_kept_or_printed() {
     for hidden in [approved.token.expose(), place.world.agent_key.expose(), "alex@"] {
         assert!(!printed.contains(hidden), "{hidden} in {printed}");
     }
+}
+
+/// It is answered between the look at it and the question, and the same cannot be asked again.
+#[tokio::test]
+async fn a_denial_in_between_is_the_answer_and_not_a_limit() {
+    let place = Place::new().await;
+    let words = words("{}");
+    let waiting = waiting(&place.asker(), &words).await;
+    let decided = Arc::new(tokio::sync::Notify::new());
+    place.front.take_requests();
+    place.front.trouble(MCP, Trouble::Pass);
+    place.front.trouble(MCP, Trouble::Hold(Arc::clone(&decided)));
+    let asker = place.asker();
+    let (answer, ()) = tokio::join!(ask(&asker, &words), async {
+        let mut asked = 0;
+        while asked < 2 {
+            asked += place.front.take_requests().len();
+            tokio::task::yield_now().await;
+        }
+        place.decide(waiting.id, Verdict::Deny).await;
+        decided.notify_one();
+    });
+    assert!(matches!(&answer, Answer::Denied(denied) if denied.kept.id == waiting.id), "{answer:?}");
+    assert_eq!(place.world.mails().len(), 1);
 }

@@ -30,6 +30,17 @@ pub(super) fn forbidden(call: &Call) -> Message {
     )
 }
 
+/// Nobody is asked about it now.
+pub(super) fn too_many(call: &Call) -> Message {
+    let tool = &call.tool;
+    tool_error(
+        call,
+        &format!(
+            "{tool} needs a human's approval and did not run: too many calls are waiting for theirs. Call it again when some of them are answered."
+        ),
+    )
+}
+
 /// The tool is not what the server lists: nobody can be asked about it.
 pub(super) fn not_listed(call: &Call, problem: &NotListed) -> Message {
     let tool = &call.tool;

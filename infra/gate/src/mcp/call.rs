@@ -3,10 +3,17 @@ use sayso_model::{CanonicalJson, ProfileViolation};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::message::{Id, Message, find, object, write};
+use super::message::{Id, Members, Message, find, object, write};
 
 /// The parameters of `tools/call` that mean something to some version of the protocol.
 const KNOWN: [&str; 6] = ["name", "arguments", "_meta", "task", "inputResponses", "requestState"];
+
+/// Those of them that a call is sent with when a human has approved it. Of others nobody knows what a server makes of them.
+const PERMITTED: [&str; 4] = ["name", "arguments", "_meta", "task"];
+
+/// What is sent of the `_meta` of such a call, beside what is the protocol's. Some servers choose by the rest of it what
+/// runs (FastMCP the version of the tool), and the human has not read it.
+const PERMITTED_META: [&str; 3] = ["progressToken", "traceparent", "tracestate"];
 
 /// What 2026-07-28 has in the `_meta` of every request, which our own requests on a client's behalf repeat.
 const PROTOCOL: &str = "io.modelcontextprotocol/";
@@ -17,7 +24,7 @@ pub(crate) struct Call {
     pub(crate) id: Id,
     pub(crate) tool: String,
     message: Message,
-    params: Vec<(String, Box<RawValue>)>,
+    params: Members,
     meta: Map<String, Value>,
 }
 
@@ -69,15 +76,22 @@ impl Call {
         self.message
     }
 
-    /// The call as it was permitted: with the very text that was hashed.
+    /// The call as it was permitted: with the very text that was hashed, and nothing that could make it another.
     pub(crate) fn permitted(mut self, permit: Permit) -> Message {
         let arguments = permit.into_action().arguments;
         let raw =
             |text: &str| RawValue::from_string(text.to_owned()).unwrap_or_else(|_| RawValue::NULL.to_owned());
         let arguments = raw(arguments.as_str());
+        self.params.retain(|(name, _)| PERMITTED.contains(&name.as_str()));
         match self.params.iter_mut().find(|(name, _)| name == "arguments") {
             Some((_, given)) => *given = arguments,
             None => self.params.push(("arguments".to_owned(), arguments)),
+        }
+        if let Some((_, meta)) = self.params.iter_mut().find(|(name, _)| name == "_meta") {
+            let mut permitted = object(meta.get(), &[]).unwrap_or_default();
+            permitted
+                .retain(|(name, _)| name.starts_with(PROTOCOL) || PERMITTED_META.contains(&name.as_str()));
+            *meta = raw(&write(&permitted));
         }
         self.message.with("params", raw(&write(&self.params)))
     }

@@ -20,12 +20,15 @@ const LISTING_LIMIT: Duration = Duration::from_secs(30);
 /// Far above any honest list: a server whose pages never end is not waited for.
 const MOST_PAGES: usize = 100;
 
+/// How many calls may be held at once: each has a human asked.
+const MOST_HELD: usize = 256;
+
 /// What a client and the server behind the gate have going: the state of one pair of lines.
 pub(crate) struct Conversation {
     client: mpsc::Sender<Message>,
     upstream: Option<mpsc::Sender<Message>>,
-    /// Our own requests to the server. Their ids begin with something that a client cannot guess: else it could have the
-    /// answer to a request of its own taken for the server's list of tools.
+    /// Our own requests to the server. Their ids begin with something that a client cannot guess, and may not use where the
+    /// server tells it: else it could have the answer to a request of its own taken for the server's list of tools.
     own: Mutex<HashMap<Id, oneshot::Sender<Message>>>,
     own_prefix: String,
     own_count: AtomicU64,
@@ -37,6 +40,14 @@ pub(crate) struct Conversation {
 
 /// A line of the conversation has ended.
 pub(crate) struct Over;
+
+/// Why a call is not held back, and so refused.
+pub(crate) enum NotHeld {
+    /// One with this id is.
+    Known,
+    /// [`MOST_HELD`] are.
+    TooMany,
+}
 
 /// Why the server's own description of a tool cannot be had.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -80,10 +91,17 @@ impl Conversation {
         Self { upstream: None, ..self }
     }
 
-    /// Holds a call back; false if one with this id is held already.
-    pub(crate) fn hold(&self, id: &Id) -> bool {
+    /// Holds a call back.
+    pub(crate) fn hold(&self, id: &Id) -> Result<(), NotHeld> {
         let mut held = lock(&self.held);
-        !held.contains_key(id) && held.insert(id.clone(), None).is_none()
+        if held.contains_key(id) {
+            return Err(NotHeld::Known);
+        }
+        if held.len() >= MOST_HELD {
+            return Err(NotHeld::TooMany);
+        }
+        held.insert(id.clone(), None);
+        Ok(())
     }
 
     /// By which a held call is stopped when its client gives it up.
@@ -113,19 +131,34 @@ impl Conversation {
         let _ = self.forward(call).await;
     }
 
-    /// Whether a `notifications/cancelled` was about a call that is held, which it stops.
+    /// Whether a `notifications/cancelled` is not for the server: it was about a call that is held, which it stops, or about
+    /// what is not the client's.
     pub(crate) fn cancel(&self, notification: &Message) -> bool {
-        let params: Option<Value> =
-            notification.member("params").and_then(|params| serde_json::from_str(params.get()).ok());
-        let id = params.as_ref().and_then(|params| Id::from_value(params.get("requestId")?));
-        match id.and_then(|id| lock(&self.held).remove(&id)) {
+        let id = notification.at(&["params", "requestId"]).and_then(|raw| Id::parse(&raw));
+        id.is_some_and(|id| self.is_own(&id) || self.give_up(&id))
+    }
+
+    /// Whether it is an id of a request of our own.
+    pub(crate) fn is_own(&self, id: &Id) -> bool {
+        id.is_text_with(&self.own_prefix)
+    }
+
+    /// Stops a call that is held; whether it was. Of one that runs nobody will hear what came of it, so that its approval
+    /// stays kept: the same call is told first that it may have run.
+    pub(crate) fn give_up(&self, id: &Id) -> bool {
+        // In two steps: while `held` is locked, a call may move from there to `running`.
+        let held = lock(&self.held).remove(id);
+        match held {
             Some(task) => {
                 if let Some(task) = task {
                     task.abort();
                 }
                 true
             }
-            None => false,
+            None => {
+                lock(&self.running).remove(id);
+                false
+            }
         }
     }
 
@@ -137,7 +170,7 @@ impl Conversation {
             let _ = waiting.send(message);
             return None;
         }
-        if id.is_text_with(&self.own_prefix) {
+        if self.is_own(id) {
             return None;
         }
         if let Some(kept) = lock(&self.running).remove(id) {
@@ -187,10 +220,24 @@ impl Conversation {
     async fn ask(&self, params: Value) -> Option<Message> {
         let count = self.own_count.fetch_add(1, Ordering::Relaxed);
         let id = Id::text(&format!("{}{count}", self.own_prefix));
+        let request = Message::request(&id, "tools/list", &params);
         let (answered, answer) = oneshot::channel();
         lock(&self.own).insert(id.clone(), answered);
-        self.forward(Message::request(&id, "tools/list", &params)).await.ok()?;
+        let _asked = Asked { own: &self.own, id };
+        self.forward(request).await.ok()?;
         answer.await.ok()
+    }
+}
+
+/// A request of our own. When it is not waited for any more, its answer is nobody's.
+struct Asked<'a> {
+    own: &'a Mutex<HashMap<Id, oneshot::Sender<Message>>>,
+    id: Id,
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        lock(self.own).remove(&self.id);
     }
 }
 

@@ -6,7 +6,7 @@ use tokio::task::JoinSet;
 use super::Line;
 use super::answer;
 use super::call::Call;
-use super::conversation::{Conversation, Over};
+use super::conversation::{Conversation, NotHeld, Over};
 use super::held;
 use super::message::{Kind, Message, code};
 use super::policy::{Hints, Policy, Verdict};
@@ -83,6 +83,10 @@ impl Gatekeeper {
         message: Message,
     ) -> Result<(), Over> {
         match message.kind() {
+            Kind::Request { id, .. } if conversation.is_own(id) => {
+                let problem = "the request has an id that is not its sender's: choose another";
+                conversation.answer(Message::error(Some(id), code::INVALID_REQUEST, problem)).await
+            }
             Kind::Request { id, method } if method == "tools/call" => {
                 match Call::parse(id.clone(), message.clone()) {
                     Ok(call) => self.tool_call(conversation, calls, call).await,
@@ -96,6 +100,10 @@ impl Gatekeeper {
             Kind::Notification { method }
                 if method == "notifications/cancelled" && conversation.cancel(&message) =>
             {
+                Ok(())
+            }
+            Kind::Gone { id } => {
+                conversation.give_up(id);
                 Ok(())
             }
             _ => conversation.forward(message).await,
@@ -116,9 +124,14 @@ impl Gatekeeper {
                 Verdict::Ask(_) => {}
             }
         }
-        if !conversation.hold(&call.id) {
-            let problem = "a call with this id is waiting for approval: give every request its own";
-            return conversation.answer(Message::error(Some(&call.id), code::INVALID_REQUEST, problem)).await;
+        match conversation.hold(&call.id) {
+            Ok(()) => {}
+            Err(NotHeld::Known) => {
+                let problem = "a call with this id is waiting for approval: give every request its own";
+                let refusal = Message::error(Some(&call.id), code::INVALID_REQUEST, problem);
+                return conversation.answer(refusal).await;
+            }
+            Err(NotHeld::TooMany) => return conversation.answer(answer::too_many(&call)).await,
         }
         while calls.try_join_next().is_some() {}
         let (inner, conversation_of_call, id) =

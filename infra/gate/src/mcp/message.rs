@@ -1,5 +1,5 @@
 //! One JSON-RPC message as text. What a gate lets through it has read as whoever gets it will read it: one line, no name
-//! that is there twice, none that differs from another only in upper and lower case.
+//! that is there twice, none that some reader takes for another.
 
 use std::fmt;
 
@@ -80,6 +80,9 @@ pub(crate) enum Kind {
     Notification { method: String },
     /// An answer, or an error.
     Response { id: Id },
+    /// Nobody waits for the answer to this request any more. Of a transport's own: no text reads as one, and it is not
+    /// for the server, to which a line that broke is no cancellation.
+    Gone { id: Id },
 }
 
 /// A text that is no message. `id` is its id as far as it has one.
@@ -105,7 +108,8 @@ pub(crate) struct Message {
     members: Members,
 }
 
-type Members = Vec<(String, Box<RawValue>)>;
+/// The members of an object in their order, each as its raw text.
+pub(crate) type Members = Vec<(String, Box<RawValue>)>;
 
 const ENVELOPE: [&str; 6] = ["jsonrpc", "id", "method", "params", "result", "error"];
 
@@ -170,6 +174,11 @@ impl Message {
         Self::own(&json!({"jsonrpc": "2.0", "id": id, "error": {"code": code, "message": message}}))
     }
 
+    /// That nobody waits for the answer to a request any more.
+    pub(crate) fn gone(id: Id) -> Self {
+        Self { kind: Kind::Gone { id }, members: Members::new() }
+    }
+
     #[expect(clippy::expect_used, reason = "a message built here is one")]
     fn own(message: &Value) -> Self {
         Self::parse(&message.to_string()).expect("a message built here is one")
@@ -228,20 +237,31 @@ pub(crate) enum Ambiguity {
     /// Not one JSON object, or a name is there twice.
     #[error(transparent)]
     Violation(#[from] ProfileViolation),
-    /// A name that is a known one but for upper and lower case.
-    #[error("some readers take the name {0:?} for its lower-case spelling: remove it")]
+    /// A name that is a known one in another spelling.
+    #[error(
+        "some readers take the name {0:?} for another spelling of a name that has a meaning here: remove it"
+    )]
     LookAlike(String),
 }
 
 /// The members of an object, as raw texts. Refuses a name that is there twice, and one that some reader could take for
-/// one of `known`, because it ignores upper and lower case as Go's `encoding/json` does.
+/// one of `known`: Go's `encoding/json` ignores upper and lower case, and the Python SDK reads `request_state` as
+/// `requestState` and `meta` as `_meta`.
 pub(crate) fn object(text: &str, known: &[&str]) -> Result<Members, Ambiguity> {
     let members = members(text)?;
-    let alike = |name: &str| known.iter().any(|known| *known != name && known.eq_ignore_ascii_case(name));
+    let alike =
+        |name: &str| !known.contains(&name) && known.iter().any(|known| loosely(known) == loosely(name));
     match members.iter().find(|(name, _)| alike(name)) {
         Some((name, _)) => Err(Ambiguity::LookAlike(name.clone())),
         None => Ok(members.into_iter().map(|(name, value)| (name, value.to_owned())).collect()),
     }
+}
+
+/// A name as the loosest reader takes it: upper and lower case are one as Unicode has it (a long s is an s, the sign of
+/// the kelvin is a k, an i is one with a dot or without), and an underscore is nothing.
+fn loosely(name: &str) -> String {
+    let folded = name.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase);
+    folded.filter(|c| !matches!(c, '_' | '\u{307}')).collect()
 }
 
 /// A member by its exact name.

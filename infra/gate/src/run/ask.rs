@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use sayso_gate::{Action, NotAsked, Note, Permit, Refusal, TokenRefusal, Withdrawal};
+use sayso_gate::{Action, NotAsked, Note, Permit, Refusal, Withdrawal};
 use sayso_model::reveal_to_string;
 use tokio::sync::watch;
 
@@ -13,7 +13,7 @@ use super::env_file::{self, Variables};
 use super::execute::Permitted;
 use super::interrupts::{Interrupt, Interrupts};
 use super::shell::Shell;
-use crate::approval::{Answer, Approved, Ask, Asker, KeptApproval, NoAnswer, Waiting};
+use crate::approval::{self, Answer, Approved, Ask, Asker, KeptApproval, NoAnswer, Waiting};
 use crate::terminal::{say, status};
 
 /// How long nothing is said while a human is waited for: at first, and at most.
@@ -26,12 +26,16 @@ pub(super) async fn until_approved(
     interrupts: &mut Interrupts,
 ) -> Result<Approved, Stopped> {
     let known = watch::Sender::new(None);
-    let [mut silence, longest] = SILENCE;
+    let [first, longest] = SILENCE;
+    let mut silence = first;
     loop {
         let asking = asker.ask(ask, silence, |waiting| {
             let before = known.send_replace(Some(waiting.clone()));
             if before.is_none_or(|before: Waiting| before.id != waiting.id) {
                 announce(ask.action, waiting);
+            }
+            if !waiting.mail_sent {
+                say("It is not certain that the mail has gone out: it is tried again while this waits.");
             }
         });
         tokio::pin!(asking);
@@ -51,7 +55,9 @@ pub(super) async fn until_approved(
             )),
             closed => return Err(not_approved(closed)),
         }
-        silence = (silence * 2).min(longest);
+        // Asking again sends the mail, if it was not sent.
+        let out = known.borrow().as_ref().is_none_or(|waiting| waiting.mail_sent);
+        silence = if out { (silence * 2).min(longest) } else { first };
     }
 }
 
@@ -182,23 +188,15 @@ pub(super) async fn redeem(
 }
 
 fn refused(refusal: &Refusal, kept: KeptApproval) -> Stopped {
-    let (status, over) = match refusal {
-        // Whether it is used up is not known, or it is not.
+    let status = match refusal {
         Refusal::KeysUnavailable
         | Refusal::Unreachable
         | Refusal::Unanswered
         | Refusal::NotUnderstood { .. }
-        | Refusal::NoRandomness => (status::TRY_AGAIN, false),
-        // Another clock, or other settings, and it is good.
-        Refusal::Token(
-            TokenRefusal::NotYetValid
-            | TokenRefusal::UnknownKey
-            | TokenRefusal::Issuer
-            | TokenRefusal::Audience,
-        ) => (status::REFUSED, false),
-        _ => (status::REFUSED, true),
+        | Refusal::NoRandomness => status::TRY_AGAIN,
+        _ => status::REFUSED,
     };
-    if over {
+    if approval::is_over(refusal) {
         kept.forget();
     }
     let twice = match refusal {

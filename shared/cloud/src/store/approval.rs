@@ -64,7 +64,11 @@ impl Store {
         answer.item.map(|item| attested(request, item, &self.keys)).transpose()
     }
 
-    async fn read<const N: usize>(&self, keys: [String; N]) -> Result<HashMap<String, Item>, Failure> {
+    /// At most a hundred rows, strongly consistent, by their keys.
+    pub(super) async fn read(
+        &self,
+        keys: impl IntoIterator<Item = String>,
+    ) -> Result<HashMap<String, Item>, Failure> {
         let call = "dynamodb:BatchGetItem";
         let build = |e: aws_sdk_dynamodb::error::BuildError| Failure::Call { call, code: e.to_string() };
         let keys = keys.into_iter().map(|pk| HashMap::from([("pk".to_owned(), text(pk))])).collect();

@@ -1,6 +1,6 @@
 //! The table: append-only facts, every write conditional. First writer wins, so whatever races for one row happens
 //! exactly once. Two rows are ever replaced, each by compare-and-swap: the pointer to an agent's open request, and
-//! the record of a mail until it is accepted. One file an operation.
+//! the record of a mail until it is accepted; and what limits count is updated in place. One file an operation.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,6 +21,7 @@ mod agent;
 mod approval;
 mod conclude;
 mod items;
+mod limits;
 mod notice;
 mod pointer;
 mod redemption;
@@ -28,6 +29,7 @@ mod request;
 
 pub use approval::StoredApproval;
 pub use conclude::Concluded;
+pub use limits::Reached;
 pub use pointer::{Claim, Named, PointerClaim};
 pub use redemption::Redeemed;
 

@@ -1,14 +1,17 @@
-use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld;
 use aws_sdk_dynamodb::types::{CancellationReason, Put, TransactWriteItem};
-use sayso_model::{ActionDigest, AgentName, ApprovalId, IdempotencyKey, Request, Retention, Timestamp};
+use sayso_model::{
+    ActionDigest, AgentName, ApprovalId, CoolDown, IdempotencyKey, Limits, Request, Retention, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 
 use super::items::{Row, ttl};
+use super::limits::{Reached, counting, reached};
 use super::{FIRST, Item, Store, from_item, text, to_item};
 use crate::Failure;
+
+const TRANSACT: &str = "dynamodb:TransactWriteItems";
 
 /// The pointer may go to another request once the one it names is closed.
 const STILL_THERE: &str = "approval_id = :replaced";
@@ -18,6 +21,8 @@ const STILL_THERE: &str = "approval_id = :replaced";
 struct OpenItem {
     pk: String,
     approval_id: String,
+    /// Absent from rows of before there were limits: there it is the `ttl`.
+    closes_at: Option<i64>,
     ttl: i64,
 }
 
@@ -55,7 +60,7 @@ pub struct Named {
 }
 
 /// Who has the pointer, or the key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claim {
     /// The claimant.
     Won,
@@ -65,6 +70,8 @@ pub enum Claim {
     Keyed(Named),
     /// The idempotency key stands for another action, or another gate.
     KeyedForAnotherAction,
+    /// A limit: nothing was written.
+    Limited(Reached),
     /// Someone is writing at this moment, or the table is busy: look again after a pause.
     Contended,
 }
@@ -79,14 +86,37 @@ fn idempotency_key(agent: &AgentName, key: &IdempotencyKey) -> String {
 }
 
 impl Store {
-    /// Claims the pointer with one conditional write; with an idempotency key, both in one transaction.
-    pub async fn claim(&self, claim: &PointerClaim<'_>, retention: Retention) -> Result<Claim, Failure> {
-        match claim.idempotency_key {
-            None => self.claim_pointer(claim).await,
-            Some(key) => {
-                let writes = vec![self.pointer_put(claim)?, self.key_put(claim, key, retention)?];
-                self.transact(writes, claim.request).await
-            }
+    /// Claims the pointer and counts the request, and claims the idempotency key if there is one: all of it or nothing, in
+    /// one transaction. A request that is pending already is never measured against a limit.
+    pub async fn claim(
+        &self,
+        claim: &PointerClaim<'_>,
+        limits: &Limits,
+        retention: Retention,
+    ) -> Result<Claim, Failure> {
+        let pointer = self.pointer_put(claim, limits.cool_down)?;
+        let [requests, mails, pending] = counting(&self.table, claim.request, limits)?;
+        let mut writes = vec![writing(pointer), requests, mails, pending];
+        if let Some(key) = claim.idempotency_key {
+            writes.push(writing(self.key_put(claim, key, retention)?));
+        }
+        let reasons = match self.transact(writes).await? {
+            Transacted::Done => return Ok(Claim::Won),
+            Transacted::Cancelled(reasons) => reasons,
+        };
+        // What the key stands for comes before everything else, then what the pointer names, then the limits.
+        if let Some(key) = reasons.get(4).filter(failed) {
+            return keyed(key.item.clone(), claim.request);
+        }
+        if let Some(pointer) = reasons.first().filter(failed) {
+            return held(pointer.item.clone(), claim.request);
+        }
+        if reasons.iter().any(is_contention) {
+            return Ok(Claim::Contended);
+        }
+        match reasons.get(1..).map(reached).transpose()?.flatten() {
+            Some(reached) => Ok(Claim::Limited(reached)),
+            None => Err(cancelled(&reasons)),
         }
     }
 
@@ -97,42 +127,25 @@ impl Store {
         key: &IdempotencyKey,
         retention: Retention,
     ) -> Result<Claim, Failure> {
-        self.transact(vec![self.key_put(claim, key, retention)?], claim.request).await
-    }
-
-    async fn claim_pointer(&self, claim: &PointerClaim<'_>) -> Result<Claim, Failure> {
-        let put = self.pointer_put(claim)?;
-        let written = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(put.item))
-            .set_condition_expression(put.condition_expression)
-            .set_expression_attribute_values(put.expression_attribute_values)
-            .return_values_on_condition_check_failure(AllOld)
-            .send()
-            .await;
-        match written {
-            Ok(_) => Ok(Claim::Won),
-            Err(SdkError::ServiceError(e)) if e.err().is_transaction_conflict_exception() => {
-                Ok(Claim::Contended)
-            }
-            Err(SdkError::ServiceError(e)) if e.err().is_conditional_check_failed_exception() => {
-                let PutItemError::ConditionalCheckFailedException(lost) = e.into_err() else {
-                    return Ok(Claim::Contended);
-                };
-                held(lost.item, claim.request)
-            }
-            Err(e) => Err(Failure::call("dynamodb:PutItem", &e)),
+        let reasons = match self.transact(vec![writing(self.key_put(claim, key, retention)?)]).await? {
+            Transacted::Done => return Ok(Claim::Won),
+            Transacted::Cancelled(reasons) => reasons,
+        };
+        match reasons.first().filter(failed) {
+            Some(key) => keyed(key.item.clone(), claim.request),
+            None if reasons.iter().any(is_contention) => Ok(Claim::Contended),
+            None => Err(cancelled(&reasons)),
         }
     }
 
-    fn pointer_put(&self, claim: &PointerClaim<'_>) -> Result<Put, Failure> {
+    /// Kept as long as a denial of the request could forbid the same.
+    fn pointer_put(&self, claim: &PointerClaim<'_>, cool_down: CoolDown) -> Result<Put, Failure> {
         let request = claim.request;
         let item = OpenItem {
             pk: open_key(request),
             approval_id: request.id.to_string(),
-            ttl: request.closes_at.as_unix_seconds(),
+            closes_at: Some(request.closes_at.as_unix_seconds()),
+            ttl: request.closes_at.plus(cool_down.duration()).as_unix_seconds(),
         };
         self.claiming_put(to_item(&item, "OPEN#")?, claim.replaces)
     }
@@ -171,27 +184,39 @@ impl Store {
         .map_err(|e| Failure::corrupt("a pointer", "item", e))
     }
 
-    /// Writes all or none. The last write is the idempotency key's: what it stands for comes before everything else.
-    async fn transact(&self, puts: Vec<Put>, request: &Request) -> Result<Claim, Failure> {
-        let writes = puts.into_iter().map(|put| TransactWriteItem::builder().put(put).build()).collect();
+    /// Writes all or none.
+    async fn transact(&self, writes: Vec<TransactWriteItem>) -> Result<Transacted, Failure> {
         let written = self.client.transact_write_items().set_transact_items(Some(writes)).send().await;
-        let error = match written {
-            Ok(_) => return Ok(Claim::Won),
-            Err(error) => error,
-        };
-        let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error()
-        else {
-            return Err(Failure::call("dynamodb:TransactWriteItems", &error));
-        };
-        let reasons = cancelled.cancellation_reasons();
-        let failed = |reason: &&CancellationReason| reason.code() == Some("ConditionalCheckFailed");
-        match (reasons.last().filter(failed), reasons.first().filter(failed)) {
-            (Some(key), _) => keyed(key.item.clone(), request),
-            (None, Some(pointer)) => held(pointer.item.clone(), request),
-            (None, None) if reasons.iter().any(is_contention) => Ok(Claim::Contended),
-            (None, None) => Err(Failure::call("dynamodb:TransactWriteItems", &error)),
+        let Err(error) = written else { return Ok(Transacted::Done) };
+        match error.as_service_error() {
+            Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
+                Ok(Transacted::Cancelled(cancelled.cancellation_reasons().to_vec()))
+            }
+            _ => Err(Failure::call(TRANSACT, &error)),
         }
     }
+}
+
+/// What became of a transaction.
+enum Transacted {
+    /// All of it was written.
+    Done,
+    /// Nothing was: one reason a write, in their order.
+    Cancelled(Vec<CancellationReason>),
+}
+
+fn writing(put: Put) -> TransactWriteItem {
+    TransactWriteItem::builder().put(put).build()
+}
+
+fn failed(reason: &&CancellationReason) -> bool {
+    reason.code() == Some("ConditionalCheckFailed")
+}
+
+/// For no reason that can be lived with.
+fn cancelled(reasons: &[CancellationReason]) -> Failure {
+    let codes: Vec<&str> = reasons.iter().filter_map(CancellationReason::code).collect();
+    Failure::Call { call: TRANSACT, code: format!("TransactionCanceledException [{}]", codes.join(", ")) }
 }
 
 /// Reasons for which the very same transaction may succeed a moment later.
@@ -217,7 +242,8 @@ fn held(item: Option<Item>, request: &Request) -> Result<Claim, Failure> {
     if id == request.id {
         return Ok(Claim::Won);
     }
-    Ok(Claim::Held(Named { id, closes_at: row.parsed("ttl", Timestamp::from_unix_seconds(item.ttl))? }))
+    let closes_at = Timestamp::from_unix_seconds(item.closes_at.unwrap_or(item.ttl));
+    Ok(Claim::Held(Named { id, closes_at: row.parsed("closes_at", closes_at)? }))
 }
 
 fn keyed(item: Option<Item>, request: &Request) -> Result<Claim, Failure> {

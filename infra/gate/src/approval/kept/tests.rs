@@ -193,3 +193,16 @@ fn a_directory_that_has_gone_keeps_nothing_silently() {
     assert_eq!(kept.find(&key("run")), None);
     assert!(kept.keep(&key("run"), &requested(FIRST, crate::clock::now()), &tool(), None).is_err());
 }
+
+/// Whoever made it may put another approval there, or another definition of the tool. Only root can write to such a
+/// directory at all, and only root can make one for this test.
+#[test]
+fn a_directory_of_somebody_else_is_not_used() {
+    let directory = directory();
+    let theirs = directory.path().join("state");
+    fs::create_dir(&theirs).unwrap();
+    fs::set_permissions(&theirs, fs::Permissions::from_mode(0o755)).unwrap();
+    let made = std::os::unix::fs::chown(&theirs, Some(65_534), None).is_ok();
+    let opened = Kept::open(Some(theirs));
+    assert_eq!(opened.is_err(), made, "{opened:?}");
+}

@@ -9,6 +9,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Notify, Semaphore, mpsc};
 
 use super::http::{Opener, refuse};
@@ -166,6 +167,29 @@ impl Drop for Ending {
     }
 }
 
+/// Tells the gate, when a request's client no longer waits, unless it is answered.
+struct Waiting {
+    id: Id,
+    /// It does not keep the session open.
+    to: mpsc::WeakSender<Message>,
+    routes: Arc<Routes>,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let mut state = lock(&self.routes.state);
+        let ours = |request: &Request| request.id == self.id && !request.reply.is_wanted();
+        let Some(place) = state.requests.iter().position(ours) else { return };
+        if let Some(to) = self.to.upgrade()
+            && let Err(TrySendError::Full(gone)) = to.try_send(Message::gone(self.id.clone()))
+        {
+            tokio::spawn(async move { to.send(gone).await });
+        }
+        // Behind that: whatever comes with this id from now on is another request.
+        state.requests.remove(place);
+    }
+}
+
 /// Whether a request was answered with no error, as far as that is known when its response begins.
 #[derive(PartialEq, Eq)]
 enum Answered {
@@ -176,7 +200,8 @@ enum Answered {
 impl Session {
     async fn request(self, id: Id, message: Message) -> (Answered, Response) {
         let token = message.at(&["params", "_meta", "progressToken"]).and_then(|raw| Id::parse(&raw));
-        let (reply, mut replies) = reply(id.clone(), ());
+        let waiting = Waiting { id: id.clone(), to: self.to.downgrade(), routes: Arc::clone(&self.routes) };
+        let (reply, mut replies) = reply(id.clone(), waiting);
         if !self.routes.add(Request { id: id.clone(), token, reply }) {
             let problem = "a request with this id is under way: choose another";
             return (Answered::No, refuse(StatusCode::BAD_REQUEST, None, code::INVALID_REQUEST, problem));

@@ -197,6 +197,7 @@ impl Shared {
                     self.cancel(&id);
                 }
             }
+            Kind::Gone { .. } => {}
             // Nobody can answer it.
             Kind::Request { id, .. } => {
                 let problem = "this version of the protocol has no requests from the server";
@@ -229,7 +230,7 @@ impl Shared {
 }
 
 impl State {
-    /// Passes a notification on to whose request it names. The id of a request whose client does not keep up.
+    /// Passes a notification on to whose request it names. The id of a subscription whose client does not keep up.
     fn notify(&mut self, message: &Message, method: &str) -> Option<Id> {
         let paths = [PROGRESS, SUBSCRIPTION, CANCELLED];
         let named: Vec<_> = paths.iter().filter_map(|path| message.at(path)).collect();
@@ -246,7 +247,8 @@ impl State {
             restored = restored.with_at(PROGRESS, request.token.as_ref()?);
         }
         if !reply.add(restored) {
-            return Some(id);
+            // A subscription that misses something is worth nothing. A call that runs is not to be broken off for that.
+            return request.listens.then_some(id);
         }
         if method == "notifications/cancelled" {
             // The server has ended a subscription: its stream ends as well.

@@ -65,6 +65,7 @@ impl Endpoint {
             session: Arc::new(Session::new(self.clone(), ours.to)),
             work: JoinSet::new(),
             under_way: HashMap::new(),
+            listens: false,
         };
         tokio::spawn(async move {
             conversation.run(ours.from).await;
@@ -79,6 +80,8 @@ struct Conversation {
     session: Arc<Session>,
     work: JoinSet<Finished>,
     under_way: HashMap<Id, UnderWay>,
+    /// Whether the server was asked for its stream: once, however often a client says that it begins.
+    listens: bool,
 }
 
 struct UnderWay {
@@ -113,7 +116,8 @@ impl Conversation {
     /// A request is on its own from here; anything else is sent before what comes after it.
     async fn send(&mut self, message: Message) {
         match message.kind().clone() {
-            Kind::Request { id, .. } if self.under_way.len() >= MOST_REQUESTS => {
+            // Not by `under_way`: a client may give many requests one id.
+            Kind::Request { id, .. } if self.work.len() >= MOST_REQUESTS => {
                 let session = Arc::clone(&self.session);
                 self.work.spawn(async move {
                     session.fail(&id, "too many requests are under way: wait for one of them").await;
@@ -142,12 +146,14 @@ impl Conversation {
             }
             Kind::Notification { method } => {
                 self.session.tell(&message).await;
-                if method == "notifications/initialized" {
+                if method == "notifications/initialized" && !self.listens {
+                    self.listens = true;
                     let session = Arc::clone(&self.session);
                     self.work.spawn(async move { session.listen().await });
                 }
             }
             Kind::Response { .. } => self.session.tell(&message).await,
+            Kind::Gone { .. } => {}
         }
     }
 }

@@ -110,7 +110,6 @@ fn received(text: &str) -> Option<Message> {
 }
 
 /// Tells the operator. It never holds what the server or the client said.
-#[expect(clippy::print_stderr, reason = "standard error is where a server in front of a client may speak")]
 fn notice(text: &str) {
-    eprintln!("sayso-gate: {text}");
+    crate::terminal::say(text);
 }

@@ -144,6 +144,35 @@ async fn a_session_and_its_version_are_said_until_it_is_deleted() {
 }
 
 #[tokio::test]
+async fn a_session_has_one_stream_however_often_a_client_says_that_it_begins() {
+    let (url, log) = scripted(|asked| {
+        session(asked, |asked| match asked.method {
+            Method::GET if asked.header("last-event-id").is_empty() => {
+                (200, EVENTS, "retry: 0\nid: 7\ndata: {\"method\":\"told\"}\n\n".to_owned())
+            }
+            Method::GET => (405, &[], String::new()),
+            _ if asked.is("ping") => (200, JSON, result(asked, &json!({}))),
+            _ => NOTHING,
+        })
+    })
+    .await;
+    let (upstream, mut line) = open(&url).await;
+    send(&line, &legacy(1, "initialize")).await;
+    received(&mut line).await;
+    send(&line, &json!({"method": "notifications/initialized"})).await;
+    assert_eq!(received(&mut line).await["method"], "told");
+    for id in 2..10 {
+        send(&line, &json!({"method": "notifications/initialized"})).await;
+        send(&line, &legacy(id, "ping")).await;
+        assert_eq!(received(&mut line).await["id"], id);
+    }
+    drop(line);
+    upstream.closed().await;
+    let begun = |asked: &&Asked| asked.method == Method::GET && asked.header("last-event-id").is_empty();
+    assert_eq!(log.lock().expect("a lock").iter().filter(begun).count(), 1);
+}
+
+#[tokio::test]
 async fn a_request_without_a_session_repeats_itself_in_headers() {
     let (url, log) = scripted(|asked| (200, JSON, result(asked, &json!({})))).await;
     let (_, mut line) = open(&url).await;

@@ -185,6 +185,21 @@ async fn a_client_that_goes_away_cancels_its_own_request_and_no_other() {
 }
 
 #[tokio::test]
+async fn a_client_that_does_not_keep_up_misses_progress_and_not_its_answer() {
+    let url = over_http(server::command()).await;
+    let meta = json!({"progressToken": "t"});
+    let mut flooded = call(&url, &json!("f"), "flood", &meta).send().await.expect("a stream");
+    // This is answered when all that comes before the answer has come.
+    let counted = call(&url, &json!(1), "waiting", &json!({})).send().await.expect("an answer");
+    assert_eq!(text(counted).await, "0 of 1");
+    let (mut rest, mut last) = (String::new(), Value::Null);
+    while let Some(message) = event(&mut flooded, &mut rest).await {
+        last = message;
+    }
+    assert_eq!(last["result"]["content"][0]["text"], json!("flooded"), "{last}");
+}
+
+#[tokio::test]
 async fn a_server_that_dies_in_the_middle_is_reported_and_started_again() {
     let url = over_http(server::command()).await;
     let waiting = tokio::spawn(call(&url, &json!("w"), "wait", &json!({})).send());

@@ -125,7 +125,7 @@ impl Connected {
     /// What every server has, and what comes before answers.
     async fn uses_everything(&self, era: Era) {
         let tools = self.service.list_all_tools().await.expect("tools");
-        assert_eq!(tools.len(), 10);
+        assert_eq!(tools.len(), 11);
         let arguments = json!({"region": "é\n\u{2028}", "n": 1.5, "name": self.name});
         assert_eq!(self.call("echo", arguments.clone()).await.expect("a result"), arguments.to_string());
         let name = json!({"name": self.name});

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use super::{http, stdio};
 use crate::mcp::Line;
-use crate::mcp::message::Message;
+use crate::mcp::message::{Kind, Message};
 use crate::mcp::upstream::Upstream;
 
 /// A gate that lets everything through.
@@ -26,6 +26,9 @@ async fn pass(client: Line, server: Line) {
 
 async fn pump(mut from: mpsc::Receiver<Message>, to: mpsc::Sender<Message>) {
     while let Some(message) = from.recv().await {
+        if matches!(message.kind(), Kind::Gone { .. }) {
+            continue;
+        }
         if to.send(message).await.is_err() {
             return;
         }

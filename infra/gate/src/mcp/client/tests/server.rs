@@ -55,8 +55,19 @@ impl ServerHandler for Everything {
     ) -> Result<ListToolsResult, ErrorData> {
         let region =
             json!({"type": "object", "properties": {"region": {"type": "string", "x-mcp-header": "Region"}}});
-        let names =
-            ["echo", "progress", "log", "change", "ask", "wait", "cancelled", "waiting", "fail", "die"];
+        let names = [
+            "echo",
+            "progress",
+            "log",
+            "change",
+            "ask",
+            "wait",
+            "cancelled",
+            "waiting",
+            "flood",
+            "fail",
+            "die",
+        ];
         let tool = |name: &str| match name {
             "echo" => json!({"name": name, "inputSchema": region}),
             _ => json!({"name": name, "inputSchema": {"type": "object"}}),
@@ -81,6 +92,16 @@ impl ServerHandler for Everything {
                     peer.notify_progress(progress).await.expect("it listens");
                 }
                 "done".to_owned()
+            }
+            "flood" => {
+                let token = context.meta.get_progress_token().expect("a token");
+                for step in 0..300 {
+                    let progress = ProgressNotificationParam::new(token.clone(), f64::from(step));
+                    let progress = progress.with_message("a".repeat(64 * 1024));
+                    peer.notify_progress(progress).await.expect("it listens");
+                }
+                self.waiting.send_modify(|waiting| *waiting += 1);
+                "flooded".to_owned()
             }
             "log" => {
                 let log =

@@ -1,0 +1,78 @@
+//! What an agent is told when it may not ask now. Nothing was written, nobody was mailed, and what is pending stays so.
+
+use std::time::Duration;
+
+use sayso_cloud::Reached;
+use sayso_model::{Agent, ApprovalId, Hour, Outcome};
+
+use crate::Deps;
+use crate::answer::NotDone;
+
+/// When to ask again with nothing to go by but that somebody may have answered: at most.
+const MOST_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Refuses, unless some of the requests that count as pending are over: then the claim is worth another try.
+pub(super) async fn make_room(deps: &Deps, agent: &Agent, reached: Reached) -> Result<(), NotDone> {
+    let (now, limits) = (deps.clock.now(), &deps.settings.limits);
+    let next_hour = now.until(Hour::of(now).ends_at());
+    match reached {
+        Reached::Requests => Err(NotDone::Limited {
+            limit: "requests_per_agent_per_hour",
+            message: format!(
+                "You have made {} new requests in this hour, the most that your operator allows. Nobody was asked. What is \
+                 pending can still be checked and withdrawn.",
+                limits.requests.get()
+            ),
+            retry_after: next_hour,
+        }),
+        Reached::Mails => Err(NotDone::Limited {
+            limit: "mails_per_approver_per_hour",
+            message: format!(
+                "The approver has been sent {} requests in this hour, the most that your operator allows. Nobody was asked.",
+                limits.mails.get()
+            ),
+            retry_after: next_hour,
+        }),
+        Reached::Pending(pending) => {
+            if deps.store.remove_closed(&agent.name, &pending, now).await? {
+                return Ok(());
+            }
+            let deadline = pending.iter().map(|named| now.until(named.closes_at)).min();
+            Err(NotDone::Limited {
+                limit: "pending_per_agent",
+                message: format!(
+                    "{} of your requests are unanswered, the most that your operator allows. Nobody was asked. Wait for an \
+                     answer with check_approval, or take back what you no longer need with withdraw_approval.",
+                    pending.len()
+                ),
+                retry_after: deadline.unwrap_or(MOST_PATIENCE).min(MOST_PATIENCE),
+            })
+        }
+    }
+}
+
+/// Refuses what a human has just refused.
+pub(super) fn cool_down(deps: &Deps, id: ApprovalId, outcome: &Outcome) -> Result<(), NotDone> {
+    let left = deps.settings.limits.cool_down.left(outcome, deps.clock.now());
+    if left.is_zero() {
+        return Ok(());
+    }
+    Err(NotDone::Limited {
+        limit: "denied_cool_down",
+        message: format!(
+            "A human has just said no to exactly this (approval {id}; check_approval has the note). Nobody was asked again. \
+             Do not do it, and do not ask for the same in other words. If your user wants it to be asked again:"
+        ),
+        retry_after: left,
+    })
+}
+
+/// Refuses when others have been writing all along.
+pub(super) fn busy() -> NotDone {
+    NotDone::Limited {
+        limit: "busy",
+        message: "Many requests are being made at this moment, and this one was not among those that were."
+            .to_owned(),
+        retry_after: Duration::from_secs(1),
+    }
+}
