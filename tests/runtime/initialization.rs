@@ -6,12 +6,8 @@ use sayso_tests::{Function, Template};
 
 use crate::deployment::{FUNCTIONS, environment, names, values};
 
-/// What has a default.
-const OPTIONAL: [&str; 8] = [
-    "CONFIGURATION_SET",
-    "OTHER_SIGNING_KEY_ID",
-    "TOKEN_LIFETIME_SECONDS",
-    "RETENTION_DAYS",
+/// What limits an agent.
+const LIMITS: [&str; 4] = [
     "REQUESTS_PER_AGENT_PER_HOUR",
     "MAILS_PER_APPROVER_PER_HOUR",
     "PENDING_PER_AGENT",
@@ -24,8 +20,8 @@ fn the_template_gives_each_function_exactly_what_it_reads() {
     let template = Template::read();
     let all = ["TABLE_NAME", "SIGNING_KEY_ID", "OTHER_SIGNING_KEY_ID"];
     let told = |own: &[&str]| all.iter().chain(own).map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
-    let mcp = ["PAGE_URL", "MAIL_FROM"];
-    assert_eq!(names(&template, "Mcp"), told(&[&mcp[..], &OPTIONAL].concat()));
+    let mcp = ["PAGE_URL", "MAIL_FROM", "CONFIGURATION_SET", "TOKEN_LIFETIME_SECONDS", "RETENTION_DAYS"];
+    assert_eq!(names(&template, "Mcp"), told(&[&mcp[..], &LIMITS].concat()));
     assert_eq!(names(&template, "Page"), told(&["DECIDE_URL"]));
     assert_eq!(names(&template, "Decide"), told(&["ISSUER", "RETENTION_DAYS"]));
     assert_eq!(names(&template, "Redeem"), told(&["RETENTION_DAYS"]));
@@ -42,7 +38,10 @@ async fn a_missing_variable_ends_the_binary_with_its_name_and_no_value() {
     let (template, backends) = started().await;
     for (function, binary, domain) in FUNCTIONS {
         let complete = environment(&template, function, &backends);
-        for name in names(&template, function).into_iter().filter(|name| !OPTIONAL.contains(&name.as_str())) {
+        let optional =
+            ["CONFIGURATION_SET", "OTHER_SIGNING_KEY_ID", "TOKEN_LIFETIME_SECONDS", "RETENTION_DAYS"];
+        let optional = [&optional[..], &LIMITS].concat();
+        for name in names(&template, function).into_iter().filter(|name| !optional.contains(&name.as_str())) {
             let without: Vec<_> = complete.iter().filter(|(other, _)| *other != name).cloned().collect();
             let mut started = Function::start(binary, domain, "128", &without).await;
             let told = started.init_error().await;

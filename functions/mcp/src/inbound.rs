@@ -72,7 +72,7 @@ async fn authenticate(deps: &Deps, headers: &HeaderMap) -> Result<Agent, Respons
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
         .and_then(|(_, key)| AgentKey::parse(key.trim()).ok())
         .ok_or_else(|| refuse(Unauthorized::NoKey))?;
-    match deps.store.agent(key.hash()).await {
+    match deps.store.agent(key.hash(), deps.clock.now()).await {
         Ok(Some(agent)) => Ok(agent),
         Ok(None) => Err(refuse(Unauthorized::UnknownKey)),
         Err(failure) => {

@@ -4,9 +4,12 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
-use axum::Router;
+use axum::routing::get;
+use axum::{Json, Router};
+use sayso_cloud::operator::Registry;
 use sayso_cloud::{Aws, CannotStart, Clock, Endpoints, Failure, KeyIds, Signer, Store};
 use sayso_model::{Agent, AgentKey, BaseUrl, EmailAddress, Invalid, Limits, Retention, TokenLifetime};
+use serde_json::{Value, json};
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -41,6 +44,9 @@ pub enum HostError {
     /// A backend did not answer.
     #[error(transparent)]
     Backend(#[from] Failure),
+    /// An approver or a gate could not be registered.
+    #[error(transparent)]
+    Registration(#[from] sayso_cloud::operator::NotDone),
     /// An address does not parse.
     #[error(transparent)]
     Invalid(#[from] Invalid),
@@ -120,6 +126,7 @@ pub struct Host {
     /// The mails.
     pub outbox_url: String,
     store: Store,
+    registry: Registry,
     _tasks: JoinSet<()>,
 }
 
@@ -132,7 +139,7 @@ impl Host {
         clock: Clock,
     ) -> Result<Self, HostError> {
         let [mcp, page, decide, redeem, outbox] = listen_in_a_row(settings.port).await?;
-        let aws = Aws::at(endpoints);
+        let aws = Aws::at(endpoints.clone());
         let keys = KeyIds::from(backends.key_arn.clone());
         let (page_url, decide_url, issuer_url) = (url(&page), url(&decide), url(&redeem));
         let mcp_settings = sayso_mcp::Settings {
@@ -171,21 +178,39 @@ impl Host {
             sayso_redeem::router(sayso_redeem::Deps::connect(&aws, redeem_settings, clock).await?);
         let signer = Signer::connect(aws.kms(), keys).await?;
         let store = Store::new(aws.dynamodb(), TABLE.to_owned(), signer.public_key());
+        let registry = Registry::new(aws.dynamodb(), TABLE.to_owned());
 
         let mut tasks = JoinSet::new();
         // A Function URL has a name of its own; a loopback port is reached under any name that a web site rebinds to it.
-        let mcp_url = format!("{}/mcp", serve(&mut tasks, mcp, mcp_router.layer(guard::for_people())));
+        let mcp_url = format!("{}/mcp", url(&mcp));
+        let whereabouts = json!({
+            "mcp_url": mcp_url, "issuer_url": issuer_url, "outbox_url": url(&outbox),
+            "dynamodb_url": endpoints.dynamodb, "table": TABLE,
+        });
+        let mcp_router = told(whereabouts).fallback_service(mcp_router);
+        serve(&mut tasks, mcp, mcp_router.layer(guard::for_people()));
         serve(&mut tasks, page, page_router.layer(guard::for_people()));
         serve(&mut tasks, decide, decide_router.layer(guard::for_people()));
         serve(&mut tasks, redeem, redeem_router.layer(guard::for_people()));
         let outbox_url = serve(&mut tasks, outbox, backends.outbox.page());
-        Ok(Self { mcp_url, page_url, decide_url, issuer_url, outbox_url, store, _tasks: tasks })
+        Ok(Self { mcp_url, page_url, decide_url, issuer_url, outbox_url, store, registry, _tasks: tasks })
+    }
+
+    /// The operator's side of the table.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
     }
 
     /// Registers an agent, as an operator would.
     pub async fn register_agent(&self, key: &AgentKey, agent: &Agent) -> Result<(), Failure> {
         self.store.register_agent(key.hash(), agent).await
     }
+}
+
+/// Where everything is, for `sayso --local PORT`, which knows one port. There is no key in it: this host answers whoever is
+/// on the machine, and guards nothing.
+fn told(whereabouts: Value) -> Router {
+    Router::new().route("/local.json", get(move || async move { Json(whereabouts) }))
 }
 
 async fn listen(port: u16) -> Result<TcpListener, HostError> {

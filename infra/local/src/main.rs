@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
+use sayso_cloud::operator::{NotDone, Refused, RegisteredGate, Registry};
 use sayso_cloud::{Clock, random};
 use sayso_local::engine::Engine;
 use sayso_local::host::{Backends, Host, HostError, Settings};
 use sayso_local::outbox::Mail;
 use sayso_model::{
-    Agent, AgentKey, AgentName, Approver, ApproverId, Audience, Audiences, EmailAddress, Invalid,
+    Agent, AgentKey, AgentName, Approver, ApproverId, Audience, Audiences, EmailAddress, Invalid, Timestamp,
 };
 use serde_json::json;
 use tokio::sync::broadcast::Receiver;
@@ -65,7 +66,9 @@ async fn run(arguments: Arguments) -> Result<(), HostError> {
     let settings = Settings::new(arguments.port)?;
     let host = Host::start(&backends, backends.endpoints.clone(), settings, clock.clone()).await?;
     let agent_key = arguments.agent_key.unwrap_or_else(random::agent_key);
-    host.register_agent(&agent_key, &agent(arguments.approver)?).await?;
+    let agent = agent(arguments.approver)?;
+    host.register_agent(&agent_key, &agent).await?;
+    register(host.registry(), &agent, clock.now()).await?;
     if arguments.json {
         println!("{}", ready_line(&host, &agent_key));
     } else {
@@ -84,6 +87,20 @@ fn agent(approver: EmailAddress) -> Result<Agent, Invalid> {
         approver: Approver { id: ApproverId::parse("local-approver")?, email: approver },
         audiences: Audiences::new(vec![Audience::parse(AUDIENCE)?])?,
     })
+}
+
+/// The agent's approver and its gate, as an operator would have registered them before the agent.
+async fn register(registry: &Registry, agent: &Agent, now: Timestamp) -> Result<(), HostError> {
+    registry.add_approver(&agent.approver, true, now).await?;
+    for audience in agent.audiences.iter() {
+        let gate = RegisteredGate { audience: audience.clone(), description: None, created_at: now };
+        match registry.add_gate(&gate).await {
+            // From an earlier start on the same file.
+            Ok(()) | Err(NotDone::Refused(Refused::GateTaken(_))) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
 }
 
 fn ready_line(host: &Host, key: &AgentKey) -> serde_json::Value {

@@ -70,6 +70,22 @@ impl Aws {
         Self::new("us-east-1".to_owned(), Credentials::new("local", "local", None, None, "local"), endpoints)
     }
 
+    /// For a person's machine, whose region and credentials come from AWS's chain of providers: patient with its network.
+    pub fn of(config: &SdkConfig) -> Self {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(Duration::from_secs(5))
+            .operation_attempt_timeout(Duration::from_secs(10))
+            .operation_timeout(Duration::from_secs(30))
+            .build();
+        let base = config
+            .to_builder()
+            .http_client(http_client())
+            .retry_config(RetryConfig::standard().with_max_attempts(3))
+            .timeout_config(timeouts)
+            .build();
+        Self { base, endpoints: Endpoints::default() }
+    }
+
     fn new(region: String, credentials: Credentials, endpoints: Endpoints) -> Self {
         // One attempt is short, so that a lost packet costs a retry and not the caller's patience. The template gives
         // each function the time for as many whole calls in a row as it makes.
@@ -127,7 +143,7 @@ impl Aws {
 /// # Panics
 /// When the compiled-in roots cannot be used: trusting others instead would be worse than not starting.
 #[expect(clippy::expect_used, reason = "no connection at all rather than one that trusts other roots")]
-fn http_client() -> SharedHttpClient {
+pub fn http_client() -> SharedHttpClient {
     let roots = TrustStore::empty().with_pem_certificate(ROOTS);
     let context = TlsContext::builder().with_trust_store(roots).build();
     aws_smithy_http_client::Builder::new()

@@ -9,14 +9,18 @@ mod environment;
 mod failure;
 pub mod log;
 mod mailer;
+pub mod operator;
 pub mod random;
 mod signer;
 mod store;
 
-pub use aws::{Aws, Endpoints};
+pub use aws::{Aws, Endpoints, http_client};
 pub use clock::Clock;
 pub use environment::{BadVariable, optional, required};
 pub use failure::{CannotStart, Failure};
 pub use mailer::{Mail, Mailer};
 pub use signer::{KeyIds, Signer};
-pub use store::{Claim, Concluded, Named, PointerClaim, Reached, Redeemed, Store, StoredApproval};
+pub use store::{
+    Claim, Concluded, Named, PointerClaim, Reached, Recorded, RecordedApproval, Redeemed, Store,
+    StoredApproval,
+};

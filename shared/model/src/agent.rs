@@ -186,6 +186,20 @@ impl fmt::Debug for AgentKey {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct AgentKeyHash([u8; 32]);
 
+impl AgentKeyHash {
+    /// From its text: 64 lower-case hexadecimal digits.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let digit = |c: u8| char::from(c).to_digit(16).filter(|_| !c.is_ascii_uppercase());
+        let byte = |pair: &[u8]| match pair {
+            [high, low] => u8::try_from(digit(*high)? * 16 + digit(*low)?).ok(),
+            _ => None,
+        };
+        let bytes = text.as_bytes().chunks(2).map(byte).collect::<Option<Vec<_>>>();
+        let bytes = bytes.and_then(|bytes| bytes.try_into().ok());
+        bytes.map(Self).ok_or_else(|| Invalid::new("a key's hash is 64 lower-case hexadecimal digits"))
+    }
+}
+
 impl fmt::Display for AgentKeyHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))

@@ -13,6 +13,7 @@ mod limits;
 mod link;
 mod notice;
 mod redemption;
+mod registration;
 mod request;
 mod revealed;
 mod time;
@@ -33,6 +34,7 @@ pub use limits::{CoolDown, Hour, HourlyLimit, LIMIT_META, Limits, PendingLimit, 
 pub use link::{ConfirmationCode, DecidingLink, EmailLinkProof, LinkSecret, LinkSecretHash, WrongCode};
 pub use notice::{Notice, NoticeState, SENDING_LIMIT};
 pub use redemption::{GateName, Nonce, Receipt, RedemptionRequest};
+pub use registration::{GateDescription, KeyLabel, Overlap};
 pub use request::{ApprovalId, ExpiresIn, IdempotencyKey, Reason, Request, RequestFingerprint, Summary};
 pub use revealed::{Piece, reveal, reveal_to_string};
 pub use time::{Retention, Timestamp, TokenLifetime};

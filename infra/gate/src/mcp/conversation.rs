@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::value::RawValue;
@@ -33,9 +33,17 @@ pub(crate) struct Conversation {
     own_prefix: String,
     own_count: AtomicU64,
     /// Calls that have not reached the server. Whoever takes one out of here decides what becomes of it.
-    held: Mutex<HashMap<Id, Option<AbortHandle>>>,
+    held: Mutex<HashMap<Id, Option<Stop>>>,
     /// Approved calls that have, until they are answered.
     running: Mutex<HashMap<Id, KeptApproval>>,
+}
+
+/// By which a held call is stopped.
+pub(crate) struct Stop {
+    pub(crate) task: AbortHandle,
+    /// Locked while a human is being asked and it is not kept that they were: a call that is stopped then would leave an
+    /// approval that nobody finds again.
+    pub(crate) asking: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// A line of the conversation has ended.
@@ -105,9 +113,9 @@ impl Conversation {
     }
 
     /// By which a held call is stopped when its client gives it up.
-    pub(crate) fn stop_by(&self, id: &Id, task: AbortHandle) {
+    pub(crate) fn stop_by(&self, id: &Id, stop: Stop) {
         if let Some(held) = lock(&self.held).get_mut(id) {
-            *held = Some(task);
+            *held = Some(stop);
         }
     }
 
@@ -149,9 +157,12 @@ impl Conversation {
         // In two steps: while `held` is locked, a call may move from there to `running`.
         let held = lock(&self.held).remove(id);
         match held {
-            Some(task) => {
-                if let Some(task) = task {
-                    task.abort();
+            Some(stop) => {
+                if let Some(Stop { task, asking }) = stop {
+                    tokio::spawn(async move {
+                        let _asked = asking.lock().await;
+                        task.abort();
+                    });
                 }
                 true
             }

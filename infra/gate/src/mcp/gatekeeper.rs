@@ -6,7 +6,7 @@ use tokio::task::JoinSet;
 use super::Line;
 use super::answer;
 use super::call::Call;
-use super::conversation::{Conversation, NotHeld, Over};
+use super::conversation::{Conversation, NotHeld, Over, Stop};
 use super::held;
 use super::message::{Kind, Message, code};
 use super::policy::{Hints, Policy, Verdict};
@@ -136,8 +136,12 @@ impl Gatekeeper {
         while calls.try_join_next().is_some() {}
         let (inner, conversation_of_call, id) =
             (Arc::clone(&self.0), Arc::clone(conversation), call.id.clone());
-        let task = calls.spawn(async move { held::decide(&inner, &conversation_of_call, call).await });
-        conversation.stop_by(&id, task);
+        let asking = Arc::default();
+        let asking_of_call = Arc::clone(&asking);
+        let task = calls.spawn(async move {
+            held::decide(&inner, &conversation_of_call, call, &asking_of_call).await;
+        });
+        conversation.stop_by(&id, Stop { task, asking });
         Ok(())
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sayso_model::{Action, ToolName};
 use serde_json::{Value, json};
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 
 use super::answer;
 use super::call::Call;
@@ -20,8 +20,9 @@ use crate::clock;
 /// How often a waiting client hears that we are still here.
 const PROGRESS_EVERY: Duration = Duration::from_secs(5);
 
-/// Judges a call by the server's own description of the tool, and asks if that is the verdict.
-pub(crate) async fn decide(gate: &Inner, conversation: &Conversation, call: Call) {
+/// Judges a call by the server's own description of the tool, and asks if that is the verdict. `asking` is locked while it
+/// must not be stopped.
+pub(crate) async fn decide(gate: &Inner, conversation: &Conversation, call: Call, asking: &Mutex<()>) {
     let id = call.id.clone();
     let definition = match conversation.definition(&call).await {
         Ok(definition) => definition,
@@ -31,7 +32,7 @@ pub(crate) async fn decide(gate: &Inner, conversation: &Conversation, call: Call
         Verdict::Allow => conversation.release(&id, call.into_message(), None).await,
         Verdict::Deny => tell(conversation, &id, answer::forbidden(&call), None).await,
         Verdict::Ask(terms) => {
-            let (told, over) = match ask(gate, conversation, &call, &terms, &definition).await {
+            let (told, over) = match ask(gate, conversation, &call, &terms, &definition, asking).await {
                 Ok(Answer::Approved(approved)) => {
                     return run(gate, conversation, call, &definition, approved).await;
                 }
@@ -65,6 +66,7 @@ async fn ask(
     call: &Call,
     terms: &Terms<'_>,
     definition: &Definition,
+    asking: &Mutex<()>,
 ) -> Result<Answer, Message> {
     let action = action(gate, call)?;
     let reason = terms.reason(&action.arguments);
@@ -77,7 +79,9 @@ async fn ask(
         definition: Some(&definition.fingerprint),
     };
     let (waits_for, told) = watch::channel(None);
+    let unkept = asking.lock().await;
     let asking = gate.asker.ask(&ask, gate.policy.wait, |waiting| {
+        drop(unkept);
         waits_for.send_replace(Some(answer::progress(waiting)));
     });
     let telling = tell_progress(conversation, call.progress_token(), told);

@@ -19,8 +19,8 @@ pub struct StoredApproval {
     pub request: Request,
     /// What is known of the mail.
     pub notice: Option<Notice>,
-    outcome: Option<Item>,
-    keys: Arc<Jwks>,
+    pub(super) outcome: Option<Item>,
+    pub(super) keys: Arc<Jwks>,
 }
 
 impl StoredApproval {

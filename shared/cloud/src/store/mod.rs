@@ -24,19 +24,23 @@ mod items;
 mod limits;
 mod notice;
 mod pointer;
+mod recorded;
 mod redemption;
 mod request;
 
+pub(crate) use agent::{AGENT, AgentItem, agent_key};
 pub use approval::StoredApproval;
 pub use conclude::Concluded;
 pub use limits::Reached;
 pub use pointer::{Claim, Named, PointerClaim};
+pub use recorded::{Recorded, RecordedApproval};
+pub(crate) use recorded::{scan, string};
 pub use redemption::Redeemed;
 
-type Item = HashMap<String, AttributeValue>;
+pub(crate) type Item = HashMap<String, AttributeValue>;
 
 /// The condition on every write that makes a fact.
-const FIRST: &str = "attribute_not_exists(pk)";
+pub(crate) const FIRST: &str = "attribute_not_exists(pk)";
 
 /// The table, and the keys that approved rows must verify under.
 #[derive(Clone)]
@@ -64,15 +68,15 @@ fn attested(request: &Request, item: Item, keys: &Jwks) -> Result<Outcome, Failu
     Ok(outcome)
 }
 
-fn text(value: impl Into<String>) -> AttributeValue {
+pub(crate) fn text(value: impl Into<String>) -> AttributeValue {
     AttributeValue::S(value.into())
 }
 
-fn to_item(item: &impl serde::Serialize, row: &str) -> Result<Item, Failure> {
+pub(crate) fn to_item(item: &impl serde::Serialize, row: &str) -> Result<Item, Failure> {
     serde_dynamo::to_item(item).map_err(|e| Failure::corrupt(row, "item", e))
 }
 
-fn from_item<T: DeserializeOwned>(item: Item, row: &str) -> Result<T, Failure> {
+pub(crate) fn from_item<T: DeserializeOwned>(item: Item, row: &str) -> Result<T, Failure> {
     serde_dynamo::from_item(item).map_err(|e| Failure::corrupt(row, "item", e))
 }
 

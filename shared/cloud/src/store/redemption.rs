@@ -22,12 +22,12 @@ pub enum Redeemed {
     Before(Receipt),
 }
 
-fn redemption_key(request: &Request) -> String {
+pub(super) fn redemption_key(request: &Request) -> String {
     format!("REDEMPTION#{}", request.id)
 }
 
 #[derive(Serialize, Deserialize)]
-struct RedemptionItem {
+pub(super) struct RedemptionItem {
     pk: String,
     at: i64,
     gate: String,
@@ -52,7 +52,7 @@ impl RedemptionItem {
         }
     }
 
-    fn parse(self, request: &Request) -> Result<Receipt, Failure> {
+    pub(super) fn parse(self, request: &Request) -> Result<Receipt, Failure> {
         let row = Row(&self.pk);
         Ok(Receipt {
             id: request.id,

@@ -29,6 +29,16 @@ pub(super) struct Everything {
     cancelled: watch::Sender<usize>,
 }
 
+/// More progress than any line holds.
+async fn flood(context: &RequestContext<RoleServer>) {
+    let token = context.meta.get_progress_token().expect("a token");
+    for step in 0..300 {
+        let progress = ProgressNotificationParam::new(token.clone(), f64::from(step));
+        let progress = progress.with_message("a".repeat(64 * 1024));
+        context.peer.notify_progress(progress).await.expect("it listens");
+    }
+}
+
 fn model<T: DeserializeOwned>(value: Value) -> T {
     serde_json::from_value(value).expect("a model")
 }
@@ -94,12 +104,7 @@ impl ServerHandler for Everything {
                 "done".to_owned()
             }
             "flood" => {
-                let token = context.meta.get_progress_token().expect("a token");
-                for step in 0..300 {
-                    let progress = ProgressNotificationParam::new(token.clone(), f64::from(step));
-                    let progress = progress.with_message("a".repeat(64 * 1024));
-                    peer.notify_progress(progress).await.expect("it listens");
-                }
+                flood(&context).await;
                 self.waiting.send_modify(|waiting| *waiting += 1);
                 "flooded".to_owned()
             }

@@ -1,0 +1,173 @@
+//! What has been asked. Never a link, a secret, a token or an address: what the rows have of those is not even read here,
+//! but for the token's signature, which says whether an approval is one.
+
+use sayso_cloud::RecordedApproval;
+use sayso_model::{Approval, ApprovalId, NoticeState, Outcome, Request, Timestamp};
+use serde_json::{Value, json};
+
+use crate::arguments::Wanted;
+use crate::connection::Deployment;
+use crate::outcome::{Report, Stopped};
+use crate::terminal::{block, complain, fields, one_line, table};
+
+/// How one stands, as far as an operator has to know.
+struct Standing {
+    status: &'static str,
+    ended_at: Option<Timestamp>,
+    proven_by: Option<&'static str>,
+    note: Option<String>,
+    /// Why the row cannot be believed.
+    problem: Option<String>,
+}
+
+impl Standing {
+    fn of(recorded: &RecordedApproval, now: Timestamp) -> Self {
+        let open = |status| Self { status, ended_at: None, proven_by: None, note: None, problem: None };
+        match recorded.stored.clone().judge(now) {
+            Ok(Approval::Open(_)) => open("pending"),
+            // Nobody has noticed yet.
+            Ok(Approval::Overdue(overdue)) => Self::ended(&overdue.expire().outcome),
+            Ok(Approval::Closed(closed)) => Self::ended(&closed.outcome),
+            Err(failure) => Self { problem: Some(failure.to_string()), ..open("corrupt") },
+        }
+    }
+
+    fn ended(outcome: &Outcome) -> Self {
+        let decision = outcome.decision();
+        Self {
+            status: outcome.status(),
+            ended_at: Some(outcome.at()),
+            proven_by: decision.map(|decision| decision.proven_by.as_str()),
+            note: decision.and_then(|d| d.note.as_ref()).map(|note| note.as_str().to_owned()),
+            problem: None,
+        }
+    }
+}
+
+pub(crate) async fn list(to: &Deployment, wanted: &Wanted, now: Timestamp) -> Result<Report, Stopped> {
+    let recorded = to.store().await?.recorded(now).await?;
+    for failure in &recorded.corrupt {
+        complain(&format!("left out: {failure}"));
+    }
+    let all = recorded.approvals.iter().map(|approval| (approval, Standing::of(approval, now)));
+    let chosen: Vec<_> = all
+        .filter(|(approval, standing)| {
+            let agent = &approval.stored.request.agent;
+            (!wanted.open || standing.status == "pending")
+                && wanted.agent.as_ref().is_none_or(|wanted| wanted == agent)
+        })
+        .collect();
+    let rows: Vec<_> = chosen
+        .iter()
+        .map(|(approval, standing)| {
+            let Request { id, agent, audience, action, summary, created_at, .. } = &approval.stored.request;
+            let summary = one_line(summary.as_str());
+            let status = status_in_short(standing, approval);
+            [
+                id.to_string(),
+                created_at.to_string(),
+                agent.to_string(),
+                audience.to_string(),
+                action.tool.to_string(),
+                status,
+                summary,
+            ]
+        })
+        .collect();
+    let text = if rows.is_empty() {
+        "Nothing of the kind has been asked.\n".to_owned()
+    } else {
+        table(["APPROVAL", "ASKED", "AGENT", "GATE", "TOOL", "STATUS", "IN THE AGENT'S WORDS"], &rows)
+    };
+    let listed: Vec<_> = chosen.iter().map(|(approval, standing)| in_short(approval, standing)).collect();
+    Ok(Report::done(text, json!({"approvals": listed, "left_out": recorded.corrupt.len()})))
+}
+
+fn status_in_short(standing: &Standing, approval: &RecordedApproval) -> String {
+    let used = if approval.redemption.is_some() { ", used" } else { "" };
+    format!("{}{used}", standing.status)
+}
+
+pub(crate) async fn show(to: &Deployment, id: ApprovalId, now: Timestamp) -> Result<Report, Stopped> {
+    let recorded = to.store().await?.recorded_approval(id, now).await?.ok_or_else(|| {
+        Stopped::not_done(format!(
+            "no approval {id} is recorded, or no longer: `sayso approvals list` shows those that are"
+        ))
+    })?;
+    let standing = Standing::of(&recorded, now);
+    Ok(Report::done(for_people(&recorded, &standing), in_full(&recorded, &standing)))
+}
+
+fn for_people(recorded: &RecordedApproval, standing: &Standing) -> String {
+    let request = &recorded.stored.request;
+    let at = standing.ended_at.map(|at| format!(" at {at}")).unwrap_or_default();
+    let proven = standing.proven_by.map(|by| format!(", proven by {by}")).unwrap_or_default();
+    let used = recorded.redemption.as_ref().map_or("no".to_owned(), |receipt| {
+        format!("at {}, by the gate {}", receipt.redeemed_at, one_line(receipt.gate.as_str()))
+    });
+    let mut text = fields(&[
+        ("Approval", request.id.to_string()),
+        ("Status", format!("{}{at}{proven}", standing.status)),
+        ("Used", used),
+        ("Agent", request.agent.to_string()),
+        ("Approver", request.approver.to_string()),
+        ("Gate", request.audience.to_string()),
+        ("Asked", request.created_at.to_string()),
+        ("Closes", request.closes_at.to_string()),
+        ("Mail", mail(recorded).to_owned()),
+        ("Tool", request.action.tool.to_string()),
+        ("Digest", request.action.digest().to_string()),
+    ]);
+    let mut section = |title: &str, words: Option<&str>| {
+        if let Some(words) = words {
+            text.push_str(&format!("{title}\n{}", block(words)));
+        }
+    };
+    section("Arguments", Some(&request.action.arguments.indented()));
+    section("In the agent's words", Some(request.summary.as_str()));
+    section("Why, in the agent's words", request.reason.as_ref().map(|reason| reason.as_str()));
+    section("The approver's note", standing.note.as_deref());
+    section("This row cannot be believed", standing.problem.as_deref());
+    text
+}
+
+/// Whether the question reached the mail service.
+fn mail(recorded: &RecordedApproval) -> &'static str {
+    match recorded.stored.notice.as_ref().map(|notice| &notice.state) {
+        Some(NoticeState::Accepted { .. }) => "accepted by the mail service",
+        Some(NoticeState::Failed) => "not accepted: the agent's next request sends it again",
+        Some(NoticeState::Sending { .. }) | None => "being sent, or its sender died",
+    }
+}
+
+fn in_short(recorded: &RecordedApproval, standing: &Standing) -> Value {
+    let request = &recorded.stored.request;
+    json!({
+        "approval_id": request.id.to_string(),
+        "status": standing.status,
+        "agent": request.agent.as_str(),
+        "approver": request.approver.as_str(),
+        "gate": request.audience.as_str(),
+        "tool": request.action.tool.as_str(),
+        "summary": request.summary.as_str(),
+        "asked_at": request.created_at.to_string(),
+        "closes_at": request.closes_at.to_string(),
+        "ended_at": standing.ended_at.map(|at| at.to_string()),
+        "proven_by": standing.proven_by,
+        "used_at": recorded.redemption.as_ref().map(|receipt| receipt.redeemed_at.to_string()),
+        "used_by": recorded.redemption.as_ref().map(|receipt| receipt.gate.as_str()),
+    })
+}
+
+fn in_full(recorded: &RecordedApproval, standing: &Standing) -> Value {
+    let request = &recorded.stored.request;
+    let mut json = in_short(recorded, standing);
+    json["digest"] = request.action.digest().to_string().into();
+    // The canonical text itself: a parser could change a number in it.
+    json["arguments"] = request.action.arguments.as_str().into();
+    json["reason"] = request.reason.as_ref().map(|reason| reason.as_str()).into();
+    json["note"] = standing.note.as_deref().into();
+    json["mail"] = mail(recorded).into();
+    json["problem"] = standing.problem.as_deref().into();
+    json
+}

@@ -1,0 +1,190 @@
+//! What the program is told. The `--help` here is what most people read of it.
+
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use sayso_model::{
+    AgentName, ApprovalId, ApproverId, Audience, BaseUrl, EmailAddress, GateDescription, Overlap,
+};
+
+/// Operates a deployment of Sayso: who may ask, who decides, and what has been asked.
+///
+/// It talks to the deployment's table by AWS's ordinary credentials, or to a local host with --local.
+///
+/// Exit status: 0 it was done; 1 it was not, and standard error says why; 2 these arguments or settings
+/// cannot be used.
+#[derive(Parser)]
+#[command(version, name = "sayso", disable_help_subcommand = true, verbatim_doc_comment)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Args)]
+pub(crate) struct Connection {
+    /// The deployment's table: the stack's output TableName
+    #[arg(long, global = true, value_name = "NAME", env = "SAYSO_TABLE", conflicts_with = "local")]
+    pub(crate) table: Option<String>,
+    /// The deployment's AWS region, if it is not the profile's
+    #[arg(long, global = true, value_name = "REGION", conflicts_with = "local")]
+    pub(crate) region: Option<String>,
+    /// The AWS profile whose credentials to use
+    #[arg(long, global = true, value_name = "PROFILE", conflicts_with = "local")]
+    pub(crate) profile: Option<String>,
+    /// The stack's output McpUrl: for what to paste into a client, and for doctor
+    #[arg(long, global = true, value_name = "URL", env = "SAYSO_MCP_URL", value_parser = BaseUrl::parse)]
+    pub(crate) mcp_url: Option<BaseUrl>,
+    /// The stack's output Issuer, whose keys approvals must verify under: for approvals and doctor
+    #[arg(long, global = true, value_name = "URL", env = "SAYSO_ISSUER", value_parser = BaseUrl::parse)]
+    pub(crate) issuer: Option<BaseUrl>,
+    /// Talk to the sayso-local on this machine, by the port of its MCP endpoint (8787 if none is given)
+    #[arg(
+        long,
+        global = true,
+        value_name = "PORT",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "8787"
+    )]
+    pub(crate) local: Option<u16>,
+    /// Print one JSON document instead of tables
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Who may ask
+    #[command(subcommand)]
+    Agent(Agents),
+    /// Who decides
+    #[command(subcommand)]
+    Approver(Approvers),
+    /// What approvals are for
+    #[command(subcommand)]
+    Gate(Gates),
+    /// What has been asked, and how it stands
+    #[command(subcommand)]
+    Approvals(Approvals),
+    /// Ask, decide and redeem from end to end, as an agent that exists for a few minutes
+    Doctor(Doctor),
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Agents {
+    /// Register an agent, and print its key: once
+    Add(AddAgent),
+    /// Every agent, and how many keys it has
+    List,
+    /// Make an agent a new key, and print it: once; the old ones go on for the overlap
+    Rotate {
+        /// The agent
+        #[arg(value_parser = AgentName::parse)]
+        name: AgentName,
+        /// How long the old keys go on: a number with s, m, h or d; 0 stops them at once
+        #[arg(long, value_name = "TIME", default_value = "24h", value_parser = Overlap::parse)]
+        overlap: Overlap,
+    },
+    /// Stop every key of an agent, at once
+    Revoke {
+        /// The agent
+        #[arg(value_parser = AgentName::parse)]
+        name: AgentName,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct AddAgent {
+    /// What approvers will read as its name
+    #[arg(value_parser = AgentName::parse)]
+    pub(crate) name: AgentName,
+    /// Who decides about what it asks
+    #[arg(long, value_name = "ID", value_parser = ApproverId::parse)]
+    pub(crate) approver: ApproverId,
+    /// A gate it may ask for (repeatable; the first is meant when it names none; default: the only one there is)
+    #[arg(long, value_name = "AUDIENCE", value_parser = Audience::parse)]
+    pub(crate) gate: Vec<Audience>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Approvers {
+    /// Register an approver
+    Add {
+        /// A pseudonym: it is in tokens and records, where the address never is
+        #[arg(value_parser = ApproverId::parse)]
+        id: ApproverId,
+        /// Where the questions go
+        #[arg(value_parser = EmailAddress::parse)]
+        email: EmailAddress,
+        /// Give an id that is there already this address, and tell its agents' rows
+        #[arg(long)]
+        replace: bool,
+    },
+    /// Every approver
+    List {
+        /// Show whole addresses
+        #[arg(long)]
+        addresses: bool,
+    },
+    /// Take an approver away that no agent has any more
+    Remove {
+        /// The approver
+        #[arg(value_parser = ApproverId::parse)]
+        id: ApproverId,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Gates {
+    /// Register a gate, by the audience of its tokens
+    Add {
+        /// As in the `aud` of a token
+        #[arg(value_parser = Audience::parse)]
+        audience: Audience,
+        /// What it stands in front of, in a line
+        #[arg(long, value_name = "TEXT", value_parser = GateDescription::parse)]
+        description: Option<GateDescription>,
+    },
+    /// Every gate
+    List,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Approvals {
+    /// What has been asked, newest first
+    List(Wanted),
+    /// One approval: what was asked, who decided, how that was proven, and whether it was used
+    Show {
+        /// Its id
+        #[arg(value_parser = ApprovalId::parse)]
+        id: ApprovalId,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct Wanted {
+    /// Only what somebody may still decide
+    #[arg(long)]
+    pub(crate) open: bool,
+    /// Only what this agent asked
+    #[arg(long, value_name = "NAME", value_parser = AgentName::parse)]
+    pub(crate) agent: Option<AgentName>,
+}
+
+#[derive(Args)]
+pub(crate) struct Doctor {
+    /// Whose mailbox the question goes to; with --local, doctor decides by itself
+    #[arg(long, value_name = "EMAIL", value_parser = EmailAddress::parse)]
+    pub(crate) email: Option<EmailAddress>,
+    /// How long to wait for the decision: from 60s to 15m
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = wait)]
+    pub(crate) wait: Duration,
+}
+
+fn wait(text: &str) -> Result<Duration, String> {
+    let within = |wait: &Duration| (60..=900).contains(&wait.as_secs());
+    let wait = Overlap::parse(text).ok().map(Overlap::duration).filter(within);
+    wait.ok_or_else(|| "a wait is written like 60s or 10m, from 60s to 15m".to_owned())
+}

@@ -1,0 +1,178 @@
+//! Where the deployment is, and as whom to speak to it.
+
+use std::time::Duration;
+
+use aws_config::BehaviorVersion;
+use aws_credential_types::provider::ProvideCredentials as _;
+use aws_types::region::Region;
+use reqwest::Client;
+use reqwest::redirect::Policy;
+use sayso_cloud::operator::Registry;
+use sayso_cloud::{Aws, Clock, Endpoints, Store, http_client};
+use sayso_model::BaseUrl;
+use sayso_model::token::{Issuer, Jwks};
+use serde::Deserialize;
+
+use crate::arguments::Connection;
+use crate::outcome::Stopped;
+
+/// How long anything but DynamoDB may take to answer.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Far above any honest answer.
+const LONGEST_ANSWER: usize = 16 * 1024 * 1024;
+
+/// One deployment, as its operator reaches it.
+pub(crate) struct Deployment {
+    pub(crate) registry: Registry,
+    pub(crate) clock: Clock,
+    pub(crate) table: String,
+    mcp_url: Option<BaseUrl>,
+    issuer: Option<Issuer>,
+    /// Of a local host.
+    pub(crate) outbox: Option<BaseUrl>,
+    aws: Aws,
+}
+
+/// What a local host says of itself.
+#[derive(Deserialize)]
+struct Whereabouts {
+    mcp_url: String,
+    issuer_url: String,
+    outbox_url: String,
+    dynamodb_url: String,
+    table: String,
+}
+
+impl Deployment {
+    pub(crate) async fn connect(connection: &Connection) -> Result<Self, Stopped> {
+        match connection.local {
+            Some(port) => Self::on_this_machine(port).await,
+            None => Self::on_aws(connection).await,
+        }
+    }
+
+    async fn on_this_machine(port: u16) -> Result<Self, Stopped> {
+        let asked = format!("http://127.0.0.1:{port}/local.json");
+        let missing = || {
+            Stopped::usage(format!(
+                "no sayso-local answers on port {port}: start it, or name the port of its MCP endpoint with --local=PORT"
+            ))
+        };
+        let told = fetch(&http(true)?, &asked).await.ok_or_else(missing)?;
+        let told: Whereabouts = serde_json::from_str(&told).map_err(|_| missing())?;
+        let url = |text: &str| BaseUrl::parse(text).map_err(|_| missing());
+        let dynamodb = Some(url(&told.dynamodb_url)?.as_str().to_owned());
+        let aws = Aws::at(Endpoints { dynamodb, ..Endpoints::default() });
+        Ok(Self {
+            registry: Registry::new(aws.dynamodb(), told.table.clone()),
+            clock: Clock::system(),
+            table: told.table,
+            mcp_url: Some(url(&told.mcp_url)?),
+            issuer: Some(url(&told.issuer_url)?),
+            outbox: Some(url(&told.outbox_url)?),
+            aws,
+        })
+    }
+
+    async fn on_aws(connection: &Connection) -> Result<Self, Stopped> {
+        let table = connection.table.clone().ok_or_else(|| {
+            Stopped::usage(
+                "say which deployment: --table NAME (the stack's output TableName, or SAYSO_TABLE), or --local",
+            )
+        })?;
+        let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http_client());
+        if let Some(region) = &connection.region {
+            loader = loader.region(Region::new(region.clone()));
+        }
+        if let Some(profile) = &connection.profile {
+            loader = loader.profile_name(profile);
+        }
+        let config = loader.load().await;
+        if config.region().is_none() {
+            return Err(Stopped::usage("no AWS region: name it with --region, AWS_REGION or the profile"));
+        }
+        // Asked here, where it can be said: a call that lacks them only fails. What is wrong with them is not repeated:
+        // it may quote them.
+        let provider = config.credentials_provider();
+        let found = match &provider {
+            Some(provider) => provider.provide_credentials().await.is_ok(),
+            None => false,
+        };
+        if !found {
+            return Err(Stopped::usage(
+                "no AWS credentials: log in (`aws sso login`), name a profile with --profile, or set AWS_ACCESS_KEY_ID",
+            ));
+        }
+        let aws = Aws::of(&config);
+        Ok(Self {
+            registry: Registry::new(aws.dynamodb(), table.clone()),
+            clock: Clock::system(),
+            table,
+            mcp_url: connection.mcp_url.clone(),
+            issuer: connection.issuer.clone(),
+            outbox: None,
+            aws,
+        })
+    }
+
+    /// Where agents ask, if it is known.
+    pub(crate) fn mcp_url(&self) -> Option<&BaseUrl> {
+        self.mcp_url.as_ref()
+    }
+
+    /// Where agents ask.
+    pub(crate) fn need_mcp_url(&self) -> Result<&BaseUrl, Stopped> {
+        self.mcp_url.as_ref().ok_or_else(|| {
+            Stopped::usage(
+                "say where agents ask: --mcp-url URL (the stack's output McpUrl, or SAYSO_MCP_URL)",
+            )
+        })
+    }
+
+    /// Whose keys approvals verify under.
+    pub(crate) fn need_issuer(&self) -> Result<&Issuer, Stopped> {
+        self.issuer.as_ref().ok_or_else(|| {
+            Stopped::usage("say who signs: --issuer URL (the stack's output Issuer, or SAYSO_ISSUER)")
+        })
+    }
+
+    /// The approvals, judged by the issuer's published keys: the table alone is not trusted to say `approved`.
+    pub(crate) async fn store(&self) -> Result<Store, Stopped> {
+        let issuer = self.need_issuer()?;
+        let local = issuer.as_str().starts_with("http://");
+        let keys = fetch(&http(local)?, &format!("{issuer}/.well-known/jwks.json")).await;
+        let keys = keys.and_then(|keys| serde_json::from_str::<Jwks>(&keys).ok());
+        let keys = keys.ok_or_else(|| {
+            Stopped::not_done(format!(
+                "the issuer's keys cannot be fetched from {issuer}, so no approval can be judged: compare --issuer with the stack's output Issuer, and try again"
+            ))
+        })?;
+        Ok(Store::verifying_under(self.aws.dynamodb(), self.table.clone(), keys))
+    }
+}
+
+/// A client that goes nowhere but where it is sent, without TLS on this machine only.
+pub(crate) fn http(local: bool) -> Result<Client, Stopped> {
+    let builder = Client::builder().timeout(PATIENCE).redirect(Policy::none());
+    let builder = if local { builder.no_proxy() } else { builder.https_only(true) };
+    builder.build().map_err(|_| Stopped::usage("no TLS on this machine: install its root certificates"))
+}
+
+/// What is there, if it is there and is text of an honest length.
+pub(crate) async fn fetch(http: &Client, url: &str) -> Option<String> {
+    let answer = http.get(url).send().await.ok().filter(|answer| answer.status().is_success())?;
+    read(answer).await
+}
+
+/// The text of an answer, if its length is honest.
+pub(crate) async fn read(mut answer: reqwest::Response) -> Option<String> {
+    let mut body = Vec::new();
+    while let Some(chunk) = answer.chunk().await.ok()? {
+        if body.len() + chunk.len() > LONGEST_ANSWER {
+            return None;
+        }
+        body.extend_from_slice(&chunk);
+    }
+    String::from_utf8(body).ok()
+}

@@ -1,0 +1,101 @@
+//! What was tried, and how it went: said as it happens, and told at the end.
+
+use serde_json::json;
+
+use crate::outcome::{Report, Stopped, status};
+use crate::terminal::write;
+
+/// What went wrong, and what to do.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    what: String,
+    advice: String,
+}
+
+impl Failed {
+    pub(crate) fn new(what: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { what: what.into(), advice: advice.into() }
+    }
+}
+
+/// A step went wrong and is recorded: nothing behind it is to be tried.
+#[derive(Debug)]
+pub(crate) struct Ended;
+
+struct Step {
+    name: &'static str,
+    ok: bool,
+    detail: String,
+    advice: Option<String>,
+}
+
+/// The steps so far.
+pub(crate) struct Steps {
+    quiet: bool,
+    taken: Vec<Step>,
+}
+
+impl Steps {
+    /// `quiet` says nothing before the end.
+    pub(crate) fn new(quiet: bool) -> Self {
+        Self { quiet, taken: Vec::new() }
+    }
+
+    /// Records how a step went.
+    pub(crate) fn take<T>(
+        &mut self,
+        name: &'static str,
+        result: Result<T, Failed>,
+        detail: impl FnOnce(&T) -> String,
+    ) -> Result<T, Ended> {
+        match result {
+            Ok(value) => {
+                self.record(Step { name, ok: true, detail: detail(&value), advice: None })?;
+                Ok(value)
+            }
+            Err(failed) => self.fail(name, failed),
+        }
+    }
+
+    /// Records a step that went wrong.
+    pub(crate) fn fail<T>(&mut self, name: &'static str, failed: Failed) -> Result<T, Ended> {
+        let advice = Some(failed.advice).filter(|advice| !advice.is_empty());
+        self.record(Step { name, ok: false, detail: failed.what, advice })?;
+        Err(Ended)
+    }
+
+    /// Something to do, for whoever watches: where nobody reads standard output, on standard error.
+    pub(crate) fn say(&self, text: &str) -> Result<(), Ended> {
+        if self.quiet {
+            crate::terminal::complain(text);
+            return Ok(());
+        }
+        write(&format!("\n{text}\n\n")).map_err(|_| Ended)
+    }
+
+    fn record(&mut self, step: Step) -> Result<(), Ended> {
+        let Step { name, ok, detail, advice } = &step;
+        let mark = if *ok { "ok" } else { "FAILED" };
+        let advice =
+            advice.as_ref().map(|advice| format!("        what to do: {advice}\n")).unwrap_or_default();
+        let line = format!("{mark:6}  {name:12}  {detail}\n{advice}");
+        self.taken.push(step);
+        if self.quiet { Ok(()) } else { write(&line).map_err(|_| Ended) }
+    }
+
+    pub(crate) fn into_report(self) -> Result<Report, Stopped> {
+        let works = self.taken.iter().all(|step| step.ok);
+        let steps: Vec<_> = self
+            .taken
+            .iter()
+            .map(|Step { name, ok, detail, advice }| {
+                json!({"step": name, "ok": ok, "detail": detail, "advice": advice})
+            })
+            .collect();
+        let text =
+            if works { "\nThis deployment works.\n" } else { "\nThis deployment does not work yet.\n" }
+                .to_owned();
+        let status = if works { status::DONE } else { status::NOT_DONE };
+        Ok(Report { text, json: json!({"works": works, "steps": steps}), status })
+    }
+}

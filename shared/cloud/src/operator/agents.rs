@@ -1,0 +1,285 @@
+use sayso_model::{
+    Agent, AgentKeyHash, AgentName, Approver, ApproverId, Audience, Audiences, Overlap, Timestamp,
+};
+
+use super::{MOST_TRIES, NotDone, Refused, Registry, whole};
+use crate::Failure;
+use crate::store::{AGENT, AgentItem, FIRST, agent_key, from_item, string, text, to_item};
+
+/// As many as one transaction ends, beside what else it writes.
+const MOST_KEYS: usize = 90;
+
+/// A key, and what it stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegisteredKey {
+    /// Of the key.
+    pub hash: AgentKeyHash,
+    /// Who holds it.
+    pub agent: Agent,
+    /// When it was made, where that is known.
+    pub created_at: Option<Timestamp>,
+    /// From then on it does not work.
+    pub valid_until: Option<Timestamp>,
+}
+
+impl RegisteredKey {
+    /// Whether it works.
+    pub fn is_valid(&self, now: Timestamp) -> bool {
+        self.valid_until.is_none_or(|end| now < end)
+    }
+
+    fn from_item(item: &AgentItem) -> Result<Self, Failure> {
+        let hash = AgentKeyHash::parse(item.pk.strip_prefix(AGENT).unwrap_or_default());
+        Ok(Self {
+            hash: hash.map_err(|e| Failure::corrupt(AGENT, "pk", e))?,
+            agent: item.parse()?,
+            created_at: item.created_at()?,
+            valid_until: item.valid_until()?,
+        })
+    }
+}
+
+/// What became of an agent's keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rotated {
+    /// What the new key stands for: the same.
+    pub agent: Agent,
+    /// How many keys worked before.
+    pub old_keys: usize,
+    /// When the last of them stops: now, or later.
+    pub old_until: Timestamp,
+}
+
+/// How a try at a change ended.
+enum Try<T> {
+    Done(T),
+    /// Somebody changed what it was made of: begin again.
+    Overtaken,
+}
+
+impl Registry {
+    /// Every key, by agent; the oldest first, and of one age the one that stops first.
+    pub async fn keys(&self) -> Result<Vec<RegisteredKey>, Failure> {
+        let rows = self.rows(AGENT).await?.into_iter();
+        let keys: Result<Vec<_>, _> =
+            rows.map(|row| RegisteredKey::from_item(&from_item::<AgentItem>(row, AGENT)?)).collect();
+        keys.map(|mut keys| {
+            keys.sort_by_cached_key(|key| {
+                let end = key.valid_until.unwrap_or(Timestamp::LATEST);
+                (key.agent.name.clone(), key.created_at, end, key.hash.to_string())
+            });
+            keys
+        })
+    }
+
+    /// Registers an agent under its first key. Without `gates`, for the only gate there is.
+    pub async fn add_agent(
+        &self,
+        key: AgentKeyHash,
+        name: &AgentName,
+        approver: &ApproverId,
+        gates: &[Audience],
+        now: Timestamp,
+    ) -> Result<Agent, NotDone> {
+        for _ in 0..MOST_TRIES {
+            if let Try::Done(agent) = self.try_add(key, name, approver, gates, now).await? {
+                return Ok(agent);
+            }
+        }
+        Err(Refused::Contended.into())
+    }
+
+    async fn try_add(
+        &self,
+        key: AgentKeyHash,
+        name: &AgentName,
+        approver: &ApproverId,
+        gates: &[Audience],
+        now: Timestamp,
+    ) -> Result<Try<Agent>, NotDone> {
+        let revision = self.name_revision(name).await?;
+        if let Some(row) = self.row(&agent_key(key)).await? {
+            // Our own first attempt, whose answer was lost.
+            return Ok(Try::Done(from_item::<AgentItem>(row, AGENT)?.parse()?));
+        }
+        if !self.rows_of(name).await?.is_empty() {
+            return Err(Refused::AgentTaken(name.clone()).into());
+        }
+        let approver =
+            self.approver(approver).await?.ok_or_else(|| Refused::UnknownApprover(approver.clone()))?;
+        let audiences = Audiences::new(self.choose_gates(gates).await?);
+        let audiences = audiences.map_err(|e| Failure::corrupt(AGENT, "audiences", e))?;
+        let agent = Agent { name: name.clone(), approver: approver.approver.clone(), audiences };
+        let row = to_item(&AgentItem::new(key, &agent).created(now), AGENT)?;
+        let writes =
+            vec![self.raise_name(name, revision)?, self.raise_approver(&approver)?, self.first(row)?];
+        Ok(if self.transact(writes).await? { Try::Done(agent) } else { Try::Overtaken })
+    }
+
+    /// Makes a new key for what the old ones stand for; these stop after the overlap, or when they would have anyway.
+    pub async fn rotate_agent(
+        &self,
+        key: AgentKeyHash,
+        name: &AgentName,
+        overlap: Overlap,
+        now: Timestamp,
+    ) -> Result<Rotated, NotDone> {
+        for _ in 0..MOST_TRIES {
+            if let Try::Done(rotated) = self.try_rotate(key, name, overlap, now).await? {
+                return Ok(rotated);
+            }
+        }
+        Err(Refused::Contended.into())
+    }
+
+    async fn try_rotate(
+        &self,
+        key: AgentKeyHash,
+        name: &AgentName,
+        overlap: Overlap,
+        now: Timestamp,
+    ) -> Result<Try<Rotated>, NotDone> {
+        let revision = self.name_revision(name).await?;
+        let mut keys = self.keys().await?;
+        keys.retain(|registered| registered.agent.name == *name);
+        let until = now.plus(overlap.duration());
+        if let Some(at) = keys.iter().position(|registered| registered.hash == key) {
+            // Our own first attempt, whose answer was lost.
+            let agent = keys.swap_remove(at).agent;
+            return Ok(Try::Done(rotated(agent, &keys, until, now)));
+        }
+        if keys.len() > MOST_KEYS {
+            return Err(Refused::TooManyKeys(name.clone()).into());
+        }
+        let agent = self.registration(name, &keys, now)?;
+        let (mut writes, agent) = self.for_new_key(name, revision, agent).await?;
+        for old in &keys {
+            writes.push(self.end(old, until, now)?);
+        }
+        writes.push(self.first(to_item(&AgentItem::new(key, &agent).created(now), AGENT)?)?);
+        let done = self.transact(writes).await?;
+        Ok(if done { Try::Done(rotated(agent, &keys, until, now)) } else { Try::Overtaken })
+    }
+
+    /// What an agent's keys stand for, those that work before those that do not.
+    fn registration(
+        &self,
+        name: &AgentName,
+        keys: &[RegisteredKey],
+        now: Timestamp,
+    ) -> Result<Agent, Refused> {
+        let mut standing: Vec<_> = keys.iter().filter(|key| key.is_valid(now)).collect();
+        if standing.is_empty() {
+            standing = keys.iter().collect();
+        }
+        let (first, others) = standing.split_first().ok_or_else(|| Refused::UnknownAgent(name.clone()))?;
+        if others.iter().any(|other| other.agent != first.agent) {
+            return Err(Refused::AgentDiffers(name.clone()));
+        }
+        Ok(first.agent.clone())
+    }
+
+    /// The writes that go with every new key of an agent, and the agent with its approver as registered now. An approver
+    /// that never was registered stays as the agent's row has it.
+    async fn for_new_key(
+        &self,
+        name: &AgentName,
+        revision: Option<u64>,
+        agent: Agent,
+    ) -> Result<(Vec<aws_sdk_dynamodb::types::TransactWriteItem>, Agent), Failure> {
+        let mut writes = vec![self.raise_name(name, revision)?];
+        let approver: Approver = match self.approver(&agent.approver.id).await? {
+            Some(known) => {
+                writes.push(self.raise_approver(&known)?);
+                known.approver
+            }
+            None => agent.approver,
+        };
+        Ok((writes, Agent { approver, ..agent }))
+    }
+
+    /// Ends an old key: a row that works no longer, or is to stop at once, goes.
+    fn end(
+        &self,
+        old: &RegisteredKey,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<aws_sdk_dynamodb::types::TransactWriteItem, Failure> {
+        let pk = agent_key(old.hash);
+        let end = old.valid_until.map_or(until, |end| end.min(until));
+        if end <= now {
+            return self.delete(&pk);
+        }
+        let values = [(":end", whole(end.as_unix_seconds()))];
+        self.update(&pk, "SET valid_until = :end, #ttl = :end", "attribute_exists(pk)", values)
+    }
+
+    /// Stops every key of an agent at once, and says how many there were.
+    pub async fn revoke_agent(&self, name: &AgentName) -> Result<usize, NotDone> {
+        let mut revoked = 0;
+        let mut tries = 0;
+        loop {
+            let revision = self.name_revision(name).await?;
+            let rows = self.rows_of(name).await?;
+            if rows.is_empty() {
+                // After a try they are gone, by whoever it was.
+                return if tries > 0 { Ok(revoked) } else { Err(Refused::UnknownAgent(name.clone()).into()) };
+            }
+            let mut writes = vec![self.raise_name(name, revision)?];
+            for pk in rows.iter().take(MOST_KEYS) {
+                writes.push(self.delete(pk)?);
+            }
+            let keys = writes.len() - 1;
+            if self.transact(writes).await? {
+                revoked += keys;
+                if keys == rows.len() {
+                    return Ok(revoked);
+                }
+                tries = 1;
+            } else {
+                tries += 1;
+                if tries > MOST_TRIES {
+                    return Err(Refused::Contended.into());
+                }
+            }
+        }
+    }
+
+    /// Registers a key that stops by itself, for trying a deployment: no `NAME#` row, and nothing to clean up but itself.
+    pub async fn add_canary(
+        &self,
+        key: AgentKeyHash,
+        agent: &Agent,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), Failure> {
+        let item = to_item(&AgentItem::new(key, agent).created(now).until(until), AGENT)?;
+        let put = self.client.put_item().table_name(&self.table).set_item(Some(item));
+        // A key is made at random: whoever has the row already is our own first attempt.
+        match put.condition_expression(FIRST).send().await {
+            Err(e) if !e.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
+                Err(Failure::call("dynamodb:PutItem", &e))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes a canary's key away.
+    pub async fn remove_canary(&self, key: AgentKeyHash) -> Result<(), Failure> {
+        let delete = self.client.delete_item().table_name(&self.table).key("pk", text(agent_key(key)));
+        delete.send().await.map(drop).map_err(|e| Failure::call("dynamodb:DeleteItem", &e))
+    }
+
+    /// The keys of an agent's rows, whatever else is in them: a row that is corrupt can be revoked all the same.
+    async fn rows_of(&self, name: &AgentName) -> Result<Vec<String>, Failure> {
+        let rows = self.rows(AGENT).await?;
+        let own = rows.iter().filter(|row| string(row, "name") == name.as_str());
+        Ok(own.map(|row| string(row, "pk")).collect())
+    }
+}
+
+fn rotated(agent: Agent, old: &[RegisteredKey], until: Timestamp, now: Timestamp) -> Rotated {
+    let old = old.iter().filter(|key| key.is_valid(now));
+    let ends: Vec<_> = old.map(|key| key.valid_until.map_or(until, |end| end.min(until))).collect();
+    Rotated { agent, old_keys: ends.len(), old_until: ends.into_iter().max().unwrap_or(now) }
+}

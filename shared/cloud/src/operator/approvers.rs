@@ -1,0 +1,196 @@
+use aws_sdk_dynamodb::types::TransactWriteItem;
+use sayso_model::{AgentName, Approver, ApproverId, EmailAddress, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::{MOST_TRIES, NotDone, Refused, Registry, finish_put, whole};
+use crate::Failure;
+use crate::store::{FIRST, from_item, string, text, to_item};
+
+const APPROVER: &str = "APPROVER#";
+
+/// A human who may be named as an agent's approver.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegisteredApprover {
+    /// Who, and where the question goes.
+    pub approver: Approver,
+    /// When the id was registered.
+    pub created_at: Timestamp,
+    /// Raised by every change, and by every key made for it.
+    revision: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ApproverItem {
+    pk: String,
+    email: String,
+    created_at: i64,
+    revision: u64,
+}
+
+fn approver_key(id: &ApproverId) -> String {
+    format!("{APPROVER}{id}")
+}
+
+impl ApproverItem {
+    fn parse(self) -> Result<RegisteredApprover, Failure> {
+        let corrupt =
+            |attribute, problem: &dyn ToString| Failure::corrupt(APPROVER, attribute, problem.to_string());
+        let id = self.pk.strip_prefix(APPROVER).unwrap_or_default();
+        Ok(RegisteredApprover {
+            approver: Approver {
+                id: ApproverId::parse(id).map_err(|e| corrupt("pk", &e))?,
+                email: EmailAddress::parse(&self.email).map_err(|e| corrupt("email", &e))?,
+            },
+            created_at: Timestamp::from_unix_seconds(self.created_at)
+                .map_err(|e| corrupt("created_at", &e))?,
+            revision: self.revision,
+        })
+    }
+}
+
+impl Registry {
+    /// One approver.
+    pub async fn approver(&self, id: &ApproverId) -> Result<Option<RegisteredApprover>, Failure> {
+        let row = self.row(&approver_key(id)).await?;
+        row.map(|item| from_item::<ApproverItem>(item, APPROVER)?.parse()).transpose()
+    }
+
+    /// All approvers, by id.
+    pub async fn approvers(&self) -> Result<Vec<RegisteredApprover>, Failure> {
+        let rows = self.rows(APPROVER).await?.into_iter();
+        let all: Result<Vec<_>, _> =
+            rows.map(|item| from_item::<ApproverItem>(item, APPROVER)?.parse()).collect();
+        all.map(|mut approvers| {
+            approvers.sort_by(|a, b| a.approver.id.cmp(&b.approver.id));
+            approvers
+        })
+    }
+
+    /// Registers an approver. With `replace`, an id that is there already gets the new address, and so do the agents it
+    /// decides for: says how many of their keys were changed.
+    pub async fn add_approver(
+        &self,
+        approver: &Approver,
+        replace: bool,
+        now: Timestamp,
+    ) -> Result<usize, NotDone> {
+        for attempt in 0..MOST_TRIES {
+            let known = self.approver(&approver.id).await?;
+            // Our own first attempt, whose answer was lost.
+            let ours = known.as_ref().is_some_and(|known| attempt > 0 && known.approver == *approver);
+            if !replace && !ours {
+                if known.is_some() {
+                    return Err(Refused::ApproverTaken(approver.id.clone()).into());
+                }
+                let differ = self.users(&approver.id, now, Some(&approver.email)).await?;
+                if !differ.is_empty() {
+                    return Err(Refused::ApproverDiffers(approver.id.clone(), differ).into());
+                }
+            }
+            if ours || self.transact(vec![self.approver_put(approver, known.as_ref(), now)?]).await? {
+                return if replace { self.spread(&approver.id).await } else { Ok(0) };
+            }
+        }
+        Err(Refused::Contended.into())
+    }
+
+    /// Takes an approver away, unless an agent still has it.
+    pub async fn remove_approver(&self, id: &ApproverId, now: Timestamp) -> Result<(), NotDone> {
+        for attempt in 0..MOST_TRIES {
+            let known = self.approver(id).await?;
+            let users = self.users(id, now, None).await?;
+            if !users.is_empty() {
+                return Err(Refused::ApproverInUse(id.clone(), users).into());
+            }
+            let Some(known) = known else {
+                // Gone since we first saw it, by whoever it was.
+                return if attempt > 0 { Ok(()) } else { Err(Refused::UnknownApprover(id.clone()).into()) };
+            };
+            let delete = self.client.delete_item().table_name(&self.table).key("pk", text(approver_key(id)));
+            let delete = delete
+                .condition_expression("revision = :known")
+                .expression_attribute_values(":known", whole(known.revision));
+            let Err(error) = delete.send().await else { return Ok(()) };
+            if !error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) {
+                return Err(Failure::call("dynamodb:DeleteItem", &error).into());
+            }
+        }
+        Err(Refused::Contended.into())
+    }
+
+    /// The write that a new key for this approver takes along: it holds only if nobody has changed the approver since.
+    pub(super) fn raise_approver(&self, known: &RegisteredApprover) -> Result<TransactWriteItem, Failure> {
+        let values = [(":known", whole(known.revision)), (":next", whole(known.revision + 1))];
+        let key = approver_key(&known.approver.id);
+        self.update(&key, "SET revision = :next", "revision = :known", values)
+    }
+
+    fn approver_put(
+        &self,
+        approver: &Approver,
+        known: Option<&RegisteredApprover>,
+        now: Timestamp,
+    ) -> Result<TransactWriteItem, Failure> {
+        let item = ApproverItem {
+            pk: approver_key(&approver.id),
+            email: approver.email.expose().to_owned(),
+            created_at: known.map_or(now, |known| known.created_at).as_unix_seconds(),
+            revision: known.map_or(1, |known| known.revision + 1),
+        };
+        let put = aws_sdk_dynamodb::types::Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(to_item(&item, APPROVER)?));
+        finish_put(match known {
+            None => put.condition_expression(FIRST),
+            Some(known) => put
+                .condition_expression("revision = :known")
+                .expression_attribute_values(":known", whole(known.revision)),
+        })
+    }
+
+    /// The agents with a key that works and asks this approver; only those that know it by another address than `but`.
+    async fn users(
+        &self,
+        id: &ApproverId,
+        now: Timestamp,
+        but: Option<&EmailAddress>,
+    ) -> Result<Vec<AgentName>, Failure> {
+        let keys = self.keys().await?.into_iter().filter(|key| key.is_valid(now));
+        let users = keys.filter(|key| {
+            key.agent.approver.id == *id && but.is_none_or(|email| key.agent.approver.email != *email)
+        });
+        let mut names: Vec<AgentName> = users.map(|key| key.agent.name).collect();
+        names.sort();
+        names.dedup();
+        Ok(names)
+    }
+
+    /// Copies the registered address into the rows of the agents, again if it changes meanwhile: whoever comes last
+    /// sees the last address.
+    async fn spread(&self, id: &ApproverId) -> Result<usize, NotDone> {
+        let mut changed = 0;
+        for _ in 0..MOST_TRIES {
+            let Some(known) = self.approver(id).await? else { return Ok(changed) };
+            let email = known.approver.email.expose();
+            for row in self.rows(crate::store::AGENT).await? {
+                let stale =
+                    string(&row, "approver_id") == id.as_str() && string(&row, "approver_email") != email;
+                if stale && self.readdress(&string(&row, "pk"), id, email).await? {
+                    changed += 1;
+                }
+            }
+            let still = self.approver(id).await?;
+            if still.is_none_or(|still| still.revision == known.revision) {
+                return Ok(changed);
+            }
+        }
+        Err(Refused::Contended.into())
+    }
+
+    /// `false` if the key is gone, or asks another approver by now.
+    async fn readdress(&self, pk: &str, id: &ApproverId, email: &str) -> Result<bool, Failure> {
+        let values = [(":id", text(id.as_str())), (":email", text(email))];
+        let update = self.update(pk, "SET approver_email = :email", "approver_id = :id", values)?;
+        self.transact(vec![update]).await
+    }
+}

@@ -1,0 +1,211 @@
+//! What only the operator may do: register agents, approvers and gates, list them, revoke keys.
+//!
+//! Beside the agents' rows, which the functions read, there are three kinds of rows that no function is permitted:
+//! `APPROVER#<id>`, `GATE#<audience>` and `NAME#<agent>`. The last holds a revision, which every change of an agent's
+//! keys raises in the same transaction; an approver's row has one, which every key that is made for it raises. So of
+//! two operators at once one goes second, reads again and is told. What was there before these rows is read as well:
+//! an agent without a `NAME#` row and one whose approver was never registered.
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::builders::PutBuilder;
+use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
+use sayso_model::{AgentName, ApproverId, Audience};
+use thiserror::Error;
+
+use crate::Failure;
+use crate::store::{FIRST, Item, scan, text};
+
+mod agents;
+mod approvers;
+mod gates;
+
+pub use agents::{RegisteredKey, Rotated};
+pub use approvers::RegisteredApprover;
+pub use gates::RegisteredGate;
+
+/// How often a change that another overtook is begun again.
+const MOST_TRIES: usize = 5;
+
+/// The operator's side of the table.
+#[derive(Clone)]
+pub struct Registry {
+    client: Client,
+    table: String,
+}
+
+/// A change that was not made.
+#[derive(Debug, Error)]
+pub enum NotDone {
+    /// The registry says no.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// The plumbing broke.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+/// Why the registry says no. `Display` says what to do instead.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Refused {
+    /// The name is an agent's.
+    #[error(
+        "an agent {0} is registered already: choose another name, or make it a new key with `sayso agent rotate {0}`"
+    )]
+    AgentTaken(AgentName),
+    /// The name is nobody's.
+    #[error("no agent {0} is registered: `sayso agent list` shows who is")]
+    UnknownAgent(AgentName),
+    /// Its keys stand for different things.
+    #[error(
+        "the keys of the agent {0} have different approvers or gates: revoke it with `sayso agent revoke {0}` and add it again"
+    )]
+    AgentDiffers(AgentName),
+    /// More rows than one transaction writes.
+    #[error("the agent {0} has too many keys to end them at one moment: revoke it and add it again")]
+    TooManyKeys(AgentName),
+    /// The id is nobody's.
+    #[error("no approver {0} is registered: `sayso approver add {0} EMAIL` registers one")]
+    UnknownApprover(ApproverId),
+    /// The id is somebody's.
+    #[error("an approver {0} is registered already: to give it another address, add --replace")]
+    ApproverTaken(ApproverId),
+    /// Agents know the id by another address.
+    #[error(
+        "agents have an approver {0} with another address ({agents}): to change theirs, too, add --replace",
+        agents = names(.1)
+    )]
+    ApproverDiffers(ApproverId, Vec<AgentName>),
+    /// Somebody's questions go there.
+    #[error(
+        "the approver {0} decides for {agents}: revoke them first, or give the id to someone else with `sayso approver add {0} EMAIL --replace`",
+        agents = names(.1)
+    )]
+    ApproverInUse(ApproverId, Vec<AgentName>),
+    /// No such gate.
+    #[error("no gate {0} is registered: `sayso gate add {0}` registers it")]
+    UnknownGate(Audience),
+    /// The audience is a gate's.
+    #[error("a gate {0} is registered already")]
+    GateTaken(Audience),
+    /// There is nothing to take for granted.
+    #[error("no gate is registered: `sayso gate add AUDIENCE` registers one, then add --gate AUDIENCE")]
+    NoGates,
+    /// There is more than one to choose from.
+    #[error("say which gates the agent may ask for, with --gate AUDIENCE: several are registered")]
+    WhichGate,
+    /// Others kept changing the same thing.
+    #[error("others are changing the same registration at this moment: run it again")]
+    Contended,
+}
+
+fn names(agents: &[AgentName]) -> String {
+    agents.iter().map(AgentName::as_str).collect::<Vec<_>>().join(", ")
+}
+
+impl Registry {
+    /// Of the deployment with this table.
+    pub fn new(client: Client, table: String) -> Self {
+        Self { client, table }
+    }
+
+    async fn rows(&self, prefix: &str) -> Result<Vec<Item>, Failure> {
+        scan(&self.client, &self.table, &[prefix]).await
+    }
+
+    async fn row(&self, pk: &str) -> Result<Option<Item>, Failure> {
+        let get = self.client.get_item().table_name(&self.table).key("pk", text(pk)).consistent_read(true);
+        Ok(get.send().await.map_err(|e| Failure::call("dynamodb:GetItem", &e))?.item)
+    }
+
+    /// Writes all or none; `false` when a condition does not hold, or no longer.
+    async fn transact(&self, writes: Vec<TransactWriteItem>) -> Result<bool, Failure> {
+        let call = "dynamodb:TransactWriteItems";
+        let written = self.client.transact_write_items().set_transact_items(Some(writes)).send().await;
+        let Err(error) = written else { return Ok(true) };
+        match error.as_service_error() {
+            Some(TransactWriteItemsError::TransactionCanceledException(cancelled))
+                if cancelled.cancellation_reasons().iter().all(|reason| {
+                    matches!(
+                        reason.code(),
+                        None | Some("None" | "ConditionalCheckFailed" | "TransactionConflict")
+                    )
+                }) =>
+            {
+                Ok(false)
+            }
+            _ => Err(Failure::call(call, &error)),
+        }
+    }
+
+    fn first(&self, item: Item) -> Result<TransactWriteItem, Failure> {
+        let put = Put::builder().table_name(&self.table).set_item(Some(item));
+        finish_put(put.condition_expression(FIRST))
+    }
+
+    /// Raises the revision of a `NAME#` row: from `known`, or from nothing.
+    fn raise_name(&self, name: &AgentName, known: Option<u64>) -> Result<TransactWriteItem, Failure> {
+        let item = Item::from([
+            ("pk".to_owned(), text(name_key(name))),
+            ("revision".to_owned(), whole(known.unwrap_or_default() + 1)),
+        ]);
+        let put = Put::builder().table_name(&self.table).set_item(Some(item));
+        finish_put(match known {
+            None => put.condition_expression(FIRST),
+            Some(known) => put
+                .condition_expression("revision = :known")
+                .expression_attribute_values(":known", whole(known)),
+        })
+    }
+
+    fn delete(&self, pk: &str) -> Result<TransactWriteItem, Failure> {
+        let delete = Delete::builder().table_name(&self.table).key("pk", text(pk));
+        let delete = delete.build().map_err(|e| Failure::corrupt(pk, "pk", e))?;
+        Ok(TransactWriteItem::builder().delete(delete).build())
+    }
+
+    fn update(
+        &self,
+        pk: &str,
+        change: &str,
+        condition: &str,
+        values: impl IntoIterator<Item = (&'static str, AttributeValue)>,
+    ) -> Result<TransactWriteItem, Failure> {
+        let update = Update::builder().table_name(&self.table).key("pk", text(pk)).update_expression(change);
+        let values = values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let update = update
+            .condition_expression(condition)
+            .set_expression_attribute_values(Some(values))
+            // `ttl` is a word that expressions reserve.
+            .set_expression_attribute_names(
+                change.contains("#ttl").then(|| [("#ttl".to_owned(), "ttl".to_owned())].into()),
+            )
+            .build()
+            .map_err(|e| Failure::corrupt(pk, "pk", e))?;
+        Ok(TransactWriteItem::builder().update(update).build())
+    }
+
+    async fn name_revision(&self, name: &AgentName) -> Result<Option<u64>, Failure> {
+        let key = name_key(name);
+        self.row(&key).await?.map(|item| revision(&item, &key)).transpose()
+    }
+}
+
+fn name_key(name: &AgentName) -> String {
+    format!("NAME#{name}")
+}
+
+fn finish_put(put: PutBuilder) -> Result<TransactWriteItem, Failure> {
+    let put = put.build().map_err(|e| Failure::corrupt("a registration", "item", e))?;
+    Ok(TransactWriteItem::builder().put(put).build())
+}
+
+fn whole(number: impl ToString) -> AttributeValue {
+    AttributeValue::N(number.to_string())
+}
+
+fn revision(item: &Item, row: &str) -> Result<u64, Failure> {
+    let digits = item.get("revision").and_then(|value| value.as_n().ok());
+    let number = digits.and_then(|digits| digits.parse().ok());
+    number.ok_or_else(|| Failure::corrupt(row, "revision", "not a whole number"))
+}
