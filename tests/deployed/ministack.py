@@ -1,0 +1,232 @@
+"""Deploys template.yaml into MiniStack and takes approvals through it, over a rotation of the signing key.
+
+    cargo build --workspace --bins && target/ministack/bin/python tests/deployed/ministack.py
+
+tests/run does both. MiniStack (an AWS emulator, all on loopback) transforms the SAM template, creates every resource, and runs the binaries
+behind Function URLs. The template goes in as it is: only each CodeUri becomes the object that the code was uploaded to, which
+is what `sam package` does. MiniStack enforces no IAM or key policy, sends no mail, and creates no CloudFront.
+"""
+
+import base64
+import hashlib
+import html
+import http.client
+import io
+import json
+import os
+import re
+import secrets
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from pathlib import Path
+
+import boto3
+
+ROOT = Path(__file__).resolve().parents[2]
+FUNCTIONS = ["mcp", "page", "decide", "redeem"]
+PARAMETERS = {
+    "SenderEmail": "sayso@example.com",
+    "ApproverEmail": "alex@example.com",
+    "AlarmEmail": "ops@example.com",
+    "CreateIdentities": "sender-and-approver",
+    "Architecture": "x86_64",
+}
+
+
+def start(port, directory):
+    """MiniStack, with an environment that sends the functions' AWS calls back to it."""
+    told = {
+        "PATH": os.environ["PATH"],
+        "BIND_HOST": "127.0.0.1",
+        "GATEWAY_PORT": str(port),
+        "IOT_MTLS_ENABLED": "0",
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    log = open(directory / "ministack.log", "w")
+    command = [Path(sys.executable).parent / "ministack"]
+    process = subprocess.Popen(command, env=told, cwd=directory, stdout=log, stderr=log)
+    for _ in range(300):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return process
+        assert process.poll() is None, "MiniStack ended"
+        time.sleep(0.1)
+    process.kill()
+    sys.exit("MiniStack does not answer")
+
+
+def packed(binary):
+    """A deployment package of one binary, without its symbols."""
+    with tempfile.TemporaryDirectory() as directory:
+        bootstrap = Path(directory) / "bootstrap"
+        subprocess.run(["strip", "-o", bootstrap, binary], check=True)
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as package:
+            entry = zipfile.ZipInfo("bootstrap")
+            entry.external_attr, entry.compress_type = 0o755 << 16, zipfile.ZIP_DEFLATED
+            package.writestr(entry, bootstrap.read_bytes())
+    return packed.getvalue()
+
+
+class Stack:
+    def __init__(self, port):
+        self.port = port
+        self.aws = lambda service: boto3.client(
+            service,
+            endpoint_url=f"http://127.0.0.1:{port}",
+            region_name="us-east-1",
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+        )
+        self.template = (ROOT / "template.yaml").read_text()
+        self.aws("s3").create_bucket(Bucket="code")
+        for name in FUNCTIONS:
+            package = packed(ROOT / "target" / "debug" / f"sayso-{name}")
+            self.aws("s3").put_object(Bucket="code", Key=name, Body=package)
+            local = f"CodeUri: functions/{name}\n"
+            assert local in self.template, f"{local} is not in the template"
+            self.template = self.template.replace(local, f"CodeUri: s3://code/{name}\n")
+        self.deploy("create_stack")
+        self.key = self.register()
+
+    def deploy(self, call, **changed):
+        parameters = {**PARAMETERS, **changed}
+        formation = self.aws("cloudformation")
+        getattr(formation, call)(
+            StackName="sayso",
+            TemplateBody=self.template,
+            Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+            Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],
+        )
+        for _ in range(300):
+            stack = formation.describe_stacks(StackName="sayso")["Stacks"][0]
+            if not stack["StackStatus"].endswith("IN_PROGRESS"):
+                break
+            time.sleep(0.2)
+        if stack["StackStatus"] not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
+            events = formation.describe_stack_events(StackName="sayso")["StackEvents"]
+            reasons = [e.get("ResourceStatusReason") for e in events if "FAILED" in e["ResourceStatus"]]
+            sys.exit(f"{stack['StackStatus']}: {reasons}")
+        self.outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+
+    def register(self):
+        key = "sayso_agent_" + secrets.token_urlsafe(32)
+        agent = {
+            "pk": {"S": "AGENT#" + hashlib.sha256(key.encode()).hexdigest()},
+            "name": {"S": "agent"},
+            "approver_id": {"S": "01KAN4XG7PXJ8Z5T6Q0V3C9D2E"},
+            "approver_email": {"S": PARAMETERS["ApproverEmail"]},
+            "audiences": {"L": [{"S": self.outputs["Audience"]}]},
+        }
+        self.aws("dynamodb").put_item(TableName=self.outputs["TableName"], Item=agent)
+        return key
+
+    def http(self, method, url, body=None, **headers):
+        """A call to a Function URL: MiniStack knows the function by the host."""
+        host, path = re.fullmatch(r"https://([^/]+)(.*)", url).groups()
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=90)
+        headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        connection.request(method, path or "/", body, {"host": host, **headers})
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+
+    def tool(self, name, **arguments):
+        meta = {
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientInfo": {"name": "sayso-tests", "version": "1"},
+            "io.modelcontextprotocol/clientCapabilities": {},
+        }
+        call = {"name": name, "arguments": arguments, "_meta": meta}
+        status, text = self.http(
+            "POST",
+            self.outputs["McpUrl"],
+            json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call}),
+            authorization=f"Bearer {self.key}",
+            accept="application/json, text/event-stream",
+            content_type="application/json",
+            mcp_protocol_version="2026-07-28",
+            mcp_method="tools/call",
+            mcp_name=name,
+        )
+        assert status == 200, (name, status)
+        return json.loads(text)["result"]["structuredContent"]
+
+    def approved(self, table):
+        """Asks, reads the mailed page, decides as a browser would; gives the token."""
+        asked = self.tool("request_approval", tool="drop_table", arguments={"table": table}, summary="Drop it")
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection.request("GET", "/_ministack/ses/messages")
+        mails = connection.getresponse().read().decode()
+        link = re.search(rf"https://[^\s\"\\<]+/{asked['approval_id']}/[A-Za-z0-9_-]+", mails)[0]
+        status, page = self.http("GET", link)
+        assert status == 200, status
+        action = html.unescape(re.search(r'<form[^>]* action="([^"]+)"', page)[1])
+        code = re.sub(r"<[^>]+>|[^0-9]", "", re.search(r'<label for="code"[^>]*>(.*?)</label>', page, re.S)[1])
+        secret = link.rsplit("/", 1)[1]
+        form = f"secret={secret}&code={code}&note=&verdict=approve"
+        status, _ = self.http("POST", action, form, content_type="application/x-www-form-urlencoded", origin="null")
+        assert status == 200, status
+        checked = self.tool("check_approval", approval_id=asked["approval_id"], wait_seconds=0)
+        assert checked["status"] == "approved", checked["status"]
+        return checked["approval_token"]
+
+    def redeem(self, token, nonce):
+        digest = part(token, 1)["authorization_details"][0]["digest"]
+        use = {"token": token, "digest": digest, "audience": self.outputs["Audience"], "gate": "g", "nonce": nonce}
+        url = self.outputs["Issuer"] + "/redeem"
+        return self.http("POST", url, json.dumps(use), content_type="application/json")[0]
+
+    def published(self):
+        status, keys = self.http("GET", self.outputs["JwksUrl"])
+        assert status == 200, status
+        return [key["kid"] for key in json.loads(keys)["keys"]]
+
+
+def part(token, number):
+    text = token.split(".")[number]
+    return json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+
+
+def walk(stack):
+    before = stack.approved("before")
+    assert part(before, 1)["iss"] == stack.outputs["Issuer"]
+    assert stack.published() == [part(before, 0)["kid"]]
+
+    stack.deploy("update_stack", SigningKeys="first-and-second")
+    first, second = stack.published()
+    during = stack.approved("during")
+    assert first == part(before, 0)["kid"] == part(during, 0)["kid"]
+
+    stack.deploy("update_stack", SigningKeys="second-and-first")
+    after = stack.approved("after")
+    assert stack.published() == [second, first]
+    assert part(after, 0)["kid"] == second
+
+    for token in (before, during, after):
+        uses = [stack.redeem(token, nonce) for nonce in ("0123456789abcdef", "another-attempt-1")]
+        assert uses == [200, 409], uses
+
+
+def main():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with tempfile.TemporaryDirectory() as directory:
+        ministack = start(port, Path(directory))
+        try:
+            walk(Stack(port))
+        finally:
+            ministack.terminate()
+            ministack.wait()
+    print("template.yaml was deployed, and three approvals went through it and two keys.")
+
+
+if __name__ == "__main__":
+    main()
