@@ -1,5 +1,6 @@
 use std::net::TcpListener;
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::Value;
 use tokio::process::Command;
@@ -88,15 +89,15 @@ impl Local {
     }
 }
 
-/// Five free ports in a row, by the first. Nothing holds them: a test starts `sayso-local` on them again and again.
+/// Five free ports in a row, by the first. Nothing holds them: a test starts `sayso-local` on them again and again. They are
+/// below those that systems give to outgoing connections, which might take one in between.
 pub fn five_free_ports() -> u16 {
-    let listen = |port: u16| TcpListener::bind(("127.0.0.1", port));
-    let five = |first: &TcpListener| {
-        let port = first.local_addr().ok()?.port();
-        let others: Vec<_> =
-            (1..5).map(|next| listen(port.checked_add(next)?).ok()).collect::<Option<_>>()?;
-        (others.len() == 4).then_some(port)
-    };
-    let found = (0..100).find_map(|_| listen(0).ok().as_ref().and_then(five));
-    found.expect("five free ports in a row")
+    /// From port 12,000 on, five in each.
+    const BLOCKS: u32 = 3_000;
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    let first = |block: u32| u16::try_from(12_000 + 5 * (block % BLOCKS)).expect("a port");
+    let free = |first: &u16| (*first..first + 5).all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok());
+    // Other test processes have other ids, and so begin elsewhere.
+    let mut blocks = (0..BLOCKS).map(|_| std::process::id() + TAKEN.fetch_add(1, Ordering::Relaxed));
+    blocks.find_map(|block| Some(first(block)).filter(free)).expect("five free ports in a row")
 }
