@@ -87,7 +87,7 @@ pub(super) fn definition_changed(call: &Call, kept: &KeptApproval) -> Message {
     tool_error(
         call,
         &format!(
-            "The server changed its definition of {tool} after approval {id} was asked for: what would run may not be what the human was asked about. It did not run, and that approval will not be used. List the tools again, and call {tool} again to ask anew."
+            "The server changed its definition of {tool} after approval {id} was asked for: what would run may not be what the human was asked about. It did not run, and that approval will not be used. List the tools again, and call {tool} again to ask anew. If this comes back every time, the server never describes {tool} the same way twice, and {tool} cannot be approved until it does: tell its operator."
         ),
     )
 }
