@@ -17,6 +17,27 @@ async fn json_prints_one_line_when_ready_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_addresses_of_sess_mailbox_simulator_do_here_what_they_do_there() {
+    let rows = [
+        ("bounce@simulator.amazonses.com", Some("bounce")),
+        ("suppressionlist+a@simulator.amazonses.com", Some("bounce")),
+        ("complaint@simulator.amazonses.com", Some("complaint")),
+        ("success@simulator.amazonses.com", None),
+        ("ooto@simulator.amazonses.com", None),
+    ];
+    for (address, cause) in rows {
+        let local = Local::start(&["--port", "0", "--approver", address]).await;
+        let ready = &local.ready;
+        let agent = sayso_tests::Agent::connect(ready.get("mcp_url"), ready.get("agent_key")).await;
+        let id = agent.ask("orders").await.field("approval_id").to_owned();
+        // A wait ends with what has been reported meanwhile.
+        let wait = serde_json::json!({"approval_id": id, "wait_seconds": 1});
+        let told = agent.call("check_approval", wait).await;
+        assert_eq!(told.structured["cause"].as_str(), cause, "{address}: {}", told.text);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_five_ports_follow_each_other() {
     let port = sayso_tests::five_free_ports();
     let local = Local::start(&["--port", &port.to_string()]).await;

@@ -89,6 +89,27 @@ async fn an_allowed_call_needs_no_sayso_and_a_gated_one_does() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_gated_call_whose_mail_comes_back_says_so() {
+    let setting = Setting::mailing("bounce@simulator.amazonses.com").await;
+    let files = setting.files();
+    let notes = files.join("notes.txt");
+    let gated = setting.gated(&Server::files(&files), FILES).await;
+    let write = json!({"path": notes, "content": "one"});
+    // The report comes a moment after the mail.
+    let mut asked = call(&gated, "write_file", &write).await;
+    for _ in 0..10 {
+        if text(&asked).contains("came back") {
+            break;
+        }
+        waiting(&asked, "write_file");
+        asked = call(&gated, "write_file", &write).await;
+    }
+    assert!(text(&asked).contains("came back") && text(&asked).contains("operator"), "{asked}");
+    assert!(!notes.exists());
+    assert_eq!(setting.local.messages().await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_gated_call_runs_once_after_the_human_approved_it() {
     let setting = Setting::new().await;
     let files = setting.files();

@@ -76,7 +76,15 @@ pub(crate) struct Setting {
 
 impl Setting {
     pub(crate) async fn new() -> Self {
-        let local = Local::start(&["--port", "0"]).await;
+        Self::of(Local::start(&["--port", "0"]).await)
+    }
+
+    /// Where the mails go to this address.
+    pub(crate) async fn mailing(approver: &str) -> Self {
+        Self::of(Local::start(&["--port", "0", "--approver", approver]).await)
+    }
+
+    fn of(local: Local) -> Self {
         let (directory, state) = (tempfile::tempdir(), tempfile::tempdir());
         let (directory, state) = (directory.expect("a directory"), state.expect("a directory"));
         let environment = [

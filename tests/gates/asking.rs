@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sayso_gate::{
-    AgentKey, ApprovalId, Approvals, Asking, Audience, BaseUrl, ExpiresIn, NotAsked, Reason, Requested,
-    Standing, Summary, Withdrawal,
+    AgentKey, ApprovalId, Approvals, Asking, Audience, BaseUrl, ExpiresIn, LONGEST_WAIT, NotAsked, Reason,
+    Requested, Standing, Summary, Withdrawal,
 };
+use sayso_local::outbox::Fate;
 use sayso_tests::{Fault, Front, Link, Trouble, Verdict, World, action};
 use serde_json::{Value, json};
 
@@ -98,6 +99,14 @@ async fn every_other_end_is_told_apart() {
     let approved = ask(&approvals).await.id;
     decide(&world, approved, Verdict::Approve, "").await;
     assert_eq!(approvals.withdraw(approved).await, Ok(Withdrawal::Approved));
+
+    let undeliverable = ask(&approvals).await;
+    world.comes_back(&undeliverable.id.to_string(), Fate::Bounce).await;
+    let standing = approvals.check(undeliverable.id, LONGEST_WAIT).await;
+    assert_eq!(standing, Ok(Standing::Undeliverable { closes_at: undeliverable.closes_at }));
+    let again = ask(&approvals).await;
+    assert_eq!((again.id, again.mail_sent), (undeliverable.id, false));
+    assert_eq!(approvals.withdraw(undeliverable.id).await, Ok(Withdrawal::Withdrawn));
 
     let expired = ask(&approvals).await.id;
     world.pass(600);

@@ -1,3 +1,4 @@
+use sayso_local::outbox::Fate;
 use sayso_model::token::ApprovalToken;
 use sayso_tests::{Verdict, asking};
 use serde_json::json;
@@ -62,6 +63,30 @@ async fn what_was_asked_and_what_became_of_it() {
     }
     assert!(!raw.contains(&token) && !raw.contains("@example.com"), "{raw}");
     expect_transcript("approvals.txt", &operated.transcript(&lines).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mail_that_came_back_and_from_where() {
+    let operated = Operated::new().await;
+    let world = &operated.world;
+    let agent = world.agent().await;
+    let id = agent.ask("orders").await.field("approval_id").to_owned();
+    world.comes_back(&id, Fate::Bounce).await;
+    let show = format!("approvals show {id}");
+    let whole = format!("approvals show {id} --addresses");
+    let by_script = format!("--json approvals show {id}");
+    let lines = [
+        "approvals list --open",
+        show.as_str(),
+        whole.as_str(),
+        by_script.as_str(),
+        "approver add approver-deploy-bot alex@new.example --replace",
+    ];
+    expect_transcript("undeliverable.txt", &operated.transcript(&lines).await);
+    agent.ask("orders").await;
+    let corrected = world.mails().pop().expect("a mail").to;
+    assert_eq!(corrected, ["alex@new.example"]);
+    assert!(operated.does(&["approvals", "show", &id]).await.out.contains("accepted by the mail service"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,6 +3,7 @@
 use std::os::unix::process::ExitStatusExt as _;
 use std::time::Duration;
 
+use sayso_local::outbox::Fate;
 use sayso_tests::{Fault, Verdict, World};
 
 use crate::lock::{LEAVES_A_LINE, Lock, asked, code, ends};
@@ -38,6 +39,26 @@ async fn the_command_has_this_standard_output_and_error() {
     assert_eq!(program.printed(), "out\n");
     let output = program.output();
     assert!(output.contains("\nerr\n") && output.contains("Only today"), "{output}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mail_that_came_back_is_not_waited_for() {
+    let lock = Lock::new().await;
+    let mut first = lock.leave_a_line().await;
+    let id = asked(&mut first).await;
+    lock.world.comes_back(&id, Fate::Bounce).await;
+    first.kill().await;
+    let mut again = lock.leave_a_line().await;
+    assert_eq!(code(&mut again).await, 75);
+    let output = again.output();
+    assert!(output.contains("came back") && output.contains("operator"), "{output}");
+    assert_eq!((lock.lines(), lock.world.mails().len()), (0, 1));
+    // Nothing is forgotten: once the address is corrected, the same command sends the mail and waits.
+    lock.world.register(&lock.world.agent_key, "deploy-bot", "alex@new.example", &["production"]).await;
+    let mut third = lock.leave_a_line().await;
+    assert_eq!(asked(&mut third).await, id);
+    lock.decide(&id, Verdict::Approve, "").await;
+    assert_eq!((code(&mut third).await, lock.lines()), (0, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]

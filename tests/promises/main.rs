@@ -8,3 +8,4 @@ mod deciding;
 mod gate;
 mod readme;
 mod token;
+mod undeliverable;

@@ -1,6 +1,7 @@
 //! The Lambda Runtime API and the Function URL in front of it, as far as a function's binary can tell.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -93,13 +94,20 @@ impl Function {
 
     /// A call to its Function URL.
     pub async fn call(&self, call: Call) -> Reply {
+        match self.invoke(call.event(&self.domain)).await {
+            Ok(response) => Reply::new(&response),
+            Err(error) => panic!("{} failed: {error}\n{}", self.domain, self.log()),
+        }
+    }
+
+    /// An invocation with this event: what the function answered, or the error that it ended with.
+    pub async fn invoke(&self, event: Value) -> Result<Value, String> {
+        static INVOCATIONS: AtomicU64 = AtomicU64::new(1);
         let (answer, answered) = oneshot::channel();
-        let event = call.event(&self.domain);
-        let id = event["requestContext"]["requestId"].as_str().expect("an id").to_owned();
+        let id = format!("00000000-0000-4000-8000-{:012}", INVOCATIONS.fetch_add(1, Ordering::Relaxed));
         self.events.send(Invocation { id, event, answer }).await.expect("a running function");
         match timeout(LONGEST, answered).await {
-            Ok(Ok(Ok(response))) => Reply::new(&response),
-            Ok(Ok(Err(error))) => panic!("{} failed: {error}\n{}", self.domain, self.log()),
+            Ok(Ok(outcome)) => outcome,
             _ => panic!("{} never answered:\n{}", self.domain, self.log()),
         }
     }

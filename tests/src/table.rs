@@ -24,7 +24,8 @@ impl World {
 }
 
 impl Table {
-    fn at(endpoints: Endpoints) -> Self {
+    /// The table of any deployment.
+    pub fn at(endpoints: Endpoints) -> Self {
         Self { client: Aws::at(endpoints).dynamodb() }
     }
 

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use sayso_cloud::{Clock, random};
 use sayso_local::host::{Backends, Host, Settings};
+use sayso_local::outbox::{Fate, Mail};
 use sayso_model::{
     Agent as Registration, AgentKey, AgentName, Approver, ApproverId, Audience, Audiences, EmailAddress,
     Limits, Timestamp,
@@ -107,8 +108,15 @@ impl World {
     }
 
     /// The mails that have gone out, oldest first.
-    pub fn mails(&self) -> Vec<sayso_local::outbox::Mail> {
+    pub fn mails(&self) -> Vec<Mail> {
         self.backends.outbox.mails().expect("the outbox")
+    }
+
+    /// The newest mail about an approval meets this fate, and the mail service reports it.
+    pub async fn comes_back(&self, approval_id: &str, fate: Fate) {
+        let about = |mail: &Mail| mail.tags.iter().any(|(_, value)| value == approval_id);
+        let mail = self.mails().into_iter().rev().find(about).expect("a mail about it");
+        self.host.report(mail.event(fate, 3)).await.expect("a recorded report");
     }
 
     /// The deciding link in the newest mail about an approval.

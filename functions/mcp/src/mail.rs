@@ -17,6 +17,7 @@ pub(crate) fn compose(agent: &Agent, request: &Request, link: &str) -> Mail {
     let id = request.id.to_string();
     let shown = Shown::of(request);
     Mail {
+        about: request.id,
         to: agent.approver.email.clone(),
         // The id's last characters keep mail clients from folding two requests into one thread.
         subject: format!("Sayso: {} asks for your approval [{}]", request.agent, &id[id.len() - 6..]),

@@ -1,8 +1,8 @@
 //! Sends the mail once, by one sender, and records how it went. A failure loses nothing: the request stands, and the
 //! agent's retry sends again.
 
-use sayso_cloud::{Failure, random};
-use sayso_model::{Agent, LinkSecret, Notice, NoticeState, Request};
+use sayso_cloud::{Failure, StoredApproval, random};
+use sayso_model::{Agent, LinkSecret, Notice, NoticeState, Request, UndeliveredCause};
 
 use crate::Deps;
 use crate::answer::incident;
@@ -17,6 +17,8 @@ pub(crate) enum Notified {
     BySomeoneElse,
     /// The mail service did not take it.
     Failed,
+    /// The mail service took it, and reported that it did not arrive; the address is still the same.
+    Undelivered(UndeliveredCause),
     /// The operator named another approver since: the request asks for the first one's word.
     ApproverChanged,
 }
@@ -28,21 +30,26 @@ pub(crate) async fn first(deps: &Deps, agent: &Agent, request: &Request, secret:
     notified
 }
 
-/// A later mail, if the last was not taken or its sender died; many may ask, one sends.
-pub(crate) async fn again(
-    deps: &Deps,
-    agent: &Agent,
-    request: &Request,
-    notice: Option<&Notice>,
-) -> Result<Notified, Failure> {
+/// A later mail, if the last was not taken, its sender died, or it came back from an address that the operator has
+/// corrected since; many may ask, one sends. To the address that it came back from nothing is sent again.
+pub(crate) async fn again(deps: &Deps, agent: &Agent, stored: &StoredApproval) -> Result<Notified, Failure> {
+    let (request, notice) = (&stored.request, stored.notice.as_ref());
+    let undelivered = stored.undelivered();
     if let Some(Notice { state: NoticeState::Accepted { .. }, .. }) = notice {
-        return Ok(Notified::Accepted);
+        match undelivered {
+            None => return Ok(Notified::Accepted),
+            Some(report) if report.address == agent.approver.email => {
+                return Ok(Notified::Undelivered(report.cause));
+            }
+            Some(_) => {}
+        }
     }
     if request.approver != agent.approver.id {
         return Ok(Notified::ApproverChanged);
     }
     let secret = random::link_secret();
-    let Some(attempt) = Notice::retry(request, notice, &secret, deps.clock.now()) else {
+    let Some(attempt) = Notice::retry(request, notice, undelivered.is_some(), &secret, deps.clock.now())
+    else {
         return Ok(Notified::BySomeoneElse);
     };
     if !deps.store.put_notice(request, notice, &attempt, deps.settings.retention).await? {
@@ -56,7 +63,9 @@ pub(crate) async fn again(
 async fn send(deps: &Deps, agent: &Agent, request: &Request, secret: &LinkSecret) -> (NoticeState, Notified) {
     let link = format!("{}/{}/{}", deps.settings.page_url, request.id, secret.expose());
     match deps.mailer.send(&mail::compose(agent, request, &link)).await {
-        Ok(message_id) => (NoticeState::Accepted { message_id }, Notified::Accepted),
+        Ok(message_id) => {
+            (NoticeState::Accepted { message_id, at: Some(deps.clock.now()) }, Notified::Accepted)
+        }
         Err(failure) => {
             incident(&failure);
             (NoticeState::Failed, Notified::Failed)

@@ -18,7 +18,10 @@ pub(crate) async fn status(State(deps): State<Deps>, path: Result<Path<String>, 
         return not_found().await;
     };
     match deps.store.approval(id, deps.clock.now()).await {
-        Ok(Some(stored)) => match stored.judge(deps.clock.now()) {
+        Ok(Some(stored)) => match stored.clone().judge(deps.clock.now()) {
+            Ok(Approval::Open(_)) if stored.undelivered().is_some() => {
+                html(StatusCode::OK, views::status(id, views::State::Undeliverable))
+            }
             Ok(approval) => html(StatusCode::OK, views::status(id, views::State::from(&approval))),
             Err(failure) => failed(id, &failure),
         },

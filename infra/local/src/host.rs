@@ -1,4 +1,4 @@
-//! The four functions, each on a loopback port of its own as AWS gives each its own origin, over the three backends.
+//! The functions, those with a URL each on a loopback port of its own as AWS gives each its own origin, over the three backends.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -12,10 +12,12 @@ use sayso_model::{Agent, AgentKey, BaseUrl, EmailAddress, Invalid, Limits, Reten
 use serde_json::{Value, json};
 use thiserror::Error;
 use tokio::net::TcpListener;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinSet;
 
 use crate::engine::{Engine, EngineError};
-use crate::outbox::{Outbox, guard};
+use crate::outbox::{Mail, Outbox, guard};
 use crate::signer;
 
 /// The table's name on a local host.
@@ -127,6 +129,7 @@ pub struct Host {
     pub outbox_url: String,
     store: Store,
     registry: Registry,
+    feedback: sayso_feedback::Deps,
     _tasks: JoinSet<()>,
 }
 
@@ -176,6 +179,9 @@ impl Host {
             sayso_decide::router(sayso_decide::Deps::connect(&aws, decide_settings, clock.clone()).await?);
         let redeem_router =
             sayso_redeem::router(sayso_redeem::Deps::connect(&aws, redeem_settings, clock).await?);
+        let feedback_settings =
+            sayso_feedback::Settings { table: TABLE.to_owned(), retention: settings.retention };
+        let feedback = sayso_feedback::Deps::connect(&aws, feedback_settings);
         let signer = Signer::connect(aws.kms(), keys).await?;
         let store = Store::new(aws.dynamodb(), TABLE.to_owned(), signer.public_key());
         let registry = Registry::new(aws.dynamodb(), TABLE.to_owned());
@@ -193,7 +199,23 @@ impl Host {
         serve(&mut tasks, decide, decide_router.layer(guard::for_people()));
         serve(&mut tasks, redeem, redeem_router.layer(guard::for_people()));
         let outbox_url = serve(&mut tasks, outbox, backends.outbox.page());
-        Ok(Self { mcp_url, page_url, decide_url, issuer_url, outbox_url, store, registry, _tasks: tasks })
+        tasks.spawn(simulate(backends.outbox.subscribe(), feedback.clone()));
+        Ok(Self {
+            mcp_url,
+            page_url,
+            decide_url,
+            issuer_url,
+            outbox_url,
+            store,
+            registry,
+            feedback,
+            _tasks: tasks,
+        })
+    }
+
+    /// Hands the `feedback` function an event, as EventBridge does.
+    pub async fn report(&self, event: Value) -> Result<(), Failure> {
+        sayso_feedback::record(&self.feedback, event).await
     }
 
     /// The operator's side of the table.
@@ -204,6 +226,22 @@ impl Host {
     /// Registers an agent, as an operator would.
     pub async fn register_agent(&self, key: &AgentKey, agent: &Agent) -> Result<(), Failure> {
         self.store.register_agent(key.hash(), agent).await
+    }
+}
+
+/// Tells the `feedback` function what became of mails to the addresses of SES's mailbox simulator.
+async fn simulate(mut mails: Receiver<Arc<Mail>>, feedback: sayso_feedback::Deps) {
+    loop {
+        match mails.recv().await {
+            Ok(mail) => {
+                if let Some(fate) = mail.simulated_fate() {
+                    // What could not be recorded is in the function's log.
+                    let _ = sayso_feedback::record(&feedback, mail.event(fate, 0)).await;
+                }
+            }
+            Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Closed) => return,
+        }
     }
 }
 

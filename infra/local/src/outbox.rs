@@ -18,8 +18,11 @@ use crate::engine::{Engine, EngineError, Notes, random};
 
 mod accept;
 mod address;
+mod events;
 pub(crate) mod guard;
 mod page;
+
+pub use events::Fate;
 
 /// Tells the time in unix seconds. The outbox has no other clock.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
@@ -50,6 +53,9 @@ pub struct Mail {
     pub headers: Vec<(String, String)>,
     /// When it was accepted, in unix seconds.
     pub sent_at: i64,
+    /// What SES would repeat in its events about it.
+    #[serde(default)]
+    pub tags: Vec<(String, String)>,
 }
 
 impl fmt::Debug for Mail {
@@ -105,8 +111,9 @@ impl Outbox {
         let accepted = accept::read(body).map_err(NotSent::Refused)?;
         let sent_at = (self.clock)();
         let message_id = message_id(sent_at).map_err(|_| NotSent::Failed)?;
-        let accept::Accepted { from, to, subject, text, html, headers } = accepted;
-        let mail = Mail { message_id: message_id.clone(), from, to, subject, text, html, headers, sent_at };
+        let accept::Accepted { from, to, subject, text, html, headers, tags } = accepted;
+        let mail =
+            Mail { message_id: message_id.clone(), from, to, subject, text, html, headers, sent_at, tags };
         let kept = serde_json::to_vec(&mail).map_err(|_| NotSent::Failed)?;
         self.notes.add(&format!("{NOTE}{message_id}"), &kept).map_err(|_| NotSent::Failed)?;
         // Nobody has to be following.

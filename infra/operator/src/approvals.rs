@@ -1,8 +1,10 @@
-//! What has been asked. Never a link, a secret, a token or an address: what the rows have of those is not even read here,
-//! but for the token's signature, which says whether an approval is one.
+//! What has been asked. Never a link, a secret or a token: what the rows have of those is not even read here, but for the
+//! token's signature, which says whether an approval is one. An address only if its mail came back, and masked.
 
 use sayso_cloud::RecordedApproval;
-use sayso_model::{Approval, ApprovalId, NoticeState, Outcome, Request, Timestamp};
+use sayso_model::{
+    Approval, ApprovalId, EmailAddress, NoticeState, Outcome, Request, Timestamp, Undelivered,
+};
 use serde_json::{Value, json};
 
 use crate::arguments::Wanted;
@@ -24,6 +26,7 @@ impl Standing {
     fn of(recorded: &RecordedApproval, now: Timestamp) -> Self {
         let open = |status| Self { status, ended_at: None, proven_by: None, note: None, problem: None };
         match recorded.stored.clone().judge(now) {
+            Ok(Approval::Open(_)) if recorded.stored.undelivered().is_some() => open("undeliverable"),
             Ok(Approval::Open(_)) => open("pending"),
             // Nobody has noticed yet.
             Ok(Approval::Overdue(overdue)) => Self::ended(&overdue.expire().outcome),
@@ -53,7 +56,7 @@ pub(crate) async fn list(to: &Deployment, wanted: &Wanted, now: Timestamp) -> Re
     let chosen: Vec<_> = all
         .filter(|(approval, standing)| {
             let agent = &approval.stored.request.agent;
-            (!wanted.open || standing.status == "pending")
+            (!wanted.open || matches!(standing.status, "pending" | "undeliverable"))
                 && wanted.agent.as_ref().is_none_or(|wanted| wanted == agent)
         })
         .collect();
@@ -88,17 +91,23 @@ fn status_in_short(standing: &Standing, approval: &RecordedApproval) -> String {
     format!("{}{used}", standing.status)
 }
 
-pub(crate) async fn show(to: &Deployment, id: ApprovalId, now: Timestamp) -> Result<Report, Stopped> {
+pub(crate) async fn show(
+    to: &Deployment,
+    id: ApprovalId,
+    addresses: bool,
+    now: Timestamp,
+) -> Result<Report, Stopped> {
     let recorded = to.store().await?.recorded_approval(id, now).await?.ok_or_else(|| {
         Stopped::not_done(format!(
             "no approval {id} is recorded, or no longer: `sayso approvals list` shows those that are"
         ))
     })?;
     let standing = Standing::of(&recorded, now);
-    Ok(Report::done(for_people(&recorded, &standing), in_full(&recorded, &standing)))
+    let text = for_people(&recorded, &standing, addresses);
+    Ok(Report::done(text, in_full(&recorded, &standing, addresses)))
 }
 
-fn for_people(recorded: &RecordedApproval, standing: &Standing) -> String {
+fn for_people(recorded: &RecordedApproval, standing: &Standing, addresses: bool) -> String {
     let request = &recorded.stored.request;
     let at = standing.ended_at.map(|at| format!(" at {at}")).unwrap_or_default();
     let proven = standing.proven_by.map(|by| format!(", proven by {by}")).unwrap_or_default();
@@ -114,7 +123,7 @@ fn for_people(recorded: &RecordedApproval, standing: &Standing) -> String {
         ("Gate", request.audience.to_string()),
         ("Asked", request.created_at.to_string()),
         ("Closes", request.closes_at.to_string()),
-        ("Mail", mail(recorded).to_owned()),
+        ("Mail", mail(recorded, addresses)),
         ("Tool", request.action.tool.to_string()),
         ("Digest", request.action.digest().to_string()),
     ]);
@@ -131,13 +140,22 @@ fn for_people(recorded: &RecordedApproval, standing: &Standing) -> String {
     text
 }
 
-/// Whether the question reached the mail service.
-fn mail(recorded: &RecordedApproval) -> &'static str {
-    match recorded.stored.notice.as_ref().map(|notice| &notice.state) {
+/// Whether the question reached the mail service, and whether that could deliver it.
+fn mail(recorded: &RecordedApproval, addresses: bool) -> String {
+    if let Some(report) = recorded.stored.undelivered() {
+        let Undelivered { address, cause, at, .. } = report;
+        return format!("came back from {} at {at} ({})", shown(address, addresses), cause.as_str());
+    }
+    let state = match recorded.stored.notice.as_ref().map(|notice| &notice.state) {
         Some(NoticeState::Accepted { .. }) => "accepted by the mail service",
         Some(NoticeState::Failed) => "not accepted: the agent's next request sends it again",
         Some(NoticeState::Sending { .. }) | None => "being sent, or its sender died",
-    }
+    };
+    state.to_owned()
+}
+
+fn shown(address: &EmailAddress, addresses: bool) -> String {
+    if addresses { address.expose().to_owned() } else { address.masked() }
 }
 
 fn in_short(recorded: &RecordedApproval, standing: &Standing) -> Value {
@@ -159,7 +177,7 @@ fn in_short(recorded: &RecordedApproval, standing: &Standing) -> Value {
     })
 }
 
-fn in_full(recorded: &RecordedApproval, standing: &Standing) -> Value {
+fn in_full(recorded: &RecordedApproval, standing: &Standing, addresses: bool) -> Value {
     let request = &recorded.stored.request;
     let mut json = in_short(recorded, standing);
     json["digest"] = request.action.digest().to_string().into();
@@ -167,7 +185,15 @@ fn in_full(recorded: &RecordedApproval, standing: &Standing) -> Value {
     json["arguments"] = request.action.arguments.as_str().into();
     json["reason"] = request.reason.as_ref().map(|reason| reason.as_str()).into();
     json["note"] = standing.note.as_deref().into();
-    json["mail"] = mail(recorded).into();
+    json["mail"] = mail(recorded, addresses).into();
+    let undelivered = recorded.stored.undelivered.iter().map(|report| {
+        json!({
+            "address": shown(&report.address, addresses),
+            "cause": report.cause.as_str(),
+            "at": report.at.to_string(),
+        })
+    });
+    json["undelivered"] = undelivered.collect();
     json["problem"] = standing.problem.as_deref().into();
     json
 }

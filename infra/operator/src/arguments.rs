@@ -160,6 +160,9 @@ pub(crate) enum Approvals {
         /// Its id
         #[arg(value_parser = ApprovalId::parse)]
         id: ApprovalId,
+        /// Show whole the address that a mail came back from
+        #[arg(long)]
+        addresses: bool,
     },
 }
 

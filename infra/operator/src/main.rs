@@ -57,7 +57,9 @@ async fn run(arguments: Arguments) -> Result<Report, Stopped> {
         }
         Command::Gate(Gates::List) => gates::list(to).await,
         Command::Approvals(Approvals::List(wanted)) => approvals::list(to, &wanted, now).await,
-        Command::Approvals(Approvals::Show { id }) => approvals::show(to, id, now).await,
+        Command::Approvals(Approvals::Show { id, addresses }) => {
+            approvals::show(to, id, addresses, now).await
+        }
         Command::Doctor(doctor) => doctor::run(to, &doctor, arguments.connection.json).await,
     }
 }

@@ -18,7 +18,7 @@ pub use aws::{Aws, Endpoints, http_client};
 pub use clock::Clock;
 pub use environment::{BadVariable, optional, required};
 pub use failure::{CannotStart, Failure};
-pub use mailer::{Mail, Mailer};
+pub use mailer::{APPROVAL_TAG, Mail, Mailer};
 pub use signer::{KeyIds, Signer};
 pub use store::{
     Claim, Concluded, Named, PointerClaim, Reached, Recorded, RecordedApproval, Redeemed, Store,

@@ -18,6 +18,7 @@ mod request;
 mod revealed;
 mod time;
 pub mod token;
+mod undelivered;
 mod url;
 
 pub use action::{Action, ActionDigest, ToolName};
@@ -38,4 +39,5 @@ pub use registration::{GateDescription, KeyLabel, Overlap};
 pub use request::{ApprovalId, ExpiresIn, IdempotencyKey, Reason, Request, RequestFingerprint, Summary};
 pub use revealed::{Piece, reveal, reveal_to_string};
 pub use time::{Retention, Timestamp, TokenLifetime};
+pub use undelivered::{Undelivered, UndeliveredCause};
 pub use url::BaseUrl;

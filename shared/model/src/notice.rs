@@ -38,6 +38,8 @@ pub enum NoticeState {
     Accepted {
         /// The mail service's id for it.
         message_id: String,
+        /// When. Not known of what an early version recorded.
+        at: Option<Timestamp>,
     },
     /// The mail service did not take it, as far as we saw.
     Failed,
@@ -55,10 +57,12 @@ impl Notice {
         Self { state, ..self }
     }
 
-    /// The next attempt with `secret`'s link, or `None` when the mail is accepted or someone is sending it.
+    /// The next attempt with `secret`'s link, or `None` when the mail is accepted and has not `come_back`, or someone is
+    /// sending it.
     pub fn retry(
         request: &Request,
         notice: Option<&Self>,
+        come_back: bool,
         secret: &LinkSecret,
         now: Timestamp,
     ) -> Option<Self> {
@@ -68,6 +72,9 @@ impl Notice {
                 (*attempt, &links[..], Some(*since))
             }
             Some(Self { attempt, links, state: NoticeState::Failed }) => (*attempt, &links[..], None),
+            Some(Self { attempt, links, state: NoticeState::Accepted { .. } }) if come_back => {
+                (*attempt, &links[..], None)
+            }
             Some(Self { state: NoticeState::Accepted { .. }, .. }) => return None,
         };
         if sending_since.is_some_and(|since| now < since.plus(SENDING_LIMIT)) {

@@ -80,6 +80,12 @@ impl ApprovalId {
         Self(Ulid::from_parts(milliseconds, random))
     }
 
+    /// When it was asked for, by the id: a ULID begins with its time.
+    pub fn created_at(self) -> Timestamp {
+        let seconds = i64::try_from(self.0.timestamp_ms() / 1000).unwrap_or(i64::MAX);
+        Timestamp::from_unix_seconds(seconds).unwrap_or(Timestamp::LATEST)
+    }
+
     /// From its text; other spellings of the same ULID are refused, so one approval has one id.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         match Ulid::from_string(text) {
@@ -132,6 +138,9 @@ prose! {
 pub struct ExpiresIn(Duration);
 
 impl ExpiresIn {
+    /// A week.
+    pub const LONGEST: Duration = Duration::from_secs(604_800);
+
     /// `seconds` from 60 to 604,800.
     pub fn from_seconds(seconds: i64) -> Result<Self, Invalid> {
         match u64::try_from(seconds) {

@@ -3,15 +3,21 @@ use std::time::Duration;
 use rmcp::RoleServer;
 use rmcp::model::{ProgressNotificationParam, ProgressToken, Tool, ToolAnnotations};
 use rmcp::service::{Peer, RequestContext};
-use sayso_model::{Agent, Approval, ClosedApproval, NoticeState, OpenApproval, Outcome, Timestamp};
+use sayso_cloud::StoredApproval;
+use sayso_model::{
+    Agent, Approval, ClosedApproval, NoticeState, OpenApproval, Outcome, Request, Timestamp, UndeliveredCause,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{own_approval, tool};
+use super::{no_approval, own_approval, tool};
 use crate::Deps;
 use crate::answer::{NotDone, arguments, whole_number};
 
 pub(crate) const NAME: &str = "check_approval";
+
+/// The status of an open request whose mail came back.
+pub(super) const UNDELIVERABLE: &str = "undeliverable";
 
 const DESCRIPTION: &str = "Find out whether a human has answered a request for approval. By default this waits up to 45 \
     seconds for the answer, so call it once and let it wait, rather than often; while the status is `pending`, call \
@@ -19,7 +25,8 @@ const DESCRIPTION: &str = "Find out whether a human has answered a request for a
     `approved` comes with an approval_token: pass it, unchanged, to whatever executes the action; it permits exactly \
     that action, once. `denied` is a human's no: read the note, do not do it, and do not ask again in other words. \
     `expired` means that nobody answered in time: it is neither a yes nor a no, do not act; ask again if the action is \
-    still wanted. `withdrawn` means that you took it back.";
+    still wanted. `withdrawn` means that you took it back. `undeliverable` means that the mail to the approver came \
+    back: waiting is no use, tell your operator.";
 
 /// The longest wait: clients give up after 60 seconds.
 const MOST_SECONDS: u64 = 50;
@@ -53,6 +60,11 @@ enum Details {
         closes_at: String,
         mail_sent: bool,
         retry_after_seconds: u64,
+    },
+    Undeliverable {
+        closes_at: String,
+        mail_sent: bool,
+        cause: &'static str,
     },
     Decided {
         decided_at: String,
@@ -90,10 +102,11 @@ pub(super) fn definition() -> Tool {
         "type": "object",
         "properties": {
             "approval_id": {"type": "string"},
-            "status": {"type": "string", "enum": ["pending", "approved", "denied", "expired", "withdrawn"]},
+            "status": {"type": "string", "enum": ["pending", "undeliverable", "approved", "denied", "expired", "withdrawn"]},
             "next": {"type": "string", "description": "What to do now."},
-            "closes_at": moment("While pending: from then on nobody can decide."),
-            "mail_sent": {"type": "boolean", "description": "While pending: whether the mail to the approver is known to have gone out."},
+            "closes_at": moment("While nobody has answered: from then on nobody can decide."),
+            "mail_sent": {"type": "boolean", "description": "While nobody has answered: whether the mail to the approver is known to have gone out, and not to have come back."},
+            "cause": {"type": "string", "enum": ["bounce", "complaint", "reject"], "description": "When undeliverable: what the mail service reported."},
             "retry_after_seconds": {"type": "integer", "description": "While pending: when to check again."},
             "decided_at": moment("When the approver decided."),
             "proven_by": {"type": "string", "description": "How the decision was proven: `email-link`."},
@@ -142,13 +155,14 @@ pub(crate) async fn call(
     let Arguments { approval_id, wait_seconds } = arguments(NAME, text)?;
     let wait = wait_duration(wait_seconds)?;
     let stored = own_approval(deps, agent, &approval_id).await?;
-    let mailed =
-        matches!(&stored.notice, Some(notice) if matches!(notice.state, NoticeState::Accepted { .. }));
     let now = deps.clock.now();
-    match stored.judge(now)? {
+    match stored.clone().judge(now)? {
         Approval::Closed(closed) => Ok(closed_answer(&closed, now)),
         Approval::Overdue(overdue) => close(deps, overdue.expire()).await,
-        Approval::Open(open) => wait_for_answer(deps, open, mailed, wait, progress).await,
+        Approval::Open(_) if stored.undelivered().is_some() || wait.is_zero() => {
+            Ok(open_answer(&stored, now))
+        }
+        Approval::Open(open) => wait_for_answer(deps, open, wait, progress).await,
     }
 }
 
@@ -165,7 +179,6 @@ fn wait_duration(seconds: Option<i64>) -> Result<Duration, NotDone> {
 async fn wait_for_answer(
     deps: &Deps,
     open: OpenApproval,
-    mailed: bool,
     wait: Duration,
     progress: Progress<'_>,
 ) -> Result<Answer, NotDone> {
@@ -179,7 +192,7 @@ async fn wait_for_answer(
             return close(deps, overdue.expire()).await;
         }
         if waited >= wait {
-            return Ok(pending_answer(&open, mailed, now));
+            return look_again(deps, request).await;
         }
         if said.is_none_or(|said| waited >= said + PROGRESS_EVERY) {
             progress.say(waited, wait).await;
@@ -209,9 +222,28 @@ async fn close(deps: &Deps, closed: ClosedApproval) -> Result<Answer, NotDone> {
     Ok(closed_answer(&ClosedApproval { request, outcome }, deps.clock.now()))
 }
 
-fn pending_answer(open: &OpenApproval, mailed: bool, now: Timestamp) -> Answer {
-    let request = open.request();
-    let next = if mailed {
+/// A wait that brought no answer ends as a check without a wait: the mail may have come back meanwhile.
+async fn look_again(deps: &Deps, request: &Request) -> Result<Answer, NotDone> {
+    let now = deps.clock.now();
+    let stored = deps.store.approval(request.id, now).await?.ok_or_else(|| no_approval(request.id))?;
+    match stored.clone().judge(now)? {
+        Approval::Closed(closed) => Ok(closed_answer(&closed, now)),
+        Approval::Overdue(overdue) => close(deps, overdue.expire()).await,
+        Approval::Open(_) => Ok(open_answer(&stored, now)),
+    }
+}
+
+fn open_answer(stored: &StoredApproval, now: Timestamp) -> Answer {
+    let (request, closes_at) = (&stored.request, stored.request.closes_at.to_string());
+    let approval_id = request.id.to_string();
+    if let Some(report) = stored.undelivered() {
+        let details = Details::Undeliverable { closes_at, mail_sent: false, cause: report.cause.as_str() };
+        let next = when_undelivered(report.cause).to_owned();
+        return Answer { approval_id, status: UNDELIVERABLE, next, details };
+    }
+    let mail_sent =
+        matches!(&stored.notice, Some(notice) if matches!(notice.state, NoticeState::Accepted { .. }));
+    let next = if mail_sent {
         "Nobody has answered yet. Do not act. Call check_approval again: it waits for the answer. If you have other work \
          that does not depend on this, do that first."
     } else {
@@ -223,9 +255,29 @@ fn pending_answer(open: &OpenApproval, mailed: bool, now: Timestamp) -> Answer {
         300..3600 => 30,
         _ => 120,
     };
-    let details =
-        Details::Pending { closes_at: request.closes_at.to_string(), mail_sent: mailed, retry_after_seconds };
-    Answer { approval_id: request.id.to_string(), status: "pending", next: next.to_owned(), details }
+    let details = Details::Pending { closes_at, mail_sent, retry_after_seconds };
+    Answer { approval_id, status: "pending", next: next.to_owned(), details }
+}
+
+/// What an agent whose approver was not reached does now.
+pub(super) fn when_undelivered(cause: UndeliveredCause) -> &'static str {
+    match cause {
+        UndeliveredCause::Bounce => {
+            "The mail to the approver came back: as far as is known, nobody has been asked. Do not act, and do not wait. Tell the \
+             user and your operator that the approver's address does not take mail. Once it is corrected, call request_approval \
+             again with the same tool and arguments: it mails the new address. If it is no longer wanted, call withdraw_approval."
+        }
+        UndeliveredCause::Complaint => {
+            "The approver's mail was reported as spam, and no more will reach that address. Do not act, and do not wait. Tell the \
+             user and your operator. Once the approver's address is changed, call request_approval again with the same tool and \
+             arguments: it mails the new address. If it is no longer wanted, call withdraw_approval."
+        }
+        UndeliveredCause::Reject => {
+            "The mail service refused to deliver the mail: as far as is known, nobody has been asked. Do not act, and do not wait. \
+             Tell the user and your operator. If the action's own text could pass for malware, ask for it in another form; \
+             otherwise call withdraw_approval."
+        }
+    }
 }
 
 fn closed_answer(closed: &ClosedApproval, now: Timestamp) -> Answer {

@@ -47,8 +47,12 @@ async fn own_approval(deps: &Deps, agent: &Agent, id: &str) -> Result<StoredAppr
     let id = ApprovalId::parse(id)?;
     match deps.store.approval(id, deps.clock.now()).await? {
         Some(approval) if approval.request.agent == agent.name => Ok(approval),
-        _ => Err(NotDone::Refused(format!(
-            "You have no approval with the id {id}. Check the id, or call request_approval for a new one."
-        ))),
+        _ => Err(no_approval(id)),
     }
+}
+
+fn no_approval(id: ApprovalId) -> NotDone {
+    NotDone::Refused(format!(
+        "You have no approval with the id {id}. Check the id, or call request_approval for a new one."
+    ))
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use super::{limited, tool};
+use super::{check_approval, limited, tool};
 use crate::Deps;
 use crate::answer::{NotDone, arguments, whole_number};
 use crate::notify::{self, Notified};
@@ -24,7 +24,7 @@ const DESCRIPTION: &str = "Ask a human to approve one action before you do it. C
     chose, is asked by e-mail, and may take minutes or hours. This returns at once with an approval_id: then call \
     check_approval. Calling again with the same action while it is pending returns the same approval and bothers \
     nobody. If it is denied, do not reword the request to get round the denial; the same request is refused for some \
-    time after. An error with `retry_after_seconds` means that a limit was reached and nobody was asked: wait that long.";
+    time after. `undeliverable` means that the mail came back and nobody has been asked: tell your operator. An error with `retry_after_seconds` means that a limit was reached and nobody was asked: wait that long.";
 
 /// How often a claim is tried while others write: each round somebody wins, and twenty at once need a few.
 const MOST_CLAIMS: u32 = 10;
@@ -98,11 +98,11 @@ pub(super) fn definition() -> Tool {
         "type": "object",
         "properties": {
             "approval_id": {"type": "string", "description": "Keep it: check_approval needs it, in any later session too."},
-            "status": {"type": "string", "enum": ["pending", "approved", "denied", "expired", "withdrawn"]},
+            "status": {"type": "string", "enum": ["pending", "undeliverable", "approved", "denied", "expired", "withdrawn"]},
             "status_url": {"type": "string", "description": "A page that shows the status to people. It cannot decide."},
             "closes_at": {"type": "string", "format": "date-time", "description": "From then on nobody can decide."},
             "approver": {"type": "string", "description": "Who was asked, masked."},
-            "mail_sent": {"type": "boolean", "description": "While pending: whether the mail to the approver is known to have gone out."},
+            "mail_sent": {"type": "boolean", "description": "While nobody has answered: whether the mail to the approver is known to have gone out, and not to have come back."},
             "next": {"type": "string", "description": "What to do now."},
         },
         "required": ["approval_id", "status", "status_url", "closes_at", "approver", "next"],
@@ -285,11 +285,10 @@ async fn join(
 
 /// Answers for an approval that is there, and sends its mail if nobody has.
 async fn resume(deps: &Deps, agent: &Agent, stored: StoredApproval) -> Result<Answer, NotDone> {
-    let notice = stored.notice.clone();
-    match stored.judge(deps.clock.now())? {
+    match stored.clone().judge(deps.clock.now())? {
         Approval::Open(open) => {
-            let notified = notify::again(deps, agent, open.request(), notice.as_ref()).await?;
-            Ok(answer(deps, agent, open.request(), "pending", notified))
+            let notified = notify::again(deps, agent, &stored).await?;
+            Ok(answer(deps, agent, open.request(), open_status(notified), notified))
         }
         Approval::Closed(closed) => {
             Ok(answer(deps, agent, &closed.request, closed.outcome.status(), Notified::Accepted))
@@ -300,6 +299,14 @@ async fn resume(deps: &Deps, agent: &Agent, stored: StoredApproval) -> Result<An
             let outcome = deps.store.conclude(closed, deps.settings.retention).await?.into_outcome();
             Ok(answer(deps, agent, &request, outcome.status(), Notified::Accepted))
         }
+    }
+}
+
+/// An open request's status: waiting for a human who is not known to have been asked is told apart.
+fn open_status(notified: Notified) -> &'static str {
+    match notified {
+        Notified::Undelivered(_) => check_approval::UNDELIVERABLE,
+        _ => "pending",
     }
 }
 
@@ -323,6 +330,9 @@ fn answer(deps: &Deps, agent: &Agent, request: &Request, status: &'static str, n
             "Your operator has named another approver since you asked, and this request's mail was not sent. Call \
              withdraw_approval with this approval_id, then request_approval again."
         }
+        (check_approval::UNDELIVERABLE, Notified::Undelivered(cause)) => {
+            check_approval::when_undelivered(cause)
+        }
         _ => {
             "This request was answered or closed before. Call check_approval with this approval_id for the outcome."
         }
@@ -337,7 +347,8 @@ fn answer(deps: &Deps, agent: &Agent, request: &Request, status: &'static str, n
         } else {
             "the approver your operator named before the current one".to_owned()
         },
-        mail_sent: (status == "pending").then_some(matches!(notified, Notified::Accepted)),
+        mail_sent: matches!(status, "pending" | check_approval::UNDELIVERABLE)
+            .then_some(matches!(notified, Notified::Accepted)),
         next,
     }
 }

@@ -8,6 +8,7 @@ use super::layout;
 #[expect(missing_docs, reason = "the states are the words")]
 pub enum State {
     Pending,
+    Undeliverable,
     Overdue,
     Approved,
     Denied,
@@ -37,6 +38,11 @@ pub fn status(id: ApprovalId, state: State) -> Markup {
             "",
             "Waiting for a decision",
             "Nobody has answered yet. Only the approver can, with the link in the mail.",
+        ),
+        State::Undeliverable => (
+            "expired",
+            "The mail came back",
+            "Nobody has answered, and the approver was not reached. Whoever runs this service must correct the address; then the agent asks again.",
         ),
         State::Overdue => ("expired", "Time is over", super::outcome::NOTHING_RECORDED),
         State::Approved => ("approved", "Approved", "The approver said yes."),

@@ -83,12 +83,15 @@ pub(crate) struct Denied {
     pub(crate) kept: KeptApproval,
 }
 
-/// How it stands when [`Asker::ask`] comes back. Every answer but `Waiting` is final, and its `kept` is to be forgotten
+/// How it stands when [`Asker::ask`] comes back. Every answer but `Waiting` and `Undeliverable` is final, and its `kept` is to be forgotten
 /// when that has been delivered: until then the same call gets the same answer.
 #[derive(Debug, Clone)]
 pub(crate) enum Answer {
     /// Nobody has answered yet: the same call finds the same approval.
     Waiting(Waiting),
+    /// The mail came back, so that nobody is known to have been asked: the same call finds the same approval, and sends the
+    /// mail once the approver's address has been corrected.
+    Undeliverable(Waiting),
     /// A human said yes.
     Approved(Approved),
     /// A human said no.
@@ -189,12 +192,12 @@ impl Asker {
         Ok(match standing {
             Standing::Approved { token_expires_at, .. } if token_expires_at <= clock::now() => Found::Nothing,
             Standing::Approved { .. } if changed => Found::Answered(Answer::DefinitionChanged(kept)),
-            Standing::Pending { .. } if changed => {
+            Standing::Pending { .. } | Standing::Undeliverable { .. } if changed => {
                 // Until this is done it stays kept, so that nobody takes it for an approval of the tool as it is now.
                 self.approvals.withdraw(kept.id).await?;
                 Found::Answered(Answer::DefinitionChanged(kept))
             }
-            Standing::Pending { .. } => Found::Pending(kept),
+            Standing::Pending { .. } | Standing::Undeliverable { .. } => Found::Pending(kept),
             standing => Found::Answered(Answer::new(standing, kept)),
         })
     }
@@ -290,6 +293,7 @@ impl Answer {
     fn new(standing: Standing, kept: KeptApproval) -> Self {
         match standing {
             Standing::Pending { mail_sent, .. } => Self::Waiting(Waiting::on(kept, mail_sent)),
+            Standing::Undeliverable { .. } => Self::Undeliverable(Waiting::on(kept, false)),
             Standing::Approved { token, note, .. } => Self::Approved(Approved { token, note, kept }),
             Standing::Denied { note, .. } => Self::Denied(Denied { note, kept }),
             Standing::Expired => Self::Expired(kept),

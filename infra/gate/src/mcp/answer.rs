@@ -148,6 +148,18 @@ pub(super) fn progress(waiting: &Waiting) -> String {
     format!("waiting for {approver} to answer approval {id}, until {closes_at}")
 }
 
+/// The mail came back.
+pub(super) fn undeliverable(call: &Call, waiting: &Waiting) -> Message {
+    let tool = &call.tool;
+    let Waiting { id, approver, .. } = waiting;
+    tool_error(
+        call,
+        &format!(
+            "The mail about approval {id} to {approver} came back: as far as is known, nobody has been asked whether {tool} may run. It has not run. Do not wait: tell the user and your operator that the approver's address does not take mail. Once it is corrected, call {tool} again with the same arguments: that sends the mail."
+        ),
+    )
+}
+
 /// Nobody has answered yet.
 pub(super) fn waiting(call: &Call, waiting: &Waiting) -> Message {
     let tool = &call.tool;

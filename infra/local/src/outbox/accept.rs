@@ -13,6 +13,8 @@ const MAX_HEADER_NAME: usize = 126;
 const MAX_HEADER_VALUE: usize = 995;
 /// A name and its value together.
 const MAX_HEADER: usize = 996;
+/// A name or value of a tag.
+const MAX_TAG: usize = 256;
 /// What SES writes itself, from the other parameters.
 const RESERVED_HEADERS: [&str; 13] = [
     "from",
@@ -38,6 +40,7 @@ pub(super) struct Accepted {
     pub(super) text: Option<String>,
     pub(super) html: Option<String>,
     pub(super) headers: Vec<(String, String)>,
+    pub(super) tags: Vec<(String, String)>,
 }
 
 /// Why a mail was not accepted. Says which part is wrong and never quotes it: an agent's words may be in it.
@@ -69,8 +72,8 @@ struct SendEmail {
     content: Option<EmailContent>,
     #[serde(rename = "ConfigurationSetName")]
     _configuration_set_name: Option<IgnoredAny>,
-    #[serde(rename = "EmailTags")]
-    _email_tags: Option<IgnoredAny>,
+    #[serde(default)]
+    email_tags: Vec<Tag>,
     #[serde(rename = "FromEmailAddressIdentityArn")]
     _from_identity: Option<IgnoredAny>,
 }
@@ -113,6 +116,13 @@ struct Content {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct Tag {
+    name: String,
+    value: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
 struct Header {
     name: String,
     value: String,
@@ -148,7 +158,8 @@ pub(super) fn read(body: &[u8]) -> Result<Accepted, Refusal> {
     if subject.len() + length(&text) + length(&html) > MAX_MESSAGE {
         return Err(Refusal::too_large());
     }
-    Ok(Accepted { from, to, subject, text, html, headers })
+    let tags = tags(request.email_tags)?;
+    Ok(Accepted { from, to, subject, text, html, headers, tags })
 }
 
 /// What the parser says of a wrong type quotes the value; what it says of a name does not.
@@ -188,6 +199,20 @@ fn readable(part: &str, content: Content) -> Result<String, Refusal> {
         return Ok(content.data);
     }
     refuse(format!("{part} has characters outside its charset, which should be UTF-8"))
+}
+
+/// SES takes ASCII letters, digits, `_` and `-` (API_MessageTag).
+fn tags(tags: Vec<Tag>) -> Result<Vec<(String, String)>, Refusal> {
+    let fits = |text: &str| {
+        (1..=MAX_TAG).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+    };
+    if tags.iter().any(|Tag { name, value }| !fits(name) || !fits(value)) {
+        return refuse(
+            "EmailTags: a name or value has other characters than letters, digits, _ and -, or too many",
+        );
+    }
+    Ok(tags.into_iter().map(|Tag { name, value }| (name, value)).collect())
 }
 
 fn headers(headers: Vec<Header>) -> Result<Vec<(String, String)>, Refusal> {

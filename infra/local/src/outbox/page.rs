@@ -45,7 +45,7 @@ async fn list(State(outbox): State<Outbox>) -> Response {
 }
 
 fn listed(mail: &Mail) -> Value {
-    let Mail { message_id, from, to, subject, text, html, headers: _, sent_at } = mail;
+    let Mail { message_id, from, to, subject, text, html, headers: _, sent_at, tags: _ } = mail;
     json!({
         "message_id": message_id, "to": to, "from": from, "subject": subject, "text": text, "html": html,
         "sent_at": rfc3339(*sent_at),

@@ -165,6 +165,12 @@ impl Trial<'_> {
                         "look for the mail, in the spam folder too. In the SES sandbox the address must be verified. If the page said that the decision could not be recorded, read the log of the decide function: it may not be permitted kms:Sign",
                     ));
                 }
+                Standing::Undeliverable { .. } => {
+                    return Err(Failed::new(
+                        "the mail came back",
+                        "the address takes no mail, or is on SES's suppression list (`aws sesv2 get-suppressed-destination`): correct it, or take another",
+                    ));
+                }
                 Standing::Denied { .. } => {
                     return Err(Failed::new("denied: so far everything works", "run it again, and approve"));
                 }

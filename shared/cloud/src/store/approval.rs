@@ -3,9 +3,13 @@ use std::sync::Arc;
 
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 use sayso_model::token::Jwks;
-use sayso_model::{Approval, ApprovalId, DecidingLink, LinkSecret, Notice, Outcome, Request, Timestamp};
+use sayso_model::{
+    Approval, ApprovalId, DecidingLink, LinkSecret, Notice, NoticeState, Outcome, Request, Timestamp,
+    Undelivered,
+};
 
 use super::items::{NoticeItem, RequestItem, notice_key, outcome_key, request_key};
+use super::undelivered::{reports, undelivered_key};
 use super::{Item, Store, attested, from_item, text};
 use crate::Failure;
 
@@ -19,6 +23,8 @@ pub struct StoredApproval {
     pub request: Request,
     /// What is known of the mail.
     pub notice: Option<Notice>,
+    /// Every report of a mail that did not arrive.
+    pub undelivered: Vec<Undelivered>,
     pub(super) outcome: Option<Item>,
     pub(super) keys: Arc<Jwks>,
 }
@@ -27,6 +33,12 @@ impl StoredApproval {
     /// The link, if some mail about this request carried `secret`.
     pub fn admit(&self, secret: LinkSecret) -> Option<DecidingLink> {
         DecidingLink::admit(secret, &self.request, self.notice.as_ref())
+    }
+
+    /// That the mail which counts, the newest that the mail service took, did not arrive.
+    pub fn undelivered(&self) -> Option<&Undelivered> {
+        let NoticeState::Accepted { message_id, .. } = &self.notice.as_ref()?.state else { return None };
+        self.undelivered.iter().find(|report| report.message_id == *message_id)
     }
 
     /// How it stands now. Fails when the row says `approved` and its token does not.
@@ -41,7 +53,8 @@ impl Store {
     /// Everything about one approval in one strongly consistent round trip; `None` if there is no such request, or none any
     /// more: a row past its `ttl` counts as deleted, as AWS advises.
     pub async fn approval(&self, id: ApprovalId, now: Timestamp) -> Result<Option<StoredApproval>, Failure> {
-        let mut rows = self.read([request_key(id), notice_key(id), outcome_key(id)]).await?;
+        let mut rows =
+            self.read([request_key(id), notice_key(id), undelivered_key(id), outcome_key(id)]).await?;
         let Some(request) = rows.remove(&request_key(id)) else { return Ok(None) };
         let request = from_item::<RequestItem>(request, &request_key(id))?;
         if request.is_forgotten(now) {
@@ -52,8 +65,9 @@ impl Store {
             Some(item) => Some(from_item::<NoticeItem>(item, &notice_key(id))?.parse()?),
             None => None,
         };
+        let undelivered = reports(rows.remove(&undelivered_key(id)), id)?;
         let outcome = rows.remove(&outcome_key(id));
-        Ok(Some(StoredApproval { request, notice, outcome, keys: Arc::clone(&self.keys) }))
+        Ok(Some(StoredApproval { request, notice, undelivered, outcome, keys: Arc::clone(&self.keys) }))
     }
 
     /// Whether the request has an outcome yet, at half the price and possibly a moment late: for waiting. State only

@@ -45,7 +45,7 @@ impl Row<'_> {
         value.map_err(|e| Failure::corrupt(self.0, attribute, e))
     }
 
-    fn time(&self, attribute: &'static str, seconds: i64) -> Result<Timestamp, Failure> {
+    pub(super) fn time(&self, attribute: &'static str, seconds: i64) -> Result<Timestamp, Failure> {
         self.parsed(attribute, Timestamp::from_unix_seconds(seconds))
     }
 }
@@ -129,8 +129,15 @@ pub(super) struct NoticeItem {
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 enum NoticeStateItem {
-    Sending { since: i64 },
-    Accepted { message_id: String },
+    Sending {
+        since: i64,
+    },
+    Accepted {
+        message_id: String,
+        /// Absent from rows that an early version wrote.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        accepted_at: Option<i64>,
+    },
     Failed,
 }
 
@@ -138,9 +145,10 @@ impl NoticeItem {
     pub(super) fn new(request: &Request, notice: &Notice, retention: Retention) -> Self {
         let state = match &notice.state {
             NoticeState::Sending { since } => NoticeStateItem::Sending { since: since.as_unix_seconds() },
-            NoticeState::Accepted { message_id } => {
-                NoticeStateItem::Accepted { message_id: message_id.clone() }
-            }
+            NoticeState::Accepted { message_id, at } => NoticeStateItem::Accepted {
+                message_id: message_id.clone(),
+                accepted_at: at.map(Timestamp::as_unix_seconds),
+            },
             NoticeState::Failed => NoticeStateItem::Failed,
         };
         Self {
@@ -157,7 +165,10 @@ impl NoticeItem {
         let links = self.links.iter().map(|link| LinkSecretHash::parse(link)).collect::<Result<_, _>>();
         let state = match self.state {
             NoticeStateItem::Sending { since } => NoticeState::Sending { since: row.time("since", since)? },
-            NoticeStateItem::Accepted { message_id } => NoticeState::Accepted { message_id },
+            NoticeStateItem::Accepted { message_id, accepted_at } => {
+                let at = accepted_at.map(|at| row.time("accepted_at", at)).transpose()?;
+                NoticeState::Accepted { message_id, at }
+            }
             NoticeStateItem::Failed => NoticeState::Failed,
         };
         Ok(Notice { attempt: self.attempt, state, links: row.parsed("links", links)? })

@@ -27,6 +27,7 @@ mod pointer;
 mod recorded;
 mod redemption;
 mod request;
+mod undelivered;
 
 pub(crate) use agent::{AGENT, AgentItem, agent_key};
 pub use approval::StoredApproval;

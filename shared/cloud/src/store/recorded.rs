@@ -10,6 +10,7 @@ use sayso_model::{ApprovalId, Receipt, Timestamp};
 
 use super::items::{NoticeItem, RequestItem, notice_key, outcome_key};
 use super::redemption::{RedemptionItem, redemption_key};
+use super::undelivered::{UNDELIVERED, reports, undelivered_key};
 use super::{Item, Store, StoredApproval, from_item, text};
 use crate::Failure;
 
@@ -41,7 +42,10 @@ impl Store {
     /// Everything recorded. Reads the whole table, page by page: a fact written meanwhile may be missing.
     pub async fn recorded(&self, now: Timestamp) -> Result<Recorded, Failure> {
         let mut rows = HashMap::new();
-        for item in scan(&self.client, &self.table, &[REQUEST, "NOTICE#", "OUTCOME#", "REDEMPTION#"]).await? {
+        for item in
+            scan(&self.client, &self.table, &[REQUEST, "NOTICE#", UNDELIVERED, "OUTCOME#", "REDEMPTION#"])
+                .await?
+        {
             rows.insert(string(&item, "pk"), item);
         }
         let ids = rows.keys().filter_map(|pk| ApprovalId::parse(pk.strip_prefix(REQUEST)?).ok());
@@ -87,8 +91,9 @@ impl Store {
         let notice = rows.remove(&notice_key(id));
         let notice =
             notice.map(|item| from_item::<NoticeItem>(item, &notice_key(id))?.parse()).transpose()?;
+        let undelivered = reports(rows.remove(&undelivered_key(id)), id)?;
         let outcome = rows.remove(&outcome_key(id));
-        let stored = StoredApproval { request, notice, outcome, keys: Arc::clone(&self.keys) };
+        let stored = StoredApproval { request, notice, undelivered, outcome, keys: Arc::clone(&self.keys) };
         let redemption = rows.remove(&redemption_key(&stored.request));
         let redemption = redemption.map(|item| receipt(item, &stored)).transpose()?;
         Ok(Some(RecordedApproval { stored, redemption }))

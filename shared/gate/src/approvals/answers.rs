@@ -20,7 +20,7 @@ pub struct Requested {
     pub status_url: String,
     /// Who was asked, masked, for people.
     pub approver: String,
-    /// Whether the mail is known to have gone out. If not, asking again sends it.
+    /// Whether the mail is known to have gone out, and not to have come back. If not, asking again sends it.
     pub mail_sent: bool,
 }
 
@@ -33,6 +33,12 @@ pub enum Standing {
         closes_at: Timestamp,
         /// Whether the mail is known to have gone out. If not, asking again sends it.
         mail_sent: bool,
+    },
+    /// The mail came back: as far as is known, nobody has been asked, and waiting is no use. Asking again sends it, once
+    /// the operator has corrected the approver's address.
+    Undeliverable {
+        /// From then on nobody can decide.
+        closes_at: Timestamp,
     },
     /// A human said yes.
     Approved {
@@ -110,6 +116,7 @@ struct StandingJson {
 #[serde(tag = "status", rename_all = "lowercase")]
 enum StatusJson {
     Pending { closes_at: String, mail_sent: bool },
+    Undeliverable { closes_at: String },
     Approved { decided_at: String, note: Option<String>, approval_token: String, token_expires_at: String },
     Denied { decided_at: String, note: Option<String> },
     Expired,
@@ -127,6 +134,7 @@ impl Standing {
             StatusJson::Pending { closes_at, mail_sent } => {
                 Self::Pending { closes_at: moment(&closes_at)?, mail_sent }
             }
+            StatusJson::Undeliverable { closes_at } => Self::Undeliverable { closes_at: moment(&closes_at)? },
             StatusJson::Approved { decided_at, note: words, approval_token, token_expires_at } => {
                 Self::Approved {
                     token: ApprovalToken::from_text(&approval_token),

@@ -1,0 +1,210 @@
+//! Events of SES as EventBridge delivers them: `detail` is the record that the SES Developer Guide describes under
+//! "Contents of event data". Members that are not named here are passed over: the mail's headers are among them.
+
+use std::collections::HashMap;
+
+use sayso_cloud::APPROVAL_TAG;
+use sayso_model::{ApprovalId, EmailAddress, Invalid, Timestamp, Undelivered, UndeliveredCause};
+use serde::Deserialize;
+use serde_json::Value;
+use thiserror::Error;
+
+/// What an event says.
+pub(crate) enum Report {
+    /// A mail about an approval did not arrive.
+    Undelivered {
+        /// Which approval.
+        id: ApprovalId,
+        /// What is known of it.
+        undelivered: Undelivered,
+    },
+    /// Nothing of that kind, for this reason.
+    Nothing(&'static str),
+}
+
+/// An event that is none of SES's as documented. Nothing of its text is repeated: addresses stand in it.
+#[derive(Debug, Error)]
+pub(crate) enum NotUnderstood {
+    #[error("it is not an event of SES's at line {0} column {1}")]
+    Shape(usize, usize),
+    #[error("{0}")]
+    Value(#[from] Invalid),
+    #[error("a time in it is none")]
+    Time,
+    #[error("it names no recipient")]
+    NoRecipient,
+}
+
+#[derive(Deserialize)]
+struct Event {
+    detail: Detail,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Detail {
+    event_type: String,
+    mail: Mail,
+    bounce: Option<Bounce>,
+    complaint: Option<Complaint>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Mail {
+    timestamp: String,
+    message_id: String,
+    destination: Vec<String>,
+    #[serde(default)]
+    tags: HashMap<String, Vec<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Bounce {
+    bounce_type: String,
+    #[serde(default)]
+    bounce_sub_type: String,
+    timestamp: String,
+}
+
+#[derive(Deserialize)]
+struct Complaint {
+    timestamp: String,
+}
+
+/// Reads an event.
+pub(crate) fn report(event: Value) -> Result<Report, NotUnderstood> {
+    let shape = |error: serde_json::Error| NotUnderstood::Shape(error.line(), error.column());
+    let Event { detail: Detail { event_type, mail, bounce, complaint } } =
+        serde_json::from_value(event).map_err(shape)?;
+    let (cause, at) = match (event_type.as_str(), bounce, complaint) {
+        ("Bounce", Some(bounce), _) if is_auto_reply(&bounce) => {
+            return Ok(Report::Nothing("an automatic reply"));
+        }
+        ("Bounce", Some(bounce), _) => (UndeliveredCause::Bounce, bounce.timestamp),
+        ("Complaint", _, Some(complaint)) => (UndeliveredCause::Complaint, complaint.timestamp),
+        // It has no time of its own.
+        ("Reject", ..) => (UndeliveredCause::Reject, mail.timestamp),
+        _ => return Ok(Report::Nothing("another type of event")),
+    };
+    let Some(id) = mail.tags.get(APPROVAL_TAG).and_then(|values| values.first()) else {
+        return Ok(Report::Nothing("a mail about no approval"));
+    };
+    // The address as the mail was given it: what a mail server reports back may be spelled otherwise.
+    let address = mail.destination.first().ok_or(NotUnderstood::NoRecipient)?;
+    let undelivered = Undelivered {
+        message_id: mail.message_id,
+        address: EmailAddress::parse(address)?,
+        cause,
+        at: moment(&at)?,
+    };
+    Ok(Report::Undelivered { id: ApprovalId::parse(id)?, undelivered })
+}
+
+/// SES reports an out-of-office reply as a transient bounce of the general kind, although the mail has arrived. Every other
+/// transient bounce (a full mailbox, a refused content) is SES's last word on a mail, after hours of trying.
+fn is_auto_reply(bounce: &Bounce) -> bool {
+    bounce.bounce_type == "Transient" && bounce.bounce_sub_type == "General"
+}
+
+/// SES writes milliseconds.
+fn moment(text: &str) -> Result<Timestamp, NotUnderstood> {
+    let moment = text.parse::<jiff::Timestamp>().map_err(|_| NotUnderstood::Time)?;
+    Ok(Timestamp::from_unix_seconds(moment.as_second())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const ID: &str = "01JD3V8Q5Z7XW2N4M6K8P0R1ST";
+
+    /// As the SES Developer Guide shows it, with `what` beside the mail.
+    fn event(event_type: &str, what: Value) -> Value {
+        let mut detail = json!({
+            "eventType": event_type,
+            "mail": {
+                "timestamp": "2026-11-22T12:00:00.012Z",
+                "source": "Sayso <sayso@example.com>",
+                "messageId": "0100-m",
+                "destination": ["alex@example.com"],
+                "headersTruncated": false,
+                "headers": [{"name": "To", "value": "alex@example.com"}],
+                "tags": {"approval_id": [ID], "ses:configuration-set": ["sayso"]},
+            },
+        });
+        detail.as_object_mut().unwrap().extend(what.as_object().unwrap().clone());
+        json!({"version": "0", "source": "aws.ses", "detail-type": "Email Bounced", "detail": detail})
+    }
+
+    fn bounce(kind: &str, sub: &str) -> Value {
+        let recipients = json!([{"emailAddress": "Alex@Example.com", "status": "5.1.1"}]);
+        let at = "2026-11-22T12:00:03.500Z";
+        let bounce = json!({"bounceType": kind, "bounceSubType": sub, "bouncedRecipients": recipients, "timestamp": at});
+        event("Bounce", json!({"bounce": bounce}))
+    }
+
+    fn cause(event: Value) -> Option<(&'static str, String)> {
+        match report(event).unwrap() {
+            Report::Undelivered { id, undelivered } => {
+                assert_eq!((id.to_string().as_str(), undelivered.message_id.as_str()), (ID, "0100-m"));
+                assert_eq!(undelivered.address.expose(), "alex@example.com");
+                Some((undelivered.cause.as_str(), undelivered.at.to_string()))
+            }
+            Report::Nothing(_) => None,
+        }
+    }
+
+    #[test]
+    fn what_ses_reports_and_what_it_means() {
+        let bounced = Some(("bounce", "2026-11-22T12:00:03Z".to_owned()));
+        for (kind, sub) in [
+            ("Permanent", "General"),
+            ("Permanent", "NoEmail"),
+            ("Permanent", "Suppressed"),
+            ("Permanent", "OnAccountSuppressionList"),
+            ("Undetermined", "Undetermined"),
+            ("Transient", "MailboxFull"),
+            ("Transient", "ContentRejected"),
+        ] {
+            assert_eq!(cause(bounce(kind, sub)), bounced, "{kind} {sub}");
+        }
+        assert_eq!(cause(bounce("Transient", "General")), None, "an out-of-office reply");
+        let complaint = json!({"complaint": {"timestamp": "2026-11-22T12:00:05.000Z"}});
+        let complained = Some(("complaint", "2026-11-22T12:00:05Z".to_owned()));
+        assert_eq!(cause(event("Complaint", complaint)), complained);
+        let rejected = Some(("reject", "2026-11-22T12:00:00Z".to_owned()));
+        assert_eq!(cause(event("Reject", json!({"reject": {"reason": "Bad content"}}))), rejected);
+        assert_eq!(cause(event("Delivery", json!({"delivery": {}}))), None);
+        let mut strangers = bounce("Permanent", "General");
+        strangers["detail"]["mail"]["tags"] = json!({});
+        assert_eq!(cause(strangers), None);
+    }
+
+    #[test]
+    fn what_is_not_understood_is_named_without_its_text() {
+        let broken = |change: &dyn Fn(&mut Value)| {
+            let mut event = bounce("Permanent", "General");
+            change(&mut event["detail"]);
+            match report(event) {
+                Err(problem) => problem.to_string(),
+                Ok(_) => panic!("it was understood"),
+            }
+        };
+        let changes: [&dyn Fn(&mut Value); 6] = [
+            &|detail| detail["mail"]["destination"] = json!("alex@example.com"),
+            &|detail| detail["mail"]["destination"] = json!([]),
+            &|detail| detail["mail"]["destination"] = json!(["Alex <alex@example.com>"]),
+            &|detail| detail["mail"]["tags"]["approval_id"] = json!(["alex@example.com"]),
+            &|detail| detail["bounce"]["timestamp"] = json!("alex@example.com"),
+            &|detail| *detail = json!("alex@example.com"),
+        ];
+        for change in changes {
+            let problem = broken(change);
+            assert!(!problem.contains("alex"), "{problem}");
+        }
+    }
+}

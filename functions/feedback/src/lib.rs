@@ -1,0 +1,90 @@
+//! The mail service's reports: SES tells EventBridge that a mail bounced, was rejected or was reported as spam, and this
+//! function writes that down beside the approval it was about. It has no address anybody could call, reads nothing,
+//! and may write nothing else.
+//!
+//! **Threat.** An event that somebody else made up. Only AWS services can put events with the source `aws.ses` on a bus, and
+//! the rule in the template passes only those of this deployment's configuration set. What a forged report could
+//! do is have an agent told that its approver was not reached.
+
+mod event;
+
+use sayso_cloud::{Aws, BadVariable, Failure, Store, optional, random, required};
+use sayso_model::token::Jwks;
+use sayso_model::{ApprovalId, Retention, Undelivered};
+use serde_json::Value;
+
+use event::{Report, report};
+
+/// What the deployment says.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The table's name.
+    pub table: String,
+    /// How long an answered approval stays readable.
+    pub retention: Retention,
+}
+
+impl Settings {
+    /// `TABLE_NAME`; optionally `RETENTION_DAYS` (90).
+    pub fn from_env() -> Result<Self, BadVariable> {
+        let text = |value: &str| Ok::<_, std::convert::Infallible>(value.to_owned());
+        Ok(Self {
+            table: required("TABLE_NAME", text)?,
+            retention: optional("RETENTION_DAYS", Retention::parse_days)?.unwrap_or_default(),
+        })
+    }
+}
+
+/// What an event needs.
+#[derive(Clone)]
+pub struct Deps {
+    store: Store,
+    retention: Retention,
+}
+
+impl Deps {
+    /// As deployed.
+    pub fn from_env() -> Result<Self, BadVariable> {
+        Ok(Self::connect(&Aws::from_env()?, Settings::from_env()?))
+    }
+
+    /// Over these endpoints.
+    pub fn connect(aws: &Aws, settings: Settings) -> Self {
+        // No outcome is read here, so no key is needed that one would have to verify under.
+        let store = Store::verifying_under(aws.dynamodb(), settings.table, Jwks::of_all([]));
+        Self { store, retention: settings.retention }
+    }
+}
+
+/// Writes down what an event of SES's says of a mail. Writing the same twice changes nothing.
+///
+/// # Errors
+/// When the table does not take it: the same event is to come again. An event that is not understood is logged, and is not.
+pub async fn record(deps: &Deps, event: Value) -> Result<(), Failure> {
+    match report(event) {
+        Ok(Report::Undelivered { id, undelivered }) => write(deps, id, &undelivered).await,
+        Ok(Report::Nothing(why)) => {
+            tracing::info!(why, "an event says nothing of an undelivered mail");
+            Ok(())
+        }
+        Err(problem) => {
+            let error_id = random::error_id();
+            tracing::error!(error_id, %problem, "an event is not understood");
+            Ok(())
+        }
+    }
+}
+
+async fn write(deps: &Deps, id: ApprovalId, undelivered: &Undelivered) -> Result<(), Failure> {
+    let recorded = deps.store.record_undelivered(id, undelivered, deps.retention).await;
+    match &recorded {
+        Ok(()) => {
+            tracing::warn!(approval_id = %id, cause = undelivered.cause.as_str(), "a mail did not arrive")
+        }
+        Err(failure) => {
+            let error_id = random::error_id();
+            tracing::error!(error_id, approval_id = %id, %failure, "a report was not recorded");
+        }
+    }
+    recorded
+}
