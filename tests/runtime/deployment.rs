@@ -6,16 +6,17 @@ use sayso_model::{
     Action, Agent, AgentKey, AgentName, Approver, ApproverId, Audience, Audiences, CanonicalJson,
     EmailAddress, ToolName,
 };
-use sayso_tests::{Call, Function, Page, Reply, Tap, Template};
+use sayso_tests::{Call, Function, Page, Reply, Table, Tap, Template};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-/// As the template names them, with their binaries and their hosts.
-pub(crate) const FUNCTIONS: [(&str, &str, &str); 4] = [
+/// As the template names them, with their binaries and their hosts. `feedback` has none: it is handed events.
+pub(crate) const FUNCTIONS: [(&str, &str, &str); 5] = [
     ("Mcp", "sayso-mcp", "mcp.lambda-url.eu-west-1.on.aws"),
     ("Page", "sayso-page", "page.lambda-url.eu-west-1.on.aws"),
     ("Decide", "sayso-decide", "decide.lambda-url.eu-west-1.on.aws"),
     ("Redeem", "sayso-redeem", "redeem.lambda-url.eu-west-1.on.aws"),
+    ("Feedback", "sayso-feedback", "feedback"),
 ];
 
 /// The host that a function has.
@@ -70,16 +71,17 @@ pub(crate) fn names(template: &Template, function: &str) -> BTreeSet<String> {
     template.environment(function).into_keys().collect()
 }
 
-/// The four binaries as Lambda runs them, over DynamoDB, SES and KMS on loopback.
+/// The binaries as Lambda runs them, over DynamoDB, SES and KMS on loopback.
 pub(crate) struct Deployment {
     pub(crate) mcp: Function,
     pub(crate) page: Function,
     pub(crate) decide: Function,
     pub(crate) redeem: Function,
+    pub(crate) feedback: Function,
     pub(crate) backends: Backends,
     pub(crate) agent_key: AgentKey,
     /// In front of what each function calls, in the order of [`FUNCTIONS`].
-    pub(crate) taps: [Tap; 4],
+    pub(crate) taps: [Tap; 5],
     _tasks: JoinSet<()>,
 }
 
@@ -114,9 +116,10 @@ impl Deployment {
         for function in &started {
             function.ready().await;
         }
-        let [mcp, page, decide, redeem] = started.try_into().unwrap_or_else(|_| panic!("four functions"));
-        let taps = taps.try_into().unwrap_or_else(|_| panic!("four taps"));
-        Self { mcp, page, decide, redeem, backends, agent_key, taps, _tasks: tasks }
+        let started = started.try_into().unwrap_or_else(|_| panic!("five functions"));
+        let [mcp, page, decide, redeem, feedback] = started;
+        let taps = taps.try_into().unwrap_or_else(|_| panic!("five taps"));
+        Self { mcp, page, decide, redeem, feedback, backends, agent_key, taps, _tasks: tasks }
     }
 
     /// Returns once a check has read everything and goes on to wait for the outcome.
@@ -130,6 +133,11 @@ impl Deployment {
             }
             tokio::task::yield_now().await;
         }
+    }
+
+    /// The table behind the functions' backs.
+    pub(crate) fn table(&self) -> Table {
+        Table::at(self.backends.endpoints.clone())
     }
 
     /// Forgets the calls so far.

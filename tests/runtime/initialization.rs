@@ -18,13 +18,16 @@ const LIMITS: [&str; 4] = [
 #[test]
 fn the_template_gives_each_function_exactly_what_it_reads() {
     let template = Template::read();
-    let all = ["TABLE_NAME", "SIGNING_KEY_ID", "OTHER_SIGNING_KEY_ID"];
-    let told = |own: &[&str]| all.iter().chain(own).map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
+    let readers = ["TABLE_NAME", "SIGNING_KEY_ID", "OTHER_SIGNING_KEY_ID"];
+    let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
+    let told = |own: &[&str]| set(&[&readers[..], own].concat());
     let mcp = ["PAGE_URL", "MAIL_FROM", "CONFIGURATION_SET", "TOKEN_LIFETIME_SECONDS", "RETENTION_DAYS"];
     assert_eq!(names(&template, "Mcp"), told(&[&mcp[..], &LIMITS].concat()));
     assert_eq!(names(&template, "Page"), told(&["DECIDE_URL"]));
     assert_eq!(names(&template, "Decide"), told(&["ISSUER", "RETENTION_DAYS"]));
     assert_eq!(names(&template, "Redeem"), told(&["RETENTION_DAYS"]));
+    // It reads no approval, so it is told of no key.
+    assert_eq!(names(&template, "Feedback"), set(&["TABLE_NAME", "RETENTION_DAYS"]));
 
     let all: BTreeSet<_> = FUNCTIONS.iter().flat_map(|(function, ..)| names(&template, function)).collect();
     assert_eq!(all, values("key").into_keys().map(str::to_owned).collect());
@@ -67,6 +70,7 @@ async fn a_wrong_variable_ends_the_binary_with_its_name_and_no_value() {
         ("Decide", "RETENTION_DAYS", "-1"),
         ("Redeem", "RETENTION_DAYS", "0"),
         ("Redeem", "SIGNING_KEY_ID", "arn:aws:kms:eu-west-1:111122223333:key/none"),
+        ("Feedback", "RETENTION_DAYS", "3651"),
         ("Page", "OTHER_SIGNING_KEY_ID", "arn:aws:kms:eu-west-1:111122223333:key/none"),
     ];
     for (function, name, value) in wrong {

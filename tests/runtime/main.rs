@@ -4,6 +4,7 @@
 
 mod approval;
 mod deployment;
+mod feedback;
 mod initialization;
 mod permissions;
 mod refusals;

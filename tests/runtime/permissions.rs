@@ -1,6 +1,7 @@
 //! The policies against the code: what each function's process calls in a whole life of approvals is what its role and the
 //! keys' policies allow it, no less and no more.
 
+use sayso_local::outbox::Fate;
 use sayso_tests::{Fault, Permission, Template};
 use serde_json::{Value, json};
 
@@ -12,6 +13,7 @@ async fn each_function_is_permitted_exactly_what_it_calls() {
     a_mail_fails_and_a_retry_sends_it(&deployment).await;
     approved_and_redeemed(&deployment).await;
     denied_and_withdrawn(&deployment).await;
+    a_mail_comes_back(&deployment).await;
 
     let template = Template::read();
     for ((function, ..), tap) in FUNCTIONS.iter().zip(&deployment.taps) {
@@ -41,6 +43,16 @@ async fn a_mail_fails_and_a_retry_sends_it(deployment: &Deployment) {
     assert!(deployment.backends.outbox.mails().expect("the outbox").is_empty());
     assert_eq!(ask(deployment, action("retried")).await, id);
     assert_eq!(deployment.backends.outbox.mails().expect("the outbox").len(), 1);
+}
+
+async fn a_mail_comes_back(deployment: &Deployment) {
+    let id = ask(deployment, action("undeliverable")).await;
+    let mail = deployment.backends.outbox.mails().expect("the outbox").pop().expect("a mail");
+    for _ in 0..2 {
+        deployment.feedback.invoke(mail.event(Fate::Bounce, 2)).await.expect("a record");
+    }
+    let told = deployment.tool("check_approval", json!({"approval_id": id, "wait_seconds": 0})).await;
+    assert_eq!(told["status"], "undeliverable");
 }
 
 async fn approved_and_redeemed(deployment: &Deployment) {

@@ -79,6 +79,7 @@ fn every_function_has_a_throttle_a_log_that_ends_and_its_alarms() {
 fn the_alarms_that_read_logs_look_for_what_is_logged() {
     let template = Template::read();
     let sources = [
+        ("UndeliveredMails", "a mail did not arrive", "functions/feedback/src/lib.rs"),
         ("UnsentMails", "ses:SendEmail", "shared/cloud/src/mailer.rs"),
         ("RefusedRedemptions", "a redemption was refused", "functions/redeem/src/problem.rs"),
     ];
