@@ -4,8 +4,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use sayso_cloud::{Aws, Signer, Store};
-use sayso_local::host::TABLE;
+use sayso_cloud::{Aws, Signer};
 use sayso_model::token::{ApprovalToken, AuthorizationDetail, Claims, DETAIL_TYPE, TYPE};
 use sayso_model::{ApprovalId, ClosedApproval, Decision, Outcome, ProvenBy, Request, Retention};
 use sayso_tests::{Page, Protocol, RawAnswer, Verdict, World, string};
@@ -17,15 +16,9 @@ async fn signer(world: &World) -> Signer {
     Signer::connect(aws.kms(), world.backends.key_arn.clone()).await.expect("a signer")
 }
 
-/// The table as its writers see it, without the functions in between.
-async fn store(world: &World) -> Store {
-    let aws = Aws::at(world.backends.endpoints.clone());
-    Store::new(aws.dynamodb(), TABLE.to_owned(), signer(world).await.public_key())
-}
-
 async fn request(world: &World, id: &str) -> Request {
     let id = ApprovalId::parse(id).expect("an id");
-    store(world).await.approval(id, world.clock.now()).await.expect("a read").expect("a request").request
+    world.store().await.approval(id, world.clock.now()).await.expect("a read").expect("a request").request
 }
 
 /// `approved`, with whatever token.
@@ -132,7 +125,7 @@ async fn a_row_that_says_approved_without_a_token_that_says_so_is_approved_to_no
         ids
     };
     let rows = forged_rows(&world, &ids, &genuine).await;
-    let store = store(&world).await;
+    let store = world.store().await;
     for (id, row) in ids.iter().zip(rows) {
         let (link, browser) = (world.link(id), world.browser());
         let before = browser.open(&link.0).await;
@@ -165,7 +158,7 @@ async fn the_same_token_signed_by_the_deployments_own_key_would_pass() {
     let ours = signer(&world).await;
     let token = token_signed_by(&world, &id, &ours, ours.public_key().id().as_str()).await;
     let row = approved_row(&world, &id, token).await;
-    store(&world).await.conclude(row, Retention::default()).await.unwrap();
+    world.store().await.conclude(row, Retention::default()).await.unwrap();
     assert_eq!(world.agent().await.check(&id).await.field("status"), "approved");
 }
 
@@ -180,7 +173,7 @@ async fn a_waiting_agent_is_not_told_a_forged_approval_either() {
         tokio::task::yield_now().await;
     }
     let row = approved_row(&world, &id, ApprovalToken::from_text("a.b.c")).await;
-    store(&world).await.conclude(row, Retention::default()).await.unwrap();
+    world.store().await.conclude(row, Retention::default()).await.unwrap();
     assert_incident(&world.pass_until_done(waiting).await, &id);
 }
 

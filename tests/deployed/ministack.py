@@ -1,19 +1,25 @@
-"""Deploys template.yaml into MiniStack and takes approvals through it, over a rotation of the signing key.
+"""Deploys the artefacts of `sam build` into MiniStack with `sam deploy`, and takes approvals through them, over a rotation
+of the signing key.
 
-    cargo build --workspace --bins && target/ministack/bin/python tests/deployed/ministack.py
+    sam build --parameter-overrides Architecture=x86_64    # or arm64: this machine's
+    target/ministack/bin/python tests/deployed/ministack.py
 
-tests/run does both. MiniStack (an AWS emulator, all on loopback) transforms the SAM template, creates every resource, and runs the binaries
-behind Function URLs. The template goes in as it is: only each CodeUri becomes the object that the code was uploaded to, which
-is what `sam package` does. MiniStack enforces no IAM or key policy, sends no mail, and creates no CloudFront.
+tests/run does both. MiniStack (an AWS emulator, all on loopback) transforms the SAM template, creates every resource, and runs
+the binaries behind Function URLs. Template, settings (samconfig.toml) and commands are those of a deployment into AWS; only
+AWS_ENDPOINT_URL differs. MiniStack enforces no IAM or key policy, sends no mail, and creates no CloudFront.
+
+    target/ministack/bin/python tests/deployed/ministack.py COMMAND...
+
+runs a command instead, with the URL of a MiniStack of its own in SAYSO_DYNAMODB_ENDPOINT.
 """
 
 import base64
 import hashlib
 import html
 import http.client
-import io
 import json
 import os
+import platform
 import re
 import secrets
 import socket
@@ -21,20 +27,29 @@ import subprocess
 import sys
 import tempfile
 import time
-import zipfile
 from pathlib import Path
 
 import boto3
 
 ROOT = Path(__file__).resolve().parents[2]
-FUNCTIONS = ["mcp", "page", "decide", "redeem"]
+SAM = ROOT / "target" / "python" / "bin" / "sam"
 PARAMETERS = {
     "SenderEmail": "sayso@example.com",
     "ApproverEmail": "alex@example.com",
     "AlarmEmail": "ops@example.com",
     "CreateIdentities": "sender-and-approver",
-    "Architecture": "x86_64",
+    "Architecture": "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_64",
 }
+
+
+def credentials(port):
+    """An environment that sends every AWS call to MiniStack."""
+    return {
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
 
 
 def start(port, directory):
@@ -44,10 +59,7 @@ def start(port, directory):
         "BIND_HOST": "127.0.0.1",
         "GATEWAY_PORT": str(port),
         "IOT_MTLS_ENABLED": "0",
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1",
+        **credentials(port),
     }
     log = open(directory / "ministack.log", "w")
     command = [Path(sys.executable).parent / "ministack"]
@@ -62,19 +74,6 @@ def start(port, directory):
     sys.exit("MiniStack does not answer")
 
 
-def packed(binary):
-    """A deployment package of one binary, without its symbols."""
-    with tempfile.TemporaryDirectory() as directory:
-        bootstrap = Path(directory) / "bootstrap"
-        subprocess.run(["strip", "-o", bootstrap, binary], check=True)
-        packed = io.BytesIO()
-        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as package:
-            entry = zipfile.ZipInfo("bootstrap")
-            entry.external_attr, entry.compress_type = 0o755 << 16, zipfile.ZIP_DEFLATED
-            package.writestr(entry, bootstrap.read_bytes())
-    return packed.getvalue()
-
-
 class Stack:
     def __init__(self, port):
         self.port = port
@@ -85,35 +84,17 @@ class Stack:
             aws_access_key_id="test",
             aws_secret_access_key="test",
         )
-        self.template = (ROOT / "template.yaml").read_text()
-        self.aws("s3").create_bucket(Bucket="code")
-        for name in FUNCTIONS:
-            package = packed(ROOT / "target" / "debug" / f"sayso-{name}")
-            self.aws("s3").put_object(Bucket="code", Key=name, Body=package)
-            local = f"CodeUri: functions/{name}\n"
-            assert local in self.template, f"{local} is not in the template"
-            self.template = self.template.replace(local, f"CodeUri: s3://code/{name}\n")
-        self.deploy("create_stack")
+        self.deploy()
         self.key = self.register()
 
-    def deploy(self, call, **changed):
-        parameters = {**PARAMETERS, **changed}
-        formation = self.aws("cloudformation")
-        getattr(formation, call)(
-            StackName="sayso",
-            TemplateBody=self.template,
-            Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
-            Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],
-        )
-        for _ in range(300):
-            stack = formation.describe_stacks(StackName="sayso")["Stacks"][0]
-            if not stack["StackStatus"].endswith("IN_PROGRESS"):
-                break
-            time.sleep(0.2)
-        if stack["StackStatus"] not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
-            events = formation.describe_stack_events(StackName="sayso")["StackEvents"]
-            reasons = [e.get("ResourceStatusReason") for e in events if "FAILED" in e["ResourceStatus"]]
-            sys.exit(f"{stack['StackStatus']}: {reasons}")
+    def deploy(self, **changed):
+        parameters = [f"{name}={value}" for name, value in {**PARAMETERS, **changed}.items()]
+        command = [SAM, "deploy", "--no-confirm-changeset", "--parameter-overrides", *parameters]
+        told = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "SAM_CLI_TELEMETRY": "0", **credentials(self.port)}
+        done = subprocess.run(command, cwd=ROOT, env=told, capture_output=True, text=True)
+        if done.returncode != 0:
+            sys.exit(done.stdout + done.stderr)
+        stack = self.aws("cloudformation").describe_stacks(StackName="sayso")["Stacks"][0]
         self.outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
 
     def register(self):
@@ -199,12 +180,12 @@ def walk(stack):
     assert part(before, 1)["iss"] == stack.outputs["Issuer"]
     assert stack.published() == [part(before, 0)["kid"]]
 
-    stack.deploy("update_stack", SigningKeys="first-and-second")
+    stack.deploy(SigningKeys="first-and-second")
     first, second = stack.published()
     during = stack.approved("during")
     assert first == part(before, 0)["kid"] == part(during, 0)["kid"]
 
-    stack.deploy("update_stack", SigningKeys="second-and-first")
+    stack.deploy(SigningKeys="second-and-first")
     after = stack.approved("after")
     assert stack.published() == [second, first]
     assert part(after, 0)["kid"] == second
@@ -221,11 +202,14 @@ def main():
     with tempfile.TemporaryDirectory() as directory:
         ministack = start(port, Path(directory))
         try:
+            if command := sys.argv[1:]:
+                told = {**os.environ, "SAYSO_DYNAMODB_ENDPOINT": f"http://127.0.0.1:{port}"}
+                sys.exit(subprocess.run(command, env=told).returncode)
             walk(Stack(port))
         finally:
             ministack.terminate()
             ministack.wait()
-    print("template.yaml was deployed, and three approvals went through it and two keys.")
+    print("sam deploy deployed the artefacts of sam build, and three approvals went through them and two keys.")
 
 
 if __name__ == "__main__":

@@ -89,7 +89,7 @@ async fn no_sweep_makes_a_token_usable_again() {
     let mut reasons = Vec::new();
     // Until well after every row is gone.
     for _ in 0..12 {
-        world.backends.engine.sweep_ttl(world.clock.now().as_unix_seconds()).expect("a sweep");
+        world.sweep().await;
         let refused = gate.permit(&approval.token, action("{}"), world.clock.now()).await;
         reasons.push(refused.expect_err("it was used").reason());
         world.pass(Duration::from_secs(8 * 3600).as_secs());

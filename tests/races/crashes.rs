@@ -240,7 +240,7 @@ async fn a_request_that_was_completed_late_stays_the_only_one_while_it_is_open()
     assert_eq!(world.mails().len(), 1);
     for _ in 0..4 {
         world.pass(901);
-        world.backends.engine.sweep_ttl(world.clock.now().as_unix_seconds()).unwrap();
+        world.sweep().await;
         let open = agent.check(&late).await.field("status") == "pending";
         let again = agent.ask("t").await.field("approval_id").to_owned();
         assert_eq!(again == late, open, "two open approvals for one action, or none");

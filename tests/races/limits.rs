@@ -184,7 +184,7 @@ async fn what_was_just_denied_is_not_asked_again_at_once() {
     world.pass(59);
     world.browser().decide(&world.link(&id), Verdict::Deny, "").await;
     world.pass(100);
-    world.backends.engine.sweep_ttl(world.clock.now().as_unix_seconds()).expect("a sweep");
+    world.sweep().await;
     for answer in ask_at_once(&[client(&world)], vec!["t".to_owned(); CROWD]).await {
         assert_eq!(assert_limited(&answer, "denied_cool_down"), 500);
         assert!(answer.text.contains(&id), "{}", answer.text);

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sayso_cloud::{Aws, Clock, Endpoints, Signer, Store, random};
-use sayso_local::host::{Backends, TABLE};
+use sayso_local::host::Backends;
 use sayso_model::{
     Action, Agent, AgentKey, AgentName, Approver, ApproverId, Audience, Audiences, CanonicalJson,
     EmailAddress, ToolName,
@@ -24,8 +24,8 @@ pub(crate) fn domain(function: &str) -> &'static str {
     FUNCTIONS.iter().find(|(name, ..)| *name == function).map(|(.., domain)| *domain).expect("a function")
 }
 
-/// What a deployment by the template puts into each variable, with this key alone.
-pub(crate) fn values(key_arn: &str) -> BTreeMap<&'static str, String> {
+/// What a deployment by the template puts into each variable, with this table and this key alone.
+pub(crate) fn values(table: &str, key_arn: &str) -> BTreeMap<&'static str, String> {
     BTreeMap::from([
         ("CONFIGURATION_SET", "sayso-MailConfiguration".to_owned()),
         ("DECIDE_URL", format!("https://{}", domain("Decide"))),
@@ -39,14 +39,14 @@ pub(crate) fn values(key_arn: &str) -> BTreeMap<&'static str, String> {
         ("REQUESTS_PER_AGENT_PER_HOUR", "60".to_owned()),
         ("RETENTION_DAYS", "90".to_owned()),
         ("SIGNING_KEY_ID", key_arn.to_owned()),
-        ("TABLE_NAME", TABLE.to_owned()),
+        ("TABLE_NAME", table.to_owned()),
         ("TOKEN_LIFETIME_SECONDS", "3600".to_owned()),
     ])
 }
 
 /// The variables that the template gives a function, with their values; and where AWS is.
 pub(crate) fn environment(template: &Template, function: &str, backends: &Backends) -> Vec<(String, String)> {
-    told(template, function, &values(&backends.key_arn), &backends.endpoints)
+    told(template, function, &values(&backends.table, &backends.key_arn), &backends.endpoints)
 }
 
 fn told(
@@ -87,17 +87,17 @@ pub(crate) struct Deployment {
 
 impl Deployment {
     pub(crate) async fn start() -> Self {
-        let backends = Backends::start(None, &Clock::system()).await.expect("backends");
+        let backends = sayso_tests::backends(&Clock::system()).await;
         let agent_key = random::agent_key();
         register(&backends, &agent_key).await;
-        let values = values(&backends.key_arn);
+        let values = values(&backends.table, &backends.key_arn);
         Self::over(backends, agent_key, values).await
     }
 
     /// Deploys again, with other signing keys: the one that signs, and one whose tokens are accepted as well.
     pub(crate) async fn with_keys(self, signing: &str, other: &str) -> Self {
         let Self { backends, agent_key, .. } = self;
-        let mut values = values(signing);
+        let mut values = values(&backends.table, signing);
         values.insert("OTHER_SIGNING_KEY_ID", other.to_owned());
         Self::over(backends, agent_key, values).await
     }
@@ -137,7 +137,7 @@ impl Deployment {
 
     /// The table behind the functions' backs.
     pub(crate) fn table(&self) -> Table {
-        Table::at(self.backends.endpoints.clone())
+        Table::of(&self.backends)
     }
 
     /// Forgets the calls so far.
@@ -210,7 +210,7 @@ async fn register(backends: &Backends, key: &AgentKey) {
         },
         audiences: Audiences::new(vec![Audience::parse("production").expect("an audience")]).expect("one"),
     };
-    let store = Store::new(aws.dynamodb(), TABLE.to_owned(), signer.public_key());
+    let store = Store::new(aws.dynamodb(), backends.table.clone(), signer.public_key());
     store.register_agent(key.hash(), &agent).await.expect("registration");
 }
 

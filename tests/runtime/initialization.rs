@@ -30,7 +30,7 @@ fn the_template_gives_each_function_exactly_what_it_reads() {
     assert_eq!(names(&template, "Feedback"), set(&["TABLE_NAME", "RETENTION_DAYS"]));
 
     let all: BTreeSet<_> = FUNCTIONS.iter().flat_map(|(function, ..)| names(&template, function)).collect();
-    assert_eq!(all, values("key").into_keys().map(str::to_owned).collect());
+    assert_eq!(all, values("table", "key").into_keys().map(str::to_owned).collect());
     // A check holds a call open for 50 s, with three calls of 8 s around it; a sender outlives no such call.
     let timeout: u64 = template.property("Mcp", "Timeout").parse().expect("seconds");
     assert!((50 + 3 * 8..sayso_model::SENDING_LIMIT.as_secs()).contains(&timeout), "{timeout}");
@@ -95,6 +95,5 @@ fn names_no_value(told: &str, environment: &[(String, String)]) {
 }
 
 async fn started() -> (Template, Backends) {
-    let backends = Backends::start(None, &Clock::system()).await.expect("backends");
-    (Template::read(), backends)
+    (Template::read(), sayso_tests::backends(&Clock::system()).await)
 }

@@ -4,7 +4,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sayso_cloud::{Aws, Signer, Store, random};
 use sayso_gate::Gate;
-use sayso_local::host::TABLE;
 use sayso_model::token::{ApprovalToken, Issuer};
 use sayso_model::{
     Action, AgentName, Approval, ApproverId, Audience, CanonicalJson, ClosedApproval, DecidingLink, GateName,
@@ -57,7 +56,7 @@ impl World {
     /// The table, as the functions hold it.
     pub async fn store(&self) -> Store {
         let aws = Aws::at(self.backends.endpoints.clone());
-        Store::new(aws.dynamodb(), TABLE.to_owned(), self.signer().await.public_key())
+        Store::new(aws.dynamodb(), self.backends.table.clone(), self.signer().await.public_key())
     }
 
     /// A request of now, open, in no table yet.

@@ -1,6 +1,8 @@
 //! The Lambda Runtime API and the Function URL in front of it, as far as a function's binary can tell.
 
 use std::collections::{BTreeMap, HashMap};
+use std::convert::Infallible;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -10,7 +12,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use sayso_cloud::Clock;
+use sayso_cloud::{Clock, optional};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::process::Command;
@@ -18,8 +20,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::Program;
 use crate::function_url::{Call, Reply};
+use crate::{Program, Template};
 
 /// The longest a function may run: as long as the longest `Timeout` that the template gives one.
 const LONGEST: Duration = Duration::from_secs(60);
@@ -64,7 +66,7 @@ impl Function {
         };
         let mut tasks = JoinSet::new();
         let address = serve(&api, &mut tasks).await;
-        let mut command = Command::new(crate::binary(binary).await);
+        let mut command = Command::new(bootstrap(binary).await);
         command.env_clear().envs(lambda_environment(binary, &address, memory));
         command.envs(environment.iter().map(|(name, value)| (name, value)));
         let program = Program::start(command);
@@ -113,6 +115,16 @@ impl Function {
     }
 }
 
+/// A function's binary: a debug build's, or the artefact of `sam build` in the directory that `SAYSO_SAM_BUILD` names.
+async fn bootstrap(binary: &str) -> PathBuf {
+    let directory = optional("SAYSO_SAM_BUILD", |path| Ok::<_, Infallible>(PathBuf::from(path)));
+    let Some(directory) = directory.expect("a directory") else { return crate::binary(binary).await };
+    let template = Template::read();
+    let functions = template.resources("AWS::Serverless::Function");
+    let function = functions.into_iter().find(|function| template.binary(function) == binary);
+    directory.join(function.expect("a function of the template")).join("bootstrap")
+}
+
 async fn serve(api: &RuntimeApi, tasks: &mut JoinSet<()>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a loopback port");
     let address = listener.local_addr().expect("an address").to_string();
@@ -134,8 +146,9 @@ fn lambda_environment(name: &str, runtime_api: &str, memory: &str) -> BTreeMap<S
         ("AWS_ACCESS_KEY_ID", "ASIAEXAMPLE"),
         ("AWS_SECRET_ACCESS_KEY", "the-secret-of-the-role"),
         ("AWS_SESSION_TOKEN", "the-session-of-the-role"),
-        ("AWS_REGION", "eu-west-1"),
-        ("AWS_DEFAULT_REGION", "eu-west-1"),
+        // As `Aws::at` has it: some engines keep tables by region.
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_DEFAULT_REGION", "us-east-1"),
         ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
         ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand"),
         ("AWS_LAMBDA_LOG_STREAM_NAME", "2026/11/22/[$LATEST]0"),

@@ -16,6 +16,13 @@ impl Template {
         Self(std::fs::read_to_string(path).expect("template.yaml"))
     }
 
+    /// The binary that a function is built from.
+    pub fn binary(&self, function: &str) -> &str {
+        let lines = self.resource(function);
+        let named = lines.iter().find_map(|line| line.trim().strip_prefix("BuildProperties: { Binary: "));
+        named.and_then(|rest| rest.strip_suffix(" }")).unwrap_or_else(|| panic!("{function} names no binary"))
+    }
+
     /// The environment variables that a function gets, with the expressions they are given by.
     pub fn environment(&self, function: &str) -> BTreeMap<String, String> {
         let everywhere = self.mapping(&["Globals", "Function", "Environment", "Variables"]);

@@ -52,7 +52,7 @@ impl World {
     }
 
     async fn by(clock: Clock, limits: Limits) -> Self {
-        let backends = Backends::start(None, &clock).await.expect("backends");
+        let backends = crate::backends(&clock).await;
         let mut tasks = JoinSet::new();
         let (tap, endpoints) = Tap::start(&backends.endpoints, &mut tasks).await;
         let settings = Settings { limits, ..Settings::new(0).expect("settings") };

@@ -21,7 +21,7 @@ use crate::outbox::{Mail, Outbox, guard};
 use crate::signer;
 
 /// The table's name on a local host.
-pub const TABLE: &str = "sayso";
+const TABLE: &str = "sayso";
 
 /// Why a local host does not start.
 #[derive(Debug, Error)]
@@ -58,6 +58,8 @@ pub enum HostError {
 pub struct Backends {
     /// The table.
     pub engine: Engine,
+    /// The name of the table.
+    pub table: String,
     /// The mails.
     pub outbox: Outbox,
     /// The key's ARN.
@@ -83,7 +85,8 @@ impl Backends {
             kms: Some(serve(&mut tasks, listen(0).await?, signer.router())),
         };
         let (key_arn, spare_key_arn) = (signer.key_arn().to_owned(), signer.spare_key_arn().to_owned());
-        Ok(Self { engine, outbox, key_arn, spare_key_arn, endpoints, _tasks: tasks })
+        let table = TABLE.to_owned();
+        Ok(Self { engine, table, outbox, key_arn, spare_key_arn, endpoints, _tasks: tasks })
     }
 }
 
@@ -146,7 +149,7 @@ impl Host {
         let keys = KeyIds::from(backends.key_arn.clone());
         let (page_url, decide_url, issuer_url) = (url(&page), url(&decide), url(&redeem));
         let mcp_settings = sayso_mcp::Settings {
-            table: TABLE.to_owned(),
+            table: backends.table.clone(),
             keys: keys.clone(),
             page_url: BaseUrl::parse(&page_url)?,
             mail_from: settings.mail_from,
@@ -156,18 +159,18 @@ impl Host {
             limits: settings.limits,
         };
         let page_settings = sayso_page::Settings {
-            table: TABLE.to_owned(),
+            table: backends.table.clone(),
             keys: keys.clone(),
             decide_url: BaseUrl::parse(&decide_url)?,
         };
         let decide_settings = sayso_decide::Settings {
-            table: TABLE.to_owned(),
+            table: backends.table.clone(),
             keys: keys.clone(),
             issuer: BaseUrl::parse(&issuer_url)?,
             retention: settings.retention,
         };
         let redeem_settings = sayso_redeem::Settings {
-            table: TABLE.to_owned(),
+            table: backends.table.clone(),
             keys: keys.clone(),
             retention: settings.retention,
         };
@@ -180,18 +183,18 @@ impl Host {
         let redeem_router =
             sayso_redeem::router(sayso_redeem::Deps::connect(&aws, redeem_settings, clock).await?);
         let feedback_settings =
-            sayso_feedback::Settings { table: TABLE.to_owned(), retention: settings.retention };
+            sayso_feedback::Settings { table: backends.table.clone(), retention: settings.retention };
         let feedback = sayso_feedback::Deps::connect(&aws, feedback_settings);
         let signer = Signer::connect(aws.kms(), keys).await?;
-        let store = Store::new(aws.dynamodb(), TABLE.to_owned(), signer.public_key());
-        let registry = Registry::new(aws.dynamodb(), TABLE.to_owned());
+        let store = Store::new(aws.dynamodb(), backends.table.clone(), signer.public_key());
+        let registry = Registry::new(aws.dynamodb(), backends.table.clone());
 
         let mut tasks = JoinSet::new();
         // A Function URL has a name of its own; a loopback port is reached under any name that a web site rebinds to it.
         let mcp_url = format!("{}/mcp", url(&mcp));
         let whereabouts = json!({
             "mcp_url": mcp_url, "issuer_url": issuer_url, "outbox_url": url(&outbox),
-            "dynamodb_url": endpoints.dynamodb, "table": TABLE,
+            "dynamodb_url": endpoints.dynamodb, "table": backends.table,
         });
         let mcp_router = told(whereabouts).fallback_service(mcp_router);
         serve(&mut tasks, mcp, mcp_router.layer(guard::for_people()));

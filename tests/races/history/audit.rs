@@ -1,7 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use sayso_cloud::{Aws, Signer, Store};
-use sayso_local::host::TABLE;
+use sayso_cloud::Store;
 use sayso_model::{Approval, ApprovalId};
 use sayso_tests::{Row, World, number, string};
 
@@ -114,9 +113,7 @@ impl Audit {
 
     async fn store(&mut self, world: &World) -> &Store {
         if self.store.is_none() {
-            let aws = Aws::at(world.backends.endpoints.clone());
-            let signer = Signer::connect(aws.kms(), world.backends.key_arn.clone()).await.expect("a signer");
-            self.store = Some(Store::new(aws.dynamodb(), TABLE.to_owned(), signer.public_key()));
+            self.store = Some(world.store().await);
         }
         self.store.as_ref().expect("just made")
     }
