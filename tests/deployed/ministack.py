@@ -1,10 +1,12 @@
-"""Deploys template.yaml into MiniStack and takes approvals through it, over a rotation of the signing key.
+"""Deploys template.yaml into MiniStack, has `sayso deploy check` look at it, and takes approvals through it, over a rotation of
+the signing key.
 
     cargo build --workspace --bins && target/ministack/bin/python tests/deployed/ministack.py
 
 tests/run does both. MiniStack (an AWS emulator, all on loopback) transforms the SAM template, creates every resource, and runs the binaries
 behind Function URLs. The template goes in as it is: only each CodeUri becomes the object that the code was uploaded to, which
-is what `sam package` does. MiniStack enforces no IAM or key policy, sends no mail, and creates no CloudFront.
+is what `sam package` does. MiniStack enforces no IAM or key policy, sends no mail, and creates no CloudFront; a table is made without its encryption, time to
+live and continuous backups.
 """
 
 import base64
@@ -214,6 +216,35 @@ def walk(stack):
         assert uses == [200, 409], uses
 
 
+def checked(port, *table):
+    """What `sayso deploy check` finds, by check; whether it says that the account is ready."""
+    told = {
+        "PATH": os.environ["PATH"],
+        "HOME": "/nowhere",
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    sayso = [ROOT / "target" / "debug" / "sayso", "--json", "--region", "us-east-1", *table]
+    command = [*sayso, "deploy", "check", "--sender", PARAMETERS["SenderEmail"]]
+    found = json.loads(subprocess.run(command, env=told, capture_output=True, check=False).stdout)
+    return {check["check"]: check["standing"] for check in found["checks"]}, found["ready"]
+
+
+def check_before(port):
+    found, ready = checked(port)
+    assert found["sender"] == "failed" and not ready, found
+
+
+def check_after(port, table):
+    """The template makes the sender's identity, and a table that is guarded; MiniStack's CloudFormation leaves out the table's
+    encryption, time to live and continuous backups, which is to be found as well."""
+    found, ready = checked(port, "--table", table)
+    assert ready and {found[name] for name in ("sending", "sender", "table", "protection")} == {"ok"}, found
+    assert {found[name] for name in ("encryption", "expiry", "backups")} == {"attention"}, found
+
+
 def main():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -221,7 +252,10 @@ def main():
     with tempfile.TemporaryDirectory() as directory:
         ministack = start(port, Path(directory))
         try:
-            walk(Stack(port))
+            check_before(port)
+            stack = Stack(port)
+            check_after(port, stack.outputs["TableName"])
+            walk(stack)
         finally:
             ministack.terminate()
             ministack.wait()
