@@ -287,6 +287,30 @@ fn the_policy_grants_nothing_for_what_no_template_makes() {
     }
 }
 
+/// Parameters, outputs and alarms are written like `SenderEmail`; what else looks like one is not the template's.
+#[test]
+fn what_the_guide_names_is_in_the_template() {
+    let (guide, template) = (file("docs/deploying.md"), file("template.yaml"));
+    let defined: BTreeSet<&str> = template
+        .lines()
+        .filter_map(|line| line.strip_prefix("  ")?.split_once(':'))
+        .map(|(name, _)| name)
+        .collect();
+    let quoted = guide
+        .lines()
+        .filter(|line| !line.starts_with("    {"))
+        .flat_map(|line| line.split('`').skip(1).step_by(2));
+    let is_name = |word: &&str| {
+        word.starts_with(|c: char| c.is_ascii_uppercase())
+            && word.chars().all(|c| c.is_ascii_alphabetic())
+            && word.contains(|c: char| c.is_ascii_lowercase())
+    };
+    let named: BTreeSet<&str> = quoted.filter(is_name).filter(|word| *word != "MessageRejected").collect();
+    assert!(named.len() > 20, "{named:?}");
+    let unknown: Vec<_> = named.difference(&defined).collect();
+    assert!(unknown.is_empty(), "docs/deploying.md names what template.yaml has not: {unknown:?}");
+}
+
 #[test]
 fn the_first_deployment_tags_what_it_makes() {
     let settings = file("samconfig.toml");
