@@ -1,12 +1,13 @@
-"""Deploys the artefacts of `sam build` into MiniStack with `sam deploy`, and takes approvals through them, over a rotation
-of the signing key.
+"""Deploys the artefacts of `sam build` into MiniStack with `sam deploy`, has `sayso deploy check` look at it, and takes
+approvals through it, over a rotation of the signing key.
 
     sam build --parameter-overrides Architecture=x86_64    # or arm64: this machine's
     target/ministack/bin/python tests/deployed/ministack.py
 
 tests/run does both. MiniStack (an AWS emulator, all on loopback) transforms the SAM template, creates every resource, and runs
 the binaries behind Function URLs. Template, settings (samconfig.toml) and commands are those of a deployment into AWS; only
-AWS_ENDPOINT_URL differs. MiniStack enforces no IAM or key policy, sends no mail, and creates no CloudFront.
+AWS_ENDPOINT_URL differs. MiniStack enforces no IAM or key policy, sends no mail, and creates no CloudFront; a table is
+made without its encryption, time to live and continuous backups.
 
     target/ministack/bin/python tests/deployed/ministack.py COMMAND...
 
@@ -164,6 +165,34 @@ class Stack:
         url = self.outputs["Issuer"] + "/redeem"
         return self.http("POST", url, json.dumps(use), content_type="application/json")[0]
 
+    def comes_back(self, approval_id):
+        """Hands the feedback function what EventBridge would. MiniStack publishes no event of SES's, and takes none from others."""
+        formation = self.aws("cloudformation")
+        resource = formation.describe_stack_resource(StackName="sayso", LogicalResourceId="Feedback")
+        function = resource["StackResourceDetail"]["PhysicalResourceId"]
+        targets = [
+            target["Arn"].rsplit(":", 1)[1]
+            for rule in self.aws("events").list_rules()["Rules"]
+            if "Email Bounced" in rule["EventPattern"] and rule["State"] == "ENABLED"
+            for target in self.aws("events").list_targets_by_rule(Rule=rule["Name"])["Targets"]
+        ]
+        assert targets == [function], targets
+        notice = self.row(f"NOTICE#{approval_id}")
+        mail = {
+            "timestamp": "2026-11-22T12:00:00.000Z",
+            "messageId": notice["message_id"]["S"],
+            "destination": [PARAMETERS["ApproverEmail"]],
+            "tags": {"approval_id": [approval_id]},
+        }
+        bounce = {"bounceType": "Permanent", "bounceSubType": "General", "timestamp": "2026-11-22T12:00:01.000Z"}
+        event = {"source": "aws.ses", "detail": {"eventType": "Bounce", "mail": mail, "bounce": bounce}}
+        done = self.aws("lambda").invoke(FunctionName=function, Payload=json.dumps(event))
+        assert done["StatusCode"] == 200 and "FunctionError" not in done, done["Payload"].read()
+
+    def row(self, key):
+        get = {"TableName": self.outputs["TableName"], "Key": {"pk": {"S": key}}}
+        return self.aws("dynamodb").get_item(**get)["Item"]
+
     def published(self):
         status, keys = self.http("GET", self.outputs["JwksUrl"])
         assert status == 200, status
@@ -195,6 +224,42 @@ def walk(stack):
         assert uses == [200, 409], uses
 
 
+def a_mail_comes_back(stack):
+    asked = stack.tool("request_approval", tool="drop_table", arguments={"table": "bounced"}, summary="Drop it")
+    stack.comes_back(asked["approval_id"])
+    told = stack.tool("check_approval", approval_id=asked["approval_id"])
+    assert told["status"] == "undeliverable", told["status"]
+
+
+def checked(port, *table):
+    """What `sayso deploy check` finds, by check; whether it says that the account is ready."""
+    told = {
+        "PATH": os.environ["PATH"],
+        "HOME": "/nowhere",
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    sayso = [ROOT / "target" / "debug" / "sayso", "--json", "--region", "us-east-1", *table]
+    command = [*sayso, "deploy", "check", "--sender", PARAMETERS["SenderEmail"]]
+    found = json.loads(subprocess.run(command, env=told, capture_output=True, check=False).stdout)
+    return {check["check"]: check["standing"] for check in found["checks"]}, found["ready"]
+
+
+def check_before(port):
+    found, ready = checked(port)
+    assert found["sender"] == "failed" and not ready, found
+
+
+def check_after(port, table):
+    """The template makes the sender's identity, and a table that is guarded; MiniStack's CloudFormation leaves out the table's
+    encryption, time to live and continuous backups, which is to be found as well."""
+    found, ready = checked(port, "--table", table)
+    assert ready and {found[name] for name in ("sending", "sender", "table", "protection")} == {"ok"}, found
+    assert {found[name] for name in ("encryption", "expiry", "backups")} == {"attention"}, found
+
+
 def main():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -205,7 +270,11 @@ def main():
             if command := sys.argv[1:]:
                 told = {**os.environ, "SAYSO_DYNAMODB_ENDPOINT": f"http://127.0.0.1:{port}"}
                 sys.exit(subprocess.run(command, env=told).returncode)
-            walk(Stack(port))
+            check_before(port)
+            stack = Stack(port)
+            check_after(port, stack.outputs["TableName"])
+            walk(stack)
+            a_mail_comes_back(stack)
         finally:
             ministack.terminate()
             ministack.wait()

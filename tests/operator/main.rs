@@ -2,6 +2,8 @@
 #![expect(clippy::expect_used, reason = "a test that cannot go on should stop")]
 
 mod approvals;
+mod aws;
+mod check;
 mod doctor;
 mod keys;
 mod registered;

@@ -88,16 +88,21 @@ impl Operated {
 
 /// Runs `sayso` with these arguments, in an environment that has nothing else to say.
 pub(crate) async fn run(arguments: &[&str]) -> Ran {
+    run_in(&[], arguments).await
+}
+
+/// Runs it in an environment that has only this to say.
+pub(crate) async fn run_in(environment: &[(&str, &str)], arguments: &[&str]) -> Ran {
     let mut command = Command::new(binary("sayso").await);
     command.args(arguments).env_clear().env("PATH", "/usr/bin:/bin").env("HOME", "/nowhere");
-    command.env("AWS_EC2_METADATA_DISABLED", "true");
+    command.env("AWS_EC2_METADATA_DISABLED", "true").envs(environment.iter().copied());
     let mut program = Program::start(command);
     let status = program.exit().await.code().unwrap_or(-1);
     Ran { status, out: program.printed(), all: program.output() }
 }
 
 /// As a shell would: single quotes hold words together.
-fn words(line: &str) -> Vec<&str> {
+pub(crate) fn words(line: &str) -> Vec<&str> {
     let parts = line.split('\'').enumerate();
     parts
         .flat_map(|(at, part)| if at % 2 == 1 { vec![part] } else { part.split_whitespace().collect() })

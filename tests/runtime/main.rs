@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, reason = "a test that cannot go on should stop")]
 
 mod approval;
+mod deployer;
 mod deployment;
 mod feedback;
 mod initialization;

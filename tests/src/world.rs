@@ -1,3 +1,4 @@
+use std::path::Path;
 use std::time::Duration;
 
 use sayso_cloud::{Clock, random};
@@ -37,22 +38,30 @@ impl World {
 
     /// In memory, at another time: for what has a clock of its own.
     pub async fn at(start: Timestamp) -> Self {
-        Self::by(Clock::scripted(start), Limits::default()).await
+        Self::by(None, Clock::scripted(start), Limits::default()).await
+    }
+
+    /// Over the database in a file, at another time.
+    pub async fn over(file: &Path, start: Timestamp) -> Self {
+        Self::by(Some(file), Clock::scripted(start), Limits::default()).await
     }
 
     /// In memory, at [`START`], with these limits.
     pub async fn limited(limits: Limits) -> Self {
         let start = Timestamp::from_unix_seconds(START).expect("a time");
-        Self::by(Clock::scripted(start), limits).await
+        Self::by(None, Clock::scripted(start), limits).await
     }
 
     /// In memory, on the machine's clock, which a program of its own goes by: here time passes by itself.
     pub async fn live() -> Self {
-        Self::by(Clock::system(), Limits::default()).await
+        Self::by(None, Clock::system(), Limits::default()).await
     }
 
-    async fn by(clock: Clock, limits: Limits) -> Self {
-        let backends = crate::backends(&clock).await;
+    async fn by(file: Option<&Path>, clock: Clock, limits: Limits) -> Self {
+        let backends = match file {
+            Some(_) => Backends::start(file, &clock).await.expect("backends"),
+            None => crate::backends(&clock).await,
+        };
         let mut tasks = JoinSet::new();
         let (tap, endpoints) = Tap::start(&backends.endpoints, &mut tasks).await;
         let settings = Settings { limits, ..Settings::new(0).expect("settings") };

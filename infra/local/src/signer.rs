@@ -74,6 +74,18 @@ impl Signer {
         Ok(Self(Arc::new([Held::open(engine, key)?, Held::open(engine, spare)?])))
     }
 
+    /// The key that signs, as it is kept: its id, then its secret scalar. For whoever takes the table elsewhere.
+    pub fn kept(engine: &Engine) -> Result<Option<Vec<u8>>, SignerError> {
+        let [key, _] = NOTES;
+        Ok(engine.notes().get(key)?)
+    }
+
+    /// Keeps a key that was kept elsewhere, before the first [`Signer::open`] makes one: for a table that brings its tokens.
+    pub fn adopt(engine: &Engine, kept: &[u8]) -> Result<(), SignerError> {
+        let [key, _] = NOTES;
+        Ok(engine.notes().add(key, kept)?)
+    }
+
     /// The key's name for the functions: the same at every start on the same file.
     pub fn key_arn(&self) -> &str {
         let [key, _] = &*self.0;

@@ -19,7 +19,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) connection: Connection,
     #[command(subcommand)]
-    pub(crate) command: Command,
+    pub(crate) command: AnyCommand,
 }
 
 #[derive(Args)]
@@ -54,6 +54,16 @@ pub(crate) struct Connection {
     pub(crate) json: bool,
 }
 
+#[derive(Subcommand)]
+pub(crate) enum AnyCommand {
+    /// What an AWS account must have for Sayso to work in it
+    #[command(subcommand)]
+    Deploy(Deploy),
+    #[command(flatten)]
+    On(Command),
+}
+
+/// What is done on a deployment.
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// Who may ask
@@ -174,6 +184,25 @@ pub(crate) struct Wanted {
     /// Only what this agent asked
     #[arg(long, value_name = "NAME", value_parser = AgentName::parse)]
     pub(crate) agent: Option<AgentName>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Deploy {
+    /// Look whether the account is ready, before a first deployment or after it: reads only, says what to do
+    Check(Check),
+}
+
+#[derive(Args)]
+pub(crate) struct Check {
+    /// Who approval mails come from: the stack's parameter SenderEmail
+    #[arg(long, value_name = "EMAIL", value_parser = EmailAddress::parse)]
+    pub(crate) sender: Option<EmailAddress>,
+    /// Who will decide (repeatable; with --table also whoever is registered)
+    #[arg(long, value_name = "EMAIL", value_parser = EmailAddress::parse)]
+    pub(crate) approver: Vec<EmailAddress>,
+    /// How many concurrent executions the deployment is to reserve: its parameters …Concurrency together
+    #[arg(long, value_name = "NUMBER", default_value_t = 45)]
+    pub(crate) reserve: u16,
 }
 
 #[derive(Args)]

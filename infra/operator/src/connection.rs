@@ -81,30 +81,7 @@ impl Deployment {
                 "say which deployment: --table NAME (the stack's output TableName, or SAYSO_TABLE), or --local",
             )
         })?;
-        let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http_client());
-        if let Some(region) = &connection.region {
-            loader = loader.region(Region::new(region.clone()));
-        }
-        if let Some(profile) = &connection.profile {
-            loader = loader.profile_name(profile);
-        }
-        let config = loader.load().await;
-        if config.region().is_none() {
-            return Err(Stopped::usage("no AWS region: name it with --region, AWS_REGION or the profile"));
-        }
-        // Asked here, where it can be said: a call that lacks them only fails. What is wrong with them is not repeated:
-        // it may quote them.
-        let provider = config.credentials_provider();
-        let found = match &provider {
-            Some(provider) => provider.provide_credentials().await.is_ok(),
-            None => false,
-        };
-        if !found {
-            return Err(Stopped::usage(
-                "no AWS credentials: log in (`aws sso login`), name a profile with --profile, or set AWS_ACCESS_KEY_ID",
-            ));
-        }
-        let aws = Aws::of(&config);
+        let aws = account(connection).await?;
         Ok(Self {
             registry: Registry::new(aws.dynamodb(), table.clone()),
             clock: Clock::system(),
@@ -150,6 +127,34 @@ impl Deployment {
         })?;
         Ok(Store::verifying_under(self.aws.dynamodb(), self.table.clone(), keys))
     }
+}
+
+/// The account, as AWS's ordinary chain of regions and credentials finds it.
+pub(crate) async fn account(connection: &Connection) -> Result<Aws, Stopped> {
+    let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http_client());
+    if let Some(region) = &connection.region {
+        loader = loader.region(Region::new(region.clone()));
+    }
+    if let Some(profile) = &connection.profile {
+        loader = loader.profile_name(profile);
+    }
+    let config = loader.load().await;
+    if config.region().is_none() {
+        return Err(Stopped::usage("no AWS region: name it with --region, AWS_REGION or the profile"));
+    }
+    // Asked here, where it can be said: a call that lacks them only fails. What is wrong with them is not repeated: it may
+    // quote them.
+    let provider = config.credentials_provider();
+    let found = match &provider {
+        Some(provider) => provider.provide_credentials().await.is_ok(),
+        None => false,
+    };
+    if !found {
+        return Err(Stopped::usage(
+            "no AWS credentials: log in (`aws sso login`), name a profile with --profile, or set AWS_ACCESS_KEY_ID",
+        ));
+    }
+    Ok(Aws::of(&config))
 }
 
 /// A client that goes nowhere but where it is sent, without TLS on this machine only.

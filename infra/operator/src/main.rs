@@ -1,5 +1,5 @@
-//! `sayso`: the operator's command line. It registers agents, approvers and gates, revokes keys, reads what was asked, and
-//! tries a deployment from end to end.
+//! `sayso`: the operator's command line. It looks whether an account is ready, registers agents, approvers and gates, revokes
+//! keys, reads what was asked, and tries a deployment from end to end.
 //!
 //! **Threat.** Text of an agent's or of an approver's that would speak to the operator's terminal: everything that came
 //! from outside is made visible first. A key that lives on in a log or in the table: it is shown once, and only its hash
@@ -10,6 +10,7 @@ mod approvals;
 mod approvers;
 mod arguments;
 mod connection;
+mod deploy;
 mod doctor;
 mod gates;
 mod outcome;
@@ -17,7 +18,7 @@ mod terminal;
 
 use std::process::ExitCode;
 
-use arguments::{Agents, Approvals, Approvers, Arguments, Command, Gates};
+use arguments::{Agents, AnyCommand, Approvals, Approvers, Arguments, Command, Deploy, Gates};
 use clap::Parser as _;
 use connection::Deployment;
 use outcome::{Report, Stopped};
@@ -40,9 +41,15 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<Report, Stopped> {
+    let command = match arguments.command {
+        AnyCommand::Deploy(Deploy::Check(check)) => {
+            return deploy::check(&arguments.connection, &check).await;
+        }
+        AnyCommand::On(command) => command,
+    };
     let deployment = Deployment::connect(&arguments.connection).await?;
     let (to, now) = (&deployment, deployment.clock.now());
-    match arguments.command {
+    match command {
         Command::Agent(Agents::Add(add)) => agents::add(to, &add, now).await,
         Command::Agent(Agents::List) => agents::list(to, now).await,
         Command::Agent(Agents::Rotate { name, overlap }) => agents::rotate(to, &name, overlap, now).await,

@@ -127,6 +127,21 @@ impl Aws {
         })
     }
 
+    /// An SES v2 client that only reads: SES answers one read a second, so it asks again more often.
+    pub fn sesv2_reads(&self) -> aws_sdk_sesv2::Client {
+        let config = aws_sdk_sesv2::config::Builder::from(&self.base)
+            .retry_config(RetryConfig::standard().with_max_attempts(5));
+        aws_sdk_sesv2::Client::from_conf(match &self.endpoints.sesv2 {
+            Some(url) => config.endpoint_url(url).build(),
+            None => config.build(),
+        })
+    }
+
+    /// What clients of other services are made of: the operator's.
+    pub fn config(&self) -> &SdkConfig {
+        &self.base
+    }
+
     /// A KMS client.
     pub fn kms(&self) -> aws_sdk_kms::Client {
         let config = aws_sdk_kms::config::Builder::from(&self.base);

@@ -29,7 +29,8 @@ pub enum Failure {
 }
 
 impl Failure {
-    pub(crate) fn call<E: ProvideErrorMetadata, R>(call: &'static str, error: &SdkError<E, R>) -> Self {
+    /// Of a call by this name in IAM, such as `dynamodb:GetItem`: the code, and nothing else of the error.
+    pub fn call<E: ProvideErrorMetadata, R>(call: &'static str, error: &SdkError<E, R>) -> Self {
         let code = match error {
             SdkError::ConstructionFailure(_) => "request could not be built",
             SdkError::TimeoutError(_) => "timed out",

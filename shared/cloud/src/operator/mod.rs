@@ -19,10 +19,14 @@ use crate::store::{FIRST, Item, scan, text};
 mod agents;
 mod approvers;
 mod gates;
+mod health;
+mod sending;
 
 pub use agents::{RegisteredKey, Rotated};
 pub use approvers::RegisteredApprover;
 pub use gates::RegisteredGate;
+pub use health::{Expiry, TableHealth};
+pub use sending::{Dkim, Identity, MailFrom, Sending, SendingQuota, SendingReader};
 
 /// How often a change that another overtook is begun again.
 const MOST_TRIES: usize = 5;

@@ -1,0 +1,45 @@
+//! Whether the account's concurrent executions reach for the throttles.
+
+use sayso_cloud::{Aws, Failure};
+
+use super::finding::Findings;
+use super::region;
+
+/// As many must stay unreserved in an account (Lambda Developer Guide, "Configuring reserved concurrency").
+const STAYS_UNRESERVED: i32 = 100;
+
+pub(super) async fn look(aws: &Aws, reserve: u16, findings: &mut Findings) {
+    const CHECK: &str = "concurrency";
+    let call = "lambda:GetAccountSettings";
+    let settings = aws_sdk_lambda::Client::new(aws.config()).get_account_settings().send().await;
+    let limit = settings.map_err(|e| Failure::call(call, &e)).and_then(|settings| {
+        settings
+            .account_limit
+            .ok_or_else(|| Failure::Call { call, code: "no limits in the answer".to_owned() })
+    });
+    let limit = match limit {
+        Ok(limit) => limit,
+        Err(failure) => return findings.unread(CHECK, &failure, "the Lambda console, Dashboard"),
+    };
+    let most = limit.concurrent_executions;
+    let unreserved = limit.unreserved_concurrent_executions.unwrap_or(most);
+    let free = (unreserved - STAYS_UNRESERVED).max(0);
+    let found = format!("{most} at a time, {unreserved} of them unreserved: {free} can be reserved");
+    if reserve == 0 {
+        return findings.well(CHECK, found);
+    }
+    if free >= i32::from(reserve) {
+        return findings.well(CHECK, format!("{found}, and {reserve} are to be"));
+    }
+    let raise = format!(
+        "`aws service-quotas request-service-quota-increase --service-code lambda --quota-code L-B99A9384 --desired-value 1000 --region {}`",
+        region(aws)
+    );
+    findings.attention(
+        CHECK,
+        format!("{found}, but {reserve} are to be"),
+        format!(
+            "deploy with the …Concurrency parameters at 0, and ask for more: {raise}, or Service Quotas, AWS Lambda, Concurrent executions. If the deployment has its share already, --reserve 0"
+        ),
+    );
+}

@@ -1,0 +1,166 @@
+//! What SES says of an account before anything is sent: reads only.
+
+use aws_sdk_sesv2::Client;
+use aws_sdk_sesv2::types::{BehaviorOnMxFailure, DkimStatus, IdentityType, MailFromDomainStatus};
+use sayso_model::EmailAddress;
+
+use crate::Failure;
+
+/// An account's right to send, in one region.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sending {
+    /// Whether SES sends for it at all.
+    pub enabled: bool,
+    /// `HEALTHY`, `PROBATION` or `SHUTDOWN`.
+    pub enforcement: Option<String>,
+    /// Out of the sandbox: whoever is addressed need not be verified.
+    pub production: bool,
+    /// What has become of a request to leave the sandbox: `PENDING`, `GRANTED`, `DENIED` or `FAILED`.
+    pub review: Option<String>,
+    /// How much may be sent.
+    pub quota: Option<SendingQuota>,
+}
+
+/// Mails, rounded down. A negative number a day is no limit.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SendingQuota {
+    /// In 24 hours.
+    pub a_day: f64,
+    /// In a second.
+    pub a_second: f64,
+    /// In the last 24 hours.
+    pub sent: f64,
+}
+
+/// An address or a domain, as SES knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Itself.
+    pub name: String,
+    /// Whether it is a domain.
+    pub is_domain: bool,
+    /// Whether it may be used.
+    pub verified: bool,
+    /// `PENDING`, `SUCCESS`, `FAILED`, `TEMPORARY_FAILURE` or `NOT_STARTED`.
+    pub verification: String,
+    /// Whether its mails are signed.
+    pub dkim: Dkim,
+    /// Its own MAIL FROM domain, if it has one.
+    pub mail_from: Option<MailFrom>,
+}
+
+/// DKIM of an identity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dkim {
+    /// Whether SES signs, and a receiver finds the key.
+    pub signs: bool,
+    /// `PENDING`, `SUCCESS`, `FAILED`, `TEMPORARY_FAILURE` or `NOT_STARTED`.
+    pub status: String,
+}
+
+/// A MAIL FROM domain of an identity's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MailFrom {
+    /// The domain.
+    pub domain: String,
+    /// Whether SES has found its records.
+    pub found: bool,
+    /// Whether SES sends nothing while it does not find them.
+    pub or_nothing: bool,
+}
+
+/// SES, read by the operator.
+#[derive(Clone)]
+pub struct SendingReader(Client);
+
+impl SendingReader {
+    /// Asks by this client.
+    pub fn new(client: Client) -> Self {
+        Self(client)
+    }
+
+    /// The account.
+    pub async fn account(&self) -> Result<Sending, Failure> {
+        let answer = self.0.get_account().send().await.map_err(|e| Failure::call("ses:GetAccount", &e))?;
+        let review = answer.details.and_then(|details| details.review_details);
+        Ok(Sending {
+            enabled: answer.sending_enabled,
+            enforcement: answer.enforcement_status,
+            production: answer.production_access_enabled,
+            review: review.and_then(|review| review.status).map(|status| status.as_str().to_owned()),
+            quota: answer.send_quota.map(|quota| SendingQuota {
+                a_day: quota.max24_hour_send,
+                a_second: quota.max_send_rate,
+                sent: quota.sent_last24_hours,
+            }),
+        })
+    }
+
+    /// What stands for an address: itself, its domain, or a domain above that, which SES accepts as well. The first that is
+    /// verified; else the first that there is.
+    pub async fn identity_of(&self, address: &EmailAddress) -> Result<Option<Identity>, Failure> {
+        let mut first = None;
+        for name in names(address.expose()) {
+            match self.identity(name).await? {
+                Some(identity) if identity.verified => return Ok(Some(identity)),
+                found => first = first.or(found),
+            }
+        }
+        Ok(first)
+    }
+
+    async fn identity(&self, name: &str) -> Result<Option<Identity>, Failure> {
+        let answer = match self.0.get_email_identity().email_identity(name).send().await {
+            Ok(answer) => answer,
+            Err(e) if e.as_service_error().is_some_and(|e| e.is_not_found_exception()) => return Ok(None),
+            Err(e) => return Err(Failure::call("ses:GetEmailIdentity", &e)),
+        };
+        let dkim = answer.dkim_attributes;
+        let status = dkim.as_ref().and_then(|dkim| dkim.status.clone());
+        let mail_from = answer.mail_from_attributes.filter(|own| !own.mail_from_domain.is_empty());
+        Ok(Some(Identity {
+            name: name.to_owned(),
+            is_domain: answer.identity_type == Some(IdentityType::Domain),
+            verified: answer.verified_for_sending_status,
+            verification: answer
+                .verification_status
+                .map_or_else(unknown, |status| status.as_str().to_owned()),
+            dkim: Dkim {
+                signs: dkim.is_some_and(|dkim| dkim.signing_enabled) && status == Some(DkimStatus::Success),
+                status: status.map_or_else(unknown, |status| status.as_str().to_owned()),
+            },
+            mail_from: mail_from.map(|own| MailFrom {
+                found: own.mail_from_domain_status == MailFromDomainStatus::Success,
+                or_nothing: own.behavior_on_mx_failure == BehaviorOnMxFailure::RejectMessage,
+                domain: own.mail_from_domain,
+            }),
+        }))
+    }
+}
+
+/// An address, its domain, and the domains above: no top-level domain is anybody's identity.
+fn names(address: &str) -> Vec<&str> {
+    let mut names = vec![address];
+    let mut rest = address.rsplit_once('@').map(|(_, domain)| domain);
+    while let Some(domain) = rest {
+        names.push(domain);
+        rest = domain.split_once('.').map(|(_, above)| above).filter(|above| above.contains('.'));
+    }
+    names
+}
+
+fn unknown() -> String {
+    "unknown".to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::names;
+
+    #[test]
+    fn an_address_its_domain_and_those_above_but_no_top_level_domain() {
+        assert_eq!(names("a@b.example.com"), ["a@b.example.com", "b.example.com", "example.com"]);
+        assert_eq!(names("a@example.com"), ["a@example.com", "example.com"]);
+        assert_eq!(names("a@localhost"), ["a@localhost", "localhost"]);
+    }
+}
