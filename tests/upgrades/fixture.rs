@@ -54,7 +54,7 @@ impl Fixture {
         later.name = "later".to_owned();
         for row in &mut later.rows {
             row.insert("later".to_owned(), AttributeValue::S("unknown".to_owned()));
-            row.insert("since".to_owned() + "_later", AttributeValue::N("1".to_owned()));
+            row.insert("since_later".to_owned(), AttributeValue::N("1".to_owned()));
             let inside = BTreeMap::from([("a", AttributeValue::Bool(true))]);
             let inside = inside.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
             row.insert("nested_later".to_owned(), AttributeValue::M(inside));
