@@ -62,6 +62,8 @@ pub struct Backends {
     pub key_arn: String,
     /// The ARN of the key that could take its place.
     pub spare_key_arn: String,
+    /// The ARN of the key that signs audit exports.
+    pub audit_key_arn: String,
     /// Where the AWS clients find them.
     pub endpoints: Endpoints,
     _tasks: JoinSet<()>,
@@ -81,7 +83,8 @@ impl Backends {
             kms: Some(serve(&mut tasks, listen(0).await?, signer.router())),
         };
         let (key_arn, spare_key_arn) = (signer.key_arn().to_owned(), signer.spare_key_arn().to_owned());
-        Ok(Self { engine, outbox, key_arn, spare_key_arn, endpoints, _tasks: tasks })
+        let audit_key_arn = signer.audit_key_arn().to_owned();
+        Ok(Self { engine, outbox, key_arn, spare_key_arn, audit_key_arn, endpoints, _tasks: tasks })
     }
 }
 
@@ -186,6 +189,7 @@ impl Host {
         let whereabouts = json!({
             "mcp_url": mcp_url, "issuer_url": issuer_url, "outbox_url": url(&outbox),
             "dynamodb_url": endpoints.dynamodb, "table": TABLE,
+            "kms_url": endpoints.kms, "audit_key": backends.audit_key_arn,
         });
         let mcp_router = told(whereabouts).fallback_service(mcp_router);
         serve(&mut tasks, mcp, mcp_router.layer(guard::for_people()));
@@ -207,7 +211,7 @@ impl Host {
     }
 }
 
-/// Where everything is, for `sayso --local PORT`, which knows one port. There is no key in it: this host answers whoever is
+/// Where everything is, for `sayso --local PORT`, which knows one port. There is no key in it, but the name of one: this host answers whoever is
 /// on the machine, and guards nothing.
 fn told(whereabouts: Value) -> Router {
     Router::new().route("/local.json", get(move || async move { Json(whereabouts) }))
