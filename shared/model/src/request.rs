@@ -80,6 +80,12 @@ impl ApprovalId {
         Self(Ulid::from_parts(milliseconds, random))
     }
 
+    /// When it was made, as the id itself says.
+    pub fn made_at(self) -> Timestamp {
+        let seconds = i64::try_from(self.0.timestamp_ms() / 1000).unwrap_or(i64::MAX);
+        Timestamp::from_unix_seconds(seconds).unwrap_or(Timestamp::LATEST)
+    }
+
     /// From its text; other spellings of the same ULID are refused, so one approval has one id.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         match Ulid::from_string(text) {
