@@ -1,5 +1,5 @@
-//! `sayso`: the operator's command line. It registers agents, approvers and gates, revokes keys, reads what was asked, and
-//! tries a deployment from end to end.
+//! `sayso`: the operator's command line. It registers agents, approvers and gates, revokes keys, reads what was asked,
+//! exports it for an audit, and tries a deployment from end to end.
 //!
 //! **Threat.** Text of an agent's or of an approver's that would speak to the operator's terminal: everything that came
 //! from outside is made visible first. A key that lives on in a log or in the table: it is shown once, and only its hash
@@ -9,6 +9,7 @@ mod agents;
 mod approvals;
 mod approvers;
 mod arguments;
+mod audit;
 mod connection;
 mod doctor;
 mod gates;
@@ -17,7 +18,7 @@ mod terminal;
 
 use std::process::ExitCode;
 
-use arguments::{Agents, Approvals, Approvers, Arguments, Command, Gates};
+use arguments::{Agents, Approvals, Approvers, Arguments, Command, Connection, Deployed, Gates};
 use clap::Parser as _;
 use connection::Deployment;
 use outcome::{Report, Stopped};
@@ -40,24 +41,32 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<Report, Stopped> {
-    let deployment = Deployment::connect(&arguments.connection).await?;
-    let (to, now) = (&deployment, deployment.clock.now());
     match arguments.command {
-        Command::Agent(Agents::Add(add)) => agents::add(to, &add, now).await,
-        Command::Agent(Agents::List) => agents::list(to, now).await,
-        Command::Agent(Agents::Rotate { name, overlap }) => agents::rotate(to, &name, overlap, now).await,
-        Command::Agent(Agents::Revoke { name }) => agents::revoke(to, &name).await,
-        Command::Approver(Approvers::Add { id, email, replace }) => {
+        Command::Deployed(command) => operate(command, &arguments.connection).await,
+        // What was exported is verified where no deployment is left.
+        Command::Audit(audits) => audit::run(&audits, &arguments.connection).await,
+    }
+}
+
+async fn operate(command: Deployed, connection: &Connection) -> Result<Report, Stopped> {
+    let deployment = Deployment::connect(connection).await?;
+    let (to, now) = (&deployment, deployment.clock.now());
+    match command {
+        Deployed::Agent(Agents::Add(add)) => agents::add(to, &add, now).await,
+        Deployed::Agent(Agents::List) => agents::list(to, now).await,
+        Deployed::Agent(Agents::Rotate { name, overlap }) => agents::rotate(to, &name, overlap, now).await,
+        Deployed::Agent(Agents::Revoke { name }) => agents::revoke(to, &name).await,
+        Deployed::Approver(Approvers::Add { id, email, replace }) => {
             approvers::add(to, id, email, replace, now).await
         }
-        Command::Approver(Approvers::List { addresses }) => approvers::list(to, addresses).await,
-        Command::Approver(Approvers::Remove { id }) => approvers::remove(to, &id, now).await,
-        Command::Gate(Gates::Add { audience, description }) => {
+        Deployed::Approver(Approvers::List { addresses }) => approvers::list(to, addresses).await,
+        Deployed::Approver(Approvers::Remove { id }) => approvers::remove(to, &id, now).await,
+        Deployed::Gate(Gates::Add { audience, description }) => {
             gates::add(to, audience, description, now).await
         }
-        Command::Gate(Gates::List) => gates::list(to).await,
-        Command::Approvals(Approvals::List(wanted)) => approvals::list(to, &wanted, now).await,
-        Command::Approvals(Approvals::Show { id }) => approvals::show(to, id, now).await,
-        Command::Doctor(doctor) => doctor::run(to, &doctor, arguments.connection.json).await,
+        Deployed::Gate(Gates::List) => gates::list(to).await,
+        Deployed::Approvals(Approvals::List(wanted)) => approvals::list(to, &wanted, now).await,
+        Deployed::Approvals(Approvals::Show { id }) => approvals::show(to, id, now).await,
+        Deployed::Doctor(doctor) => doctor::run(to, &doctor, connection.json).await,
     }
 }
