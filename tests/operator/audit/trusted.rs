@@ -1,12 +1,14 @@
 //! Whose signature counts, and what it cannot make true.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sayso_cloud::Signer;
 use sayso_gate::Refusal;
 use sayso_model::audit::{Chain, Fact, Header, Range};
 use sayso_model::token::{ApprovalToken, Issuer, TYPE};
-use sayso_model::{AgentName, Decision, Outcome, ProvenBy, Timestamp};
+use sayso_model::{AgentName, ApproverId, Decision, Outcome, ProvenBy, Request};
 use sayso_tests::action;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -96,81 +98,96 @@ async fn a_token_never_passes_for_a_head_nor_a_head_for_a_token() {
     assert!(matches!(refused, Err(Refusal::Token(_))), "{refused:?}");
 }
 
+const WITH_TOKENS: [&str; 2] = ["--issuer-keys", "issuer-keys.json"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_may_sign_exports_cannot_change_what_was_approved() {
+    let history = History::new().await;
+    history.keys().await;
+    let audit = history.operated.world.audit_signer().await;
+    let used = history.used.clone();
+    let changes: [fn(&mut Request); 3] = [
+        |request| request.agent = AgentName::parse("other-bot").expect("a name"),
+        |request| request.approver = ApproverId::parse("other-approver").expect("an id"),
+        |request| request.action = action(r#"{"table":"nothing"}"#),
+    ];
+    for change in changes {
+        history
+            .dishonest("changed", &audit, |fact| match fact {
+                Fact::Request(mut request) if request.id.to_string() == used => {
+                    change(&mut request);
+                    vec![Fact::Request(request)]
+                }
+                fact => vec![fact],
+            })
+            .await;
+        let problem = "its token is for another approval than the export says";
+        history.finds(&[&WITH_TOKENS[..], &["changed"]].concat(), problem).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_may_sign_exports_cannot_invent_an_approval() {
     let history = History::new().await;
     history.keys().await;
     let audit = history.operated.world.audit_signer().await;
-    let with = ["--issuer-keys", "issuer-keys.json"];
-    let genuine = history.exported("genuine", &[]).await;
-    let told = history.verify(&[&with[..], &["genuine"]].concat()).await;
-    assert!(
-        told.status == 0 && told.all.contains("Approvals: 2; with a token that verifies: 1"),
-        "{}",
-        told.all
-    );
-    entry(&entries(&genuine), "token", &history.used);
-
-    let used = history.used.clone();
-    history
-        .dishonest("agent", &audit, |fact| match fact {
-            Fact::Request(mut request) if request.id.to_string() == used => {
-                request.agent = AgentName::parse("other-bot").expect("a name");
-                vec![Fact::Request(request)]
-            }
-            fact => vec![fact],
-        })
-        .await;
-    history
-        .finds(&[&with[..], &["agent"]].concat(), "its token is for another approval than the export says")
-        .await;
-
-    history
-        .dishonest("action", &audit, |fact| match fact {
-            Fact::Request(mut request) if request.id.to_string() == used => {
-                request.action = action(r#"{"table":"nothing"}"#);
-                vec![Fact::Request(request)]
-            }
-            fact => vec![fact],
-        })
-        .await;
-    history
-        .finds(&[&with[..], &["action"]].concat(), "its token is for another approval than the export says")
-        .await;
-
-    // A denial made an approval, with the token of another one, or one that nobody signed.
-    let denied = history.denied.clone();
-    for token in [history.token.clone(), format!("{}A", history.token), "forged".to_owned()] {
+    let (denied, orders) = (history.denied.clone(), history.used.clone());
+    // A denial made an approval: with the token of another one, with one that nobody signed, with none.
+    let tokens = [history.token.clone(), format!("{}A", history.token), "forged".to_owned()];
+    for (token, told, problem) in [
+        (&tokens[0], true, ": its token is "),
+        (&tokens[1], true, ": its token is "),
+        (&tokens[2], true, ": its token is "),
+        (&tokens[2], false, "its token is missing: nothing attests it"),
+    ] {
         history
             .dishonest("invented", &audit, |fact| match fact {
+                // Long enough ago for its token to be told.
+                Fact::Request(mut request) if request.id.to_string() == denied => {
+                    request.created_at = request.created_at.minus(Duration::from_secs(2 * 3_600));
+                    vec![Fact::Request(request)]
+                }
                 Fact::Outcome { id, outcome: Outcome::Denied(Decision { at, .. }) }
                     if id.to_string() == denied =>
                 {
+                    let at = at.minus(Duration::from_secs(2 * 3_600));
                     let decision = Decision { at, proven_by: ProvenBy::EmailLink, note: None };
-                    let token = ApprovalToken::from_text(&token);
-                    let later = Timestamp::from_unix_seconds(at.as_unix_seconds() + 1).expect("a time");
+                    let token = ApprovalToken::from_text(token);
                     let outcome = Outcome::Approved { decision, token: token.clone() };
-                    vec![Fact::Outcome { id, outcome }, Fact::Token { id, at: later, token }]
+                    let later = Fact::Token { id, at: at.plus(Duration::from_secs(3_630)), token };
+                    [Fact::Outcome { id, outcome }].into_iter().chain(told.then_some(later)).collect()
                 }
                 fact => vec![fact],
             })
             .await;
-        history.finds(&[&with[..], &["invented"]].concat(), ": its token is ").await;
+        history.finds(&[&WITH_TOKENS[..], &["invented"]].concat(), problem).await;
     }
+    // And one whose token is left out.
+    history
+        .dishonest("bare", &audit, |fact| match fact {
+            Fact::Token { id, .. } if id.to_string() == orders => vec![],
+            fact => vec![fact],
+        })
+        .await;
+    history.finds(&[&WITH_TOKENS[..], &["bare"]].concat(), "its token is missing: nothing attests it").await;
+}
 
-    // Another deployment's keys attest nothing here.
-    let keys = std::fs::read(history.operated.folder.path().join("audit-keys.json")).expect("a file");
-    history.write("wrong-keys.json", keys);
-    history
-        .finds(
-            &["--issuer-keys", "wrong-keys.json", "genuine"],
-            "its token is not signed by a key of the issuer",
-        )
-        .await;
-    history
-        .finds(
-            &["--issuer", "https://issuer.example", "--issuer-keys", "issuer-keys.json", "genuine"],
-            "it is an export of the issuer",
-        )
-        .await;
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_are_verified_under_the_issuers_keys_and_no_others() {
+    let history = History::new().await;
+    history.keys().await;
+    let genuine = history.exported("genuine", &[]).await;
+    entry(&entries(&genuine), "token", &history.used);
+    let told = history.verify(&[&WITH_TOKENS[..], &["genuine"]].concat()).await;
+    let counted = "Approvals: 2; with a token that verifies: 1";
+    assert!(told.status == 0 && told.all.contains(counted), "{}", told.all);
+    let untold = history.verify(&["genuine"]).await;
+    assert!(untold.status == 0 && untold.all.contains("no token was verified"), "{}", untold.all);
+
+    let wrong = ["--issuer-keys", "audit-keys.json", "genuine"];
+    history.finds(&wrong, "its token is not signed by a key of the issuer").await;
+    let both = ["--issuer-keys", "audit-keys.json", "--issuer-keys", "issuer-keys.json", "genuine"];
+    assert_eq!(history.verify(&both).await.status, 0);
+    let other = [&["--issuer", "https://issuer.example"][..], &WITH_TOKENS, &["genuine"]].concat();
+    history.finds(&other, "it is an export of the issuer").await;
 }

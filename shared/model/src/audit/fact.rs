@@ -1,9 +1,10 @@
 use std::fmt;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::token::{ApprovalToken, LEEWAY_SECONDS};
-use crate::{Approval, ApprovalId, Decision, Notice, NoticeState, Outcome, Receipt, Request, Timestamp};
+use crate::{Approval, ApprovalId, Notice, NoticeState, Outcome, Receipt, Request, Timestamp};
 
 /// What an entry is about. Facts of one approval and one second are in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -101,7 +102,7 @@ impl Fact {
         };
         facts.extend(notice.map(|notice| Self::Mail { id, at: outcome.at(), notice }));
         if let Outcome::Approved { decision, token } = &outcome {
-            let at = no_longer_accepted(decision, request);
+            let at = no_longer_accepted(decision.at, request.token_lifetime.duration());
             facts.push(Self::Token { id, at, token: token.clone() });
         }
         facts.push(Self::Outcome { id, outcome });
@@ -159,9 +160,9 @@ impl Fact {
     }
 }
 
-fn no_longer_accepted(decision: &Decision, request: &Request) -> Timestamp {
-    let leeway = std::time::Duration::from_secs(LEEWAY_SECONDS.unsigned_abs());
-    decision.at.plus(request.token_lifetime.duration()).plus(leeway)
+/// The first moment at which no gate takes a token any more, whatever its clock within the leeway.
+pub(super) fn no_longer_accepted(signed_at: Timestamp, lifetime: Duration) -> Timestamp {
+    signed_at.plus(lifetime).plus(Duration::from_secs(LEEWAY_SECONDS.unsigned_abs()))
 }
 
 fn asked(request: &Request) -> Value {

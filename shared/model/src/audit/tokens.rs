@@ -1,14 +1,15 @@
 //! The approval tokens in an export, against what the export says of their approvals. What the audit key signed is what its
 //! holder wrote; that something was approved is what another key signed.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::fact::Kind;
+use super::fact::{Kind, no_longer_accepted};
 use super::lines::Entry;
 use crate::token::{self, ApprovalToken, Claims, DETAIL_TYPE, Issuer, Jwks, LEEWAY_SECONDS, verify_jws};
-use crate::{Action, ApprovalId, CanonicalJson, ProvenBy, Timestamp, ToolName};
+use crate::{Action, ApprovalId, CanonicalJson, ProvenBy, Timestamp, TokenLifetime, ToolName};
 
 #[derive(Deserialize)]
 struct Asked {
@@ -17,6 +18,7 @@ struct Asked {
     audience: String,
     tool: String,
     digest: String,
+    token_lifetime_seconds: u64,
 }
 
 #[derive(Deserialize)]
@@ -35,6 +37,8 @@ struct Approved {
     at: Timestamp,
     proven_by: ProvenBy,
     token_sha256: String,
+    /// From when on the token may be told.
+    due: Timestamp,
 }
 
 #[derive(Deserialize)]
@@ -44,23 +48,36 @@ struct Shown {
 
 const SHAPE: &str = "its fact does not have the members that such a fact has";
 
+/// The longest that a token is valid, as far as an export without its request tells.
+const LONGEST: Duration = Duration::from_secs(86_400);
+
 /// What the entries so far have said of approvals: some hundred bytes for each.
 pub(super) struct Tokens {
     /// None looks at no signature.
     keys: Option<Jwks>,
     asked: HashMap<ApprovalId, Asked>,
-    approved: HashMap<ApprovalId, Approved>,
+    /// Those whose token is still to come.
+    approved: BTreeMap<ApprovalId, Approved>,
+    /// How many approvals there were.
+    pub(super) approvals: u64,
     /// How many tokens were found to hold.
     pub(super) attested: u64,
 }
 
 impl Tokens {
     pub(super) fn new(keys: Option<Jwks>) -> Self {
-        Self { keys, asked: HashMap::new(), approved: HashMap::new(), attested: 0 }
+        Self { keys, asked: HashMap::new(), approved: BTreeMap::new(), approvals: 0, attested: 0 }
     }
 
-    pub(super) fn approved(&self) -> u64 {
-        u64::try_from(self.approved.len()).unwrap_or(u64::MAX)
+    /// The approvals whose token should have been told before `to`, and was not: nothing attests them.
+    pub(super) fn overdue(&mut self, to: Timestamp) -> Vec<ApprovalId> {
+        if self.keys.is_none() {
+            return Vec::new();
+        }
+        let overdue: Vec<_> =
+            self.approved.iter().filter(|(_, approved)| approved.due < to).map(|(id, _)| *id).collect();
+        self.approved.retain(|_, approved| approved.due >= to);
+        overdue
     }
 
     /// Says what is wrong with an entry, as far as it concerns tokens.
@@ -83,6 +100,7 @@ impl Tokens {
         if (Action { tool, arguments }).digest().to_string() != asked.digest {
             return Err("its digest is not that of its tool and arguments");
         }
+        TokenLifetime::from_seconds(asked.token_lifetime_seconds).map_err(|_| SHAPE)?;
         self.asked.insert(id, asked);
         Ok(())
     }
@@ -92,7 +110,10 @@ impl Tokens {
         if outcome == "approved" {
             let proven_by = ProvenBy::parse(proven_by.as_deref().unwrap_or_default()).map_err(|_| SHAPE)?;
             let token_sha256 = token_sha256.ok_or(SHAPE)?;
-            self.approved.insert(id, Approved { at, proven_by, token_sha256 });
+            let lifetime = self.asked.get(&id).map(|asked| Duration::from_secs(asked.token_lifetime_seconds));
+            let due = no_longer_accepted(at, lifetime.unwrap_or(LONGEST));
+            self.approved.insert(id, Approved { at, proven_by, token_sha256, due });
+            self.approvals += 1;
         }
         Ok(())
     }
@@ -105,8 +126,8 @@ impl Tokens {
         issuer: Option<&Issuer>,
     ) -> Result<(), &'static str> {
         let token = ApprovalToken::from_text(&shaped::<Shown>(entry)?.token);
-        let approved = self.approved.get(&id);
-        if approved.is_some_and(|approved| approved.token_sha256 != token.sha256()) {
+        let approved = self.approved.remove(&id);
+        if approved.as_ref().is_some_and(|approved| approved.token_sha256 != token.sha256()) {
             return Err("it is not the token whose digest the outcome has");
         }
         let Some(keys) = &self.keys else { return Ok(()) };

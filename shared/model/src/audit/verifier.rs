@@ -225,12 +225,20 @@ impl Verifier {
         } else if cut {
             read.find("its last line has no end: it was cut off");
         }
+        if let Some(header) = &read.verified.header {
+            for id in self.tokens.overdue(header.range.to()) {
+                read.find_at(
+                    0,
+                    format!("the approval {id} was told, and its token is missing: nothing attests it"),
+                );
+            }
+        }
         self.before = Some(read.verified.clone());
         read.verified
     }
 
     /// Of all files so far: how many approvals they tell of, and how many tokens were found to attest one.
     pub fn approved_and_attested(&self) -> (u64, u64) {
-        (self.tokens.approved(), self.tokens.attested)
+        (self.tokens.approvals, self.tokens.attested)
     }
 }
