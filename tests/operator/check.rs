@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use std::collections::BTreeSet;
 
 use crate::aws::{Account, Aws, address};
@@ -12,7 +14,7 @@ async fn checked(account: Account, lines: &[&str]) -> (String, Vec<String>) {
     let environment = [&CREDENTIALS[..], &[("AWS_ENDPOINT_URL", aws.url.as_str())]].concat();
     let mut shown = String::new();
     for line in lines {
-        let ran = run_in(&environment, &words(line)).await;
+        let ran = run_in(Path::new("."), &environment, &words(line)).await;
         shown.push_str(&format!("$ sayso {line}\n{}[{}]\n\n", ran.all, ran.status));
     }
     (shown, aws.calls())
@@ -102,7 +104,7 @@ async fn in_the_sandbox_whoever_is_registered_is_looked_up_too() {
         &[("AWS_ENDPOINT_URL", aws.url.as_str()), ("AWS_ENDPOINT_URL_DYNAMODB", table.as_str())],
     ]
     .concat();
-    let ran = run_in(&environment, &words(AFTER)).await;
+    let ran = run_in(Path::new("."), &environment, &words(AFTER)).await;
     let of = |line: &&str| line.contains("  approver  ");
     let found: Vec<&str> = ran.out.lines().filter(of).map(|line| &line[..9]).collect();
     assert_eq!(found, ["FAILED   ", "ok       "], "{}", ran.all);

@@ -1,16 +1,20 @@
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use rmcp::model::ProtocolVersion;
 use sayso_cloud::Clock;
 use sayso_model::{ApprovalId, Timestamp};
 use sayso_tests::{Agent, Program, World, binary, workspace};
 use serde_json::Value;
+use tempfile::TempDir;
 use tokio::process::Command;
 
 /// A deployment, and the program of its operator. The program has the machine's clock, so the deployment's time begins there.
 pub(crate) struct Operated {
     pub(crate) world: World,
+    /// Where the program is run.
+    pub(crate) folder: TempDir,
 }
 
 /// How a command ended.
@@ -36,12 +40,21 @@ impl Ran {
 impl Operated {
     /// Time passes only as the test says.
     pub(crate) async fn new() -> Self {
-        Self { world: World::at(Clock::system().now()).await }
+        Self::since(Duration::ZERO).await
+    }
+
+    /// The same, and the deployment's time begins so long before the program's.
+    pub(crate) async fn since(ago: Duration) -> Self {
+        Self::of(World::at(Clock::system().now().minus(ago)).await)
+    }
+
+    fn of(world: World) -> Self {
+        Self { world, folder: TempDir::new().expect("a folder") }
     }
 
     /// Time passes by itself.
     pub(crate) async fn live() -> Self {
-        Self { world: World::live().await }
+        Self::of(World::live().await)
     }
 
     /// With a gate and an approver.
@@ -60,7 +73,7 @@ impl Operated {
     /// Runs `sayso --local=PORT` with these arguments.
     pub(crate) async fn run(&self, arguments: &[&str]) -> Ran {
         let local = format!("--local={}", self.port());
-        run(&[&[local.as_str()], arguments].concat()).await
+        run_in(self.folder.path(), &[], &[&[local.as_str()], arguments].concat()).await
     }
 
     /// Runs it, and it is done.
@@ -88,13 +101,14 @@ impl Operated {
 
 /// Runs `sayso` with these arguments, in an environment that has nothing else to say.
 pub(crate) async fn run(arguments: &[&str]) -> Ran {
-    run_in(&[], arguments).await
+    run_in(Path::new("."), &[], arguments).await
 }
 
-/// Runs it in an environment that has only this to say.
-pub(crate) async fn run_in(environment: &[(&str, &str)], arguments: &[&str]) -> Ran {
+/// Runs it in this folder, and in an environment that has only this to say.
+pub(crate) async fn run_in(folder: &Path, environment: &[(&str, &str)], arguments: &[&str]) -> Ran {
     let mut command = Command::new(binary("sayso").await);
-    command.args(arguments).env_clear().env("PATH", "/usr/bin:/bin").env("HOME", "/nowhere");
+    command.args(arguments).current_dir(folder);
+    command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", "/nowhere");
     command.env("AWS_EC2_METADATA_DISABLED", "true").envs(environment.iter().copied());
     let mut program = Program::start(command);
     let status = program.exit().await.code().unwrap_or(-1);

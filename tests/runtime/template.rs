@@ -39,9 +39,33 @@ fn only_decide_signs_and_no_administrator_can() {
 }
 
 #[test]
+fn the_audit_key_is_one_of_its_own_and_no_function_signs_with_it() {
+    let template = Template::read();
+    let policy = template.resource("AuditKey").join("\n");
+    for (function, ..) in FUNCTIONS {
+        assert!(!policy.contains(&format!("{function}Role")), "{function} may use the audit key");
+        let environment = template.environment(function);
+        assert!(!environment.values().any(|value| value.contains("AuditKey")), "{function} is told of it");
+    }
+    let account: BTreeSet<String> =
+        template.key_policy("AuditKey", ":root").into_iter().map(|(action, _)| action).collect();
+    // What IAM may give to an operator; without the account's own statement it could give nothing.
+    for needed in ["kms:Sign", "kms:Get*", "kms:PutKeyPolicy", "kms:ScheduleKeyDeletion"] {
+        assert!(account.contains(needed), "nobody can be given {needed}");
+    }
+    for forbidden in ["kms:CreateGrant", "kms:*", "*"] {
+        assert!(!account.contains(forbidden), "an administrator has {forbidden}");
+    }
+    for line in ["KeySpec: ECC_NIST_P256", "KeyUsage: SIGN_VERIFY", "kms:SigningAlgorithm: ECDSA_SHA_256"] {
+        assert!(says(&template, "AuditKey", line), "the audit key without {line}");
+    }
+    assert!(!policy.contains("Condition: Has"), "it is there whichever key signs");
+}
+
+#[test]
 fn the_table_and_the_keys_outlive_the_stack() {
     let template = Template::read();
-    for resource in ["Table", "SigningKey", "SecondSigningKey"] {
+    for resource in ["Table", "SigningKey", "SecondSigningKey", "AuditKey"] {
         assert!(says(&template, resource, "DeletionPolicy: Retain"), "{resource}");
         assert!(says(&template, resource, "UpdateReplacePolicy: Retain"), "{resource}");
     }

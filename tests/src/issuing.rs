@@ -53,6 +53,12 @@ impl World {
         Signer::connect(aws.kms(), self.backends.key_arn.clone()).await.expect("the key")
     }
 
+    /// The key that signs audit exports, as an operator holds it.
+    pub async fn audit_signer(&self) -> Signer {
+        let aws = Aws::at(self.backends.endpoints.clone());
+        Signer::connect(aws.kms(), self.backends.audit_key_arn.clone()).await.expect("the key")
+    }
+
     /// The table, as the functions hold it.
     pub async fn store(&self) -> Store {
         let aws = Aws::at(self.backends.endpoints.clone());

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use sayso_cloud::APPROVAL_TAG;
-use sayso_model::{ApprovalId, EmailAddress, Invalid, Timestamp, Undelivered, UndeliveredCause};
+use sayso_model::{ApprovalId, EmailAddress, Invalid, UndeliveredCause};
 use serde::Deserialize;
 use serde_json::Value;
 use thiserror::Error;
@@ -15,8 +15,12 @@ pub(crate) enum Report {
     Undelivered {
         /// Which approval.
         id: ApprovalId,
-        /// What is known of it.
-        undelivered: Undelivered,
+        /// SES's id of the mail.
+        message_id: String,
+        /// Where it was sent.
+        address: EmailAddress,
+        /// Why it does not count as delivered.
+        cause: UndeliveredCause,
     },
     /// Nothing of that kind, for this reason.
     Nothing(&'static str),
@@ -29,8 +33,6 @@ pub(crate) enum NotUnderstood {
     Shape(usize, usize),
     #[error("{0}")]
     Value(#[from] Invalid),
-    #[error("a time in it is none")]
-    Time,
     #[error("it names no recipient")]
     NoRecipient,
 }
@@ -46,13 +48,11 @@ struct Detail {
     event_type: String,
     mail: Mail,
     bounce: Option<Bounce>,
-    complaint: Option<Complaint>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Mail {
-    timestamp: String,
     message_id: String,
     destination: Vec<String>,
     #[serde(default)]
@@ -65,27 +65,20 @@ struct Bounce {
     bounce_type: String,
     #[serde(default)]
     bounce_sub_type: String,
-    timestamp: String,
-}
-
-#[derive(Deserialize)]
-struct Complaint {
-    timestamp: String,
 }
 
 /// Reads an event.
 pub(crate) fn report(event: Value) -> Result<Report, NotUnderstood> {
     let shape = |error: serde_json::Error| NotUnderstood::Shape(error.line(), error.column());
-    let Event { detail: Detail { event_type, mail, bounce, complaint } } =
+    let Event { detail: Detail { event_type, mail, bounce } } =
         serde_json::from_value(event).map_err(shape)?;
-    let (cause, at) = match (event_type.as_str(), bounce, complaint) {
-        ("Bounce", Some(bounce), _) if is_auto_reply(&bounce) => {
+    let cause = match (event_type.as_str(), bounce) {
+        ("Bounce", Some(bounce)) if is_auto_reply(&bounce) => {
             return Ok(Report::Nothing("an automatic reply"));
         }
-        ("Bounce", Some(bounce), _) => (UndeliveredCause::Bounce, bounce.timestamp),
-        ("Complaint", _, Some(complaint)) => (UndeliveredCause::Complaint, complaint.timestamp),
-        // It has no time of its own.
-        ("Reject", ..) => (UndeliveredCause::Reject, mail.timestamp),
+        ("Bounce", _) => UndeliveredCause::Bounce,
+        ("Complaint", _) => UndeliveredCause::Complaint,
+        ("Reject", _) => UndeliveredCause::Reject,
         _ => return Ok(Report::Nothing("another type of event")),
     };
     let Some(id) = mail.tags.get(APPROVAL_TAG).and_then(|values| values.first()) else {
@@ -93,25 +86,14 @@ pub(crate) fn report(event: Value) -> Result<Report, NotUnderstood> {
     };
     // The address as the mail was given it: what a mail server reports back may be spelled otherwise.
     let address = mail.destination.first().ok_or(NotUnderstood::NoRecipient)?;
-    let undelivered = Undelivered {
-        message_id: mail.message_id,
-        address: EmailAddress::parse(address)?,
-        cause,
-        at: moment(&at)?,
-    };
-    Ok(Report::Undelivered { id: ApprovalId::parse(id)?, undelivered })
+    let (id, address) = (ApprovalId::parse(id)?, EmailAddress::parse(address)?);
+    Ok(Report::Undelivered { id, message_id: mail.message_id, address, cause })
 }
 
 /// SES reports an out-of-office reply as a transient bounce of the general kind, although the mail has arrived. Every other
 /// transient bounce (a full mailbox, a refused content) is SES's last word on a mail, after hours of trying.
 fn is_auto_reply(bounce: &Bounce) -> bool {
     bounce.bounce_type == "Transient" && bounce.bounce_sub_type == "General"
-}
-
-/// SES writes milliseconds.
-fn moment(text: &str) -> Result<Timestamp, NotUnderstood> {
-    let moment = text.parse::<jiff::Timestamp>().map_err(|_| NotUnderstood::Time)?;
-    Ok(Timestamp::from_unix_seconds(moment.as_second())?)
 }
 
 #[cfg(test)]
@@ -147,12 +129,12 @@ mod tests {
         event("Bounce", json!({"bounce": bounce}))
     }
 
-    fn cause(event: Value) -> Option<(&'static str, String)> {
+    fn cause(event: Value) -> Option<&'static str> {
         match report(event).unwrap() {
-            Report::Undelivered { id, undelivered } => {
-                assert_eq!((id.to_string().as_str(), undelivered.message_id.as_str()), (ID, "0100-m"));
-                assert_eq!(undelivered.address.expose(), "alex@example.com");
-                Some((undelivered.cause.as_str(), undelivered.at.to_string()))
+            Report::Undelivered { id, message_id, address, cause } => {
+                assert_eq!((id.to_string().as_str(), message_id.as_str()), (ID, "0100-m"));
+                assert_eq!(address.expose(), "alex@example.com");
+                Some(cause.as_str())
             }
             Report::Nothing(_) => None,
         }
@@ -160,7 +142,6 @@ mod tests {
 
     #[test]
     fn what_ses_reports_and_what_it_means() {
-        let bounced = Some(("bounce", "2026-11-22T12:00:03Z".to_owned()));
         for (kind, sub) in [
             ("Permanent", "General"),
             ("Permanent", "NoEmail"),
@@ -170,14 +151,13 @@ mod tests {
             ("Transient", "MailboxFull"),
             ("Transient", "ContentRejected"),
         ] {
-            assert_eq!(cause(bounce(kind, sub)), bounced, "{kind} {sub}");
+            assert_eq!(cause(bounce(kind, sub)), Some("bounce"), "{kind} {sub}");
         }
         assert_eq!(cause(bounce("Transient", "General")), None, "an out-of-office reply");
         let complaint = json!({"complaint": {"timestamp": "2026-11-22T12:00:05.000Z"}});
-        let complained = Some(("complaint", "2026-11-22T12:00:05Z".to_owned()));
-        assert_eq!(cause(event("Complaint", complaint)), complained);
-        let rejected = Some(("reject", "2026-11-22T12:00:00Z".to_owned()));
-        assert_eq!(cause(event("Reject", json!({"reject": {"reason": "Bad content"}}))), rejected);
+        assert_eq!(cause(event("Complaint", complaint)), Some("complaint"));
+        let rejected = json!({"reject": {"reason": "Bad content"}});
+        assert_eq!(cause(event("Reject", rejected)), Some("reject"));
         assert_eq!(cause(event("Delivery", json!({"delivery": {}}))), None);
         let mut strangers = bounce("Permanent", "General");
         strangers["detail"]["mail"]["tags"] = json!({});
@@ -194,12 +174,11 @@ mod tests {
                 Ok(_) => panic!("it was understood"),
             }
         };
-        let changes: [&dyn Fn(&mut Value); 6] = [
+        let changes: [&dyn Fn(&mut Value); 5] = [
             &|detail| detail["mail"]["destination"] = json!("alex@example.com"),
             &|detail| detail["mail"]["destination"] = json!([]),
             &|detail| detail["mail"]["destination"] = json!(["Alex <alex@example.com>"]),
             &|detail| detail["mail"]["tags"]["approval_id"] = json!(["alex@example.com"]),
-            &|detail| detail["bounce"]["timestamp"] = json!("alex@example.com"),
             &|detail| *detail = json!("alex@example.com"),
         ];
         for change in changes {

@@ -8,7 +8,7 @@
 
 mod event;
 
-use sayso_cloud::{Aws, BadVariable, Failure, Store, optional, random, required};
+use sayso_cloud::{Aws, BadVariable, Clock, Failure, Store, optional, random, required};
 use sayso_model::token::Jwks;
 use sayso_model::{ApprovalId, Retention, Undelivered};
 use serde_json::Value;
@@ -40,19 +40,20 @@ impl Settings {
 pub struct Deps {
     store: Store,
     retention: Retention,
+    clock: Clock,
 }
 
 impl Deps {
     /// As deployed.
     pub fn from_env() -> Result<Self, BadVariable> {
-        Ok(Self::connect(&Aws::from_env()?, Settings::from_env()?))
+        Ok(Self::connect(&Aws::from_env()?, Settings::from_env()?, Clock::system()))
     }
 
-    /// Over these endpoints.
-    pub fn connect(aws: &Aws, settings: Settings) -> Self {
+    /// Over these endpoints, with this clock.
+    pub fn connect(aws: &Aws, settings: Settings, clock: Clock) -> Self {
         // No outcome is read here, so no key is needed that one would have to verify under.
         let store = Store::verifying_under(aws.dynamodb(), settings.table, Jwks::of_all([]));
-        Self { store, retention: settings.retention }
+        Self { store, retention: settings.retention, clock }
     }
 }
 
@@ -62,7 +63,10 @@ impl Deps {
 /// When the table does not take it: the same event is to come again. An event that is not understood is logged, and is not.
 pub async fn record(deps: &Deps, event: Value) -> Result<(), Failure> {
     match report(event) {
-        Ok(Report::Undelivered { id, undelivered }) => write(deps, id, &undelivered).await,
+        Ok(Report::Undelivered { id, message_id, address, cause }) => {
+            let at = deps.clock.now();
+            write(deps, id, &Undelivered { message_id, address, cause, at }).await
+        }
         Ok(Report::Nothing(why)) => {
             tracing::info!(why, "an event says nothing of an undelivered mail");
             Ok(())

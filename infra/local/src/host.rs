@@ -21,7 +21,7 @@ use crate::outbox::{Mail, Outbox, guard};
 use crate::signer;
 
 /// The table's name on a local host.
-const TABLE: &str = "sayso";
+pub const TABLE: &str = "sayso";
 
 /// Why a local host does not start.
 #[derive(Debug, Error)]
@@ -66,6 +66,8 @@ pub struct Backends {
     pub key_arn: String,
     /// The ARN of the key that could take its place.
     pub spare_key_arn: String,
+    /// The ARN of the key that signs audit exports.
+    pub audit_key_arn: String,
     /// Where the AWS clients find them.
     pub endpoints: Endpoints,
     _tasks: JoinSet<()>,
@@ -85,8 +87,8 @@ impl Backends {
             kms: Some(serve(&mut tasks, listen(0).await?, signer.router())),
         };
         let (key_arn, spare_key_arn) = (signer.key_arn().to_owned(), signer.spare_key_arn().to_owned());
-        let table = TABLE.to_owned();
-        Ok(Self { engine, table, outbox, key_arn, spare_key_arn, endpoints, _tasks: tasks })
+        let (table, audit_key_arn) = (TABLE.to_owned(), signer.audit_key_arn().to_owned());
+        Ok(Self { engine, table, outbox, key_arn, spare_key_arn, audit_key_arn, endpoints, _tasks: tasks })
     }
 }
 
@@ -181,10 +183,10 @@ impl Host {
         let decide_router =
             sayso_decide::router(sayso_decide::Deps::connect(&aws, decide_settings, clock.clone()).await?);
         let redeem_router =
-            sayso_redeem::router(sayso_redeem::Deps::connect(&aws, redeem_settings, clock).await?);
+            sayso_redeem::router(sayso_redeem::Deps::connect(&aws, redeem_settings, clock.clone()).await?);
         let feedback_settings =
             sayso_feedback::Settings { table: backends.table.clone(), retention: settings.retention };
-        let feedback = sayso_feedback::Deps::connect(&aws, feedback_settings);
+        let feedback = sayso_feedback::Deps::connect(&aws, feedback_settings, clock.clone());
         let signer = Signer::connect(aws.kms(), keys).await?;
         let store = Store::new(aws.dynamodb(), backends.table.clone(), signer.public_key());
         let registry = Registry::new(aws.dynamodb(), backends.table.clone());
@@ -195,6 +197,7 @@ impl Host {
         let whereabouts = json!({
             "mcp_url": mcp_url, "issuer_url": issuer_url, "outbox_url": url(&outbox),
             "dynamodb_url": endpoints.dynamodb, "table": backends.table,
+            "kms_url": endpoints.kms, "audit_key": backends.audit_key_arn,
         });
         let mcp_router = told(whereabouts).fallback_service(mcp_router);
         serve(&mut tasks, mcp, mcp_router.layer(guard::for_people()));
@@ -248,7 +251,8 @@ async fn simulate(mut mails: Receiver<Arc<Mail>>, feedback: sayso_feedback::Deps
     }
 }
 
-/// Where everything is, for `sayso --local PORT`, which knows one port. There is no key in it: this host answers whoever is
+/// Where everything is, for `sayso --local PORT`, which knows one port. There is no key in it, but the name of one: this host
+/// answers whoever is
 /// on the machine, and guards nothing.
 fn told(whereabouts: Value) -> Router {
     Router::new().route("/local.json", get(move || async move { Json(whereabouts) }))

@@ -20,8 +20,8 @@ use crate::engine::{Engine, EngineError, random};
 use crate::outbox::guard;
 
 /// The names of the keys among the host's notes, each its id (16 bytes), then its secret scalar (32 bytes): the one that
-/// signs, and the one that could take its place.
-const NOTES: [&str; 2] = ["signing-key", "spare-signing-key"];
+/// signs, the one that could take its place, and the one that signs audit exports.
+const NOTES: [&str; 3] = ["signing-key", "spare-signing-key", "audit-key"];
 const ID_BYTES: usize = 16;
 /// What `Sign` takes with `MessageType: RAW`.
 const MAX_RAW_MESSAGE: usize = 4096;
@@ -56,10 +56,10 @@ pub enum SignerError {
     Damaged,
 }
 
-/// The local stand-in for KMS, holding two ECC_NIST_P256 SIGN_VERIFY keys. Cheap to clone, and without `Debug`: nothing
+/// The local stand-in for KMS, holding three ECC_NIST_P256 SIGN_VERIFY keys. Cheap to clone, and without `Debug`: nothing
 /// that prints it can print the key.
 #[derive(Clone)]
-pub struct Signer(Arc<[Held; 2]>);
+pub struct Signer(Arc<[Held; 3]>);
 
 struct Held {
     key: SigningKey,
@@ -70,32 +70,38 @@ struct Held {
 impl Signer {
     /// Takes up the keys kept in the engine's database, made there at the first start.
     pub fn open(engine: &Engine) -> Result<Self, SignerError> {
-        let [key, spare] = NOTES;
-        Ok(Self(Arc::new([Held::open(engine, key)?, Held::open(engine, spare)?])))
+        let [key, spare, audit] = NOTES;
+        Ok(Self(Arc::new([Held::open(engine, key)?, Held::open(engine, spare)?, Held::open(engine, audit)?])))
     }
 
     /// The key that signs, as it is kept: its id, then its secret scalar. For whoever takes the table elsewhere.
     pub fn kept(engine: &Engine) -> Result<Option<Vec<u8>>, SignerError> {
-        let [key, _] = NOTES;
+        let [key, ..] = NOTES;
         Ok(engine.notes().get(key)?)
     }
 
     /// Keeps a key that was kept elsewhere, before the first [`Signer::open`] makes one: for a table that brings its tokens.
     pub fn adopt(engine: &Engine, kept: &[u8]) -> Result<(), SignerError> {
-        let [key, _] = NOTES;
+        let [key, ..] = NOTES;
         Ok(engine.notes().add(key, kept)?)
     }
 
     /// The key's name for the functions: the same at every start on the same file.
     pub fn key_arn(&self) -> &str {
-        let [key, _] = &*self.0;
+        let [key, ..] = &*self.0;
         &key.arn
     }
 
     /// The name of the key that could take its place.
     pub fn spare_key_arn(&self) -> &str {
-        let [_, spare] = &*self.0;
+        let [_, spare, _] = &*self.0;
         &spare.arn
+    }
+
+    /// The name of the key that signs audit exports, and nothing else.
+    pub fn audit_key_arn(&self) -> &str {
+        let [.., audit] = &*self.0;
+        &audit.arn
     }
 
     /// The KMS endpoint.

@@ -1,10 +1,11 @@
 //! What the program is told. The `--help` here is what most people read of it.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use sayso_model::{
-    AgentName, ApprovalId, ApproverId, Audience, BaseUrl, EmailAddress, GateDescription, Overlap,
+    AgentName, ApprovalId, ApproverId, Audience, BaseUrl, EmailAddress, GateDescription, Overlap, Timestamp,
 };
 
 /// Operates a deployment of Sayso: who may ask, who decides, and what has been asked.
@@ -19,7 +20,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) connection: Connection,
     #[command(subcommand)]
-    pub(crate) command: AnyCommand,
+    pub(crate) command: Command,
 }
 
 #[derive(Args)]
@@ -39,6 +40,9 @@ pub(crate) struct Connection {
     /// The stack's output Issuer, whose keys approvals must verify under: for approvals and doctor
     #[arg(long, global = true, value_name = "URL", env = "SAYSO_ISSUER", value_parser = BaseUrl::parse)]
     pub(crate) issuer: Option<BaseUrl>,
+    /// The stack's output AuditKeyId, the key that signs audit exports
+    #[arg(long, global = true, value_name = "ID", env = "SAYSO_AUDIT_KEY")]
+    pub(crate) audit_key: Option<String>,
     /// Talk to the sayso-local on this machine, by the port of its MCP endpoint (8787 if none is given)
     #[arg(
         long,
@@ -55,17 +59,20 @@ pub(crate) struct Connection {
 }
 
 #[derive(Subcommand)]
-pub(crate) enum AnyCommand {
+pub(crate) enum Command {
     /// What an AWS account must have for Sayso to work in it
     #[command(subcommand)]
     Deploy(Deploy),
     #[command(flatten)]
-    On(Command),
+    Deployed(Deployed),
+    /// Keep what happened for longer than the table does, so that nobody can change it unseen
+    #[command(subcommand)]
+    Audit(Audits),
 }
 
-/// What is done on a deployment.
+/// What needs a deployment to do it with.
 #[derive(Subcommand)]
-pub(crate) enum Command {
+pub(crate) enum Deployed {
     /// Who may ask
     #[command(subcommand)]
     Agent(Agents),
@@ -203,6 +210,51 @@ pub(crate) struct Check {
     /// How many concurrent executions the deployment is to reserve: its parameters …Concurrency together
     #[arg(long, value_name = "NUMBER", default_value_t = 45)]
     pub(crate) reserve: u16,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Audits {
+    /// Write what happened in a range of time into a file, each line bound to the one before, and sign it
+    Export(Export),
+    /// Find whatever was removed, changed, added or reordered since: needs the files and the key's public half, no deployment
+    Verify(Verify),
+    /// Print the public half of the audit key, as a JSON Web Key Set, to be kept for `verify --key`
+    Keys,
+}
+
+#[derive(Args)]
+pub(crate) struct Export {
+    /// The file to write; it must not be there yet
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// The first moment, like 2026-11-22 or 2026-11-22T12:00:00Z (default: where --previous ends, or the beginning)
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub(crate) from: Option<Timestamp>,
+    /// The first moment after it (default, and at the latest: ten minutes ago, when no earlier fact can still come)
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub(crate) to: Option<Timestamp>,
+    /// The export that this one continues: it is named, so that its absence shows
+    #[arg(long, value_name = "FILE")]
+    pub(crate) previous: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct Verify {
+    /// The exports, in the order of their ranges
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Whose signature counts: what `audit keys` printed, as a file, or a key's thumbprint (repeatable; default: the
+    /// deployment's own audit key, by --audit-key or --local)
+    #[arg(long, value_name = "FILE|ID")]
+    pub(crate) key: Vec<String>,
+    /// The issuer's keys, as a file, to verify the approval tokens with (repeatable; default: what --issuer publishes)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) issuer_keys: Vec<PathBuf>,
+}
+
+fn moment(text: &str) -> Result<Timestamp, String> {
+    let parsed = Timestamp::parse(text).or_else(|_| Timestamp::parse(&format!("{text}T00:00:00Z")));
+    parsed.map_err(|_| "a time is written like 2026-11-22 or 2026-11-22T12:00:00Z, in UTC".to_owned())
 }
 
 #[derive(Args)]

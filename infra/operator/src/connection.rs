@@ -8,7 +8,7 @@ use aws_types::region::Region;
 use reqwest::Client;
 use reqwest::redirect::Policy;
 use sayso_cloud::operator::Registry;
-use sayso_cloud::{Aws, Clock, Endpoints, Store, http_client};
+use sayso_cloud::{Aws, Clock, Endpoints, Signer, Store, http_client};
 use sayso_model::BaseUrl;
 use sayso_model::token::{Issuer, Jwks};
 use serde::Deserialize;
@@ -31,6 +31,7 @@ pub(crate) struct Deployment {
     issuer: Option<Issuer>,
     /// Of a local host.
     pub(crate) outbox: Option<BaseUrl>,
+    audit_key: Option<String>,
     aws: Aws,
 }
 
@@ -42,17 +43,19 @@ struct Whereabouts {
     outbox_url: String,
     dynamodb_url: String,
     table: String,
+    kms_url: String,
+    audit_key: String,
 }
 
 impl Deployment {
     pub(crate) async fn connect(connection: &Connection) -> Result<Self, Stopped> {
         match connection.local {
-            Some(port) => Self::on_this_machine(port).await,
+            Some(port) => Self::on_this_machine(port, connection).await,
             None => Self::on_aws(connection).await,
         }
     }
 
-    async fn on_this_machine(port: u16) -> Result<Self, Stopped> {
+    async fn on_this_machine(port: u16, connection: &Connection) -> Result<Self, Stopped> {
         let asked = format!("http://127.0.0.1:{port}/local.json");
         let missing = || {
             Stopped::usage(format!(
@@ -62,8 +65,9 @@ impl Deployment {
         let told = fetch(&http(true)?, &asked).await.ok_or_else(missing)?;
         let told: Whereabouts = serde_json::from_str(&told).map_err(|_| missing())?;
         let url = |text: &str| BaseUrl::parse(text).map_err(|_| missing());
-        let dynamodb = Some(url(&told.dynamodb_url)?.as_str().to_owned());
-        let aws = Aws::at(Endpoints { dynamodb, ..Endpoints::default() });
+        let endpoint = |text: &str| Ok::<_, Stopped>(Some(url(text)?.as_str().to_owned()));
+        let (dynamodb, kms) = (endpoint(&told.dynamodb_url)?, endpoint(&told.kms_url)?);
+        let aws = Aws::at(Endpoints { dynamodb, kms, ..Endpoints::default() });
         Ok(Self {
             registry: Registry::new(aws.dynamodb(), told.table.clone()),
             clock: Clock::system(),
@@ -71,6 +75,7 @@ impl Deployment {
             mcp_url: Some(url(&told.mcp_url)?),
             issuer: Some(url(&told.issuer_url)?),
             outbox: Some(url(&told.outbox_url)?),
+            audit_key: connection.audit_key.clone().or(Some(told.audit_key)),
             aws,
         })
     }
@@ -89,6 +94,7 @@ impl Deployment {
             mcp_url: connection.mcp_url.clone(),
             issuer: connection.issuer.clone(),
             outbox: None,
+            audit_key: connection.audit_key.clone(),
             aws,
         })
     }
@@ -116,17 +122,56 @@ impl Deployment {
 
     /// The approvals, judged by the issuer's published keys: the table alone is not trusted to say `approved`.
     pub(crate) async fn store(&self) -> Result<Store, Stopped> {
-        let issuer = self.need_issuer()?;
-        let local = issuer.as_str().starts_with("http://");
-        let keys = fetch(&http(local)?, &format!("{issuer}/.well-known/jwks.json")).await;
-        let keys = keys.and_then(|keys| serde_json::from_str::<Jwks>(&keys).ok());
-        let keys = keys.ok_or_else(|| {
-            Stopped::not_done(format!(
-                "the issuer's keys cannot be fetched from {issuer}, so no approval can be judged: compare --issuer with the stack's output Issuer, and try again"
-            ))
-        })?;
+        let keys = published_keys(self.need_issuer()?).await?;
         Ok(Store::verifying_under(self.aws.dynamodb(), self.table.clone(), keys))
     }
+
+    /// What signs audit exports, if these credentials may.
+    pub(crate) async fn audit_signer(&self) -> Result<Signer, Stopped> {
+        signer(&self.aws, need_audit_key(self.audit_key.as_deref())?).await
+    }
+}
+
+/// The key that signs audit exports, by its id.
+async fn signer(aws: &Aws, key: &str) -> Result<Signer, Stopped> {
+    Ok(Signer::connect(aws.kms(), key.to_owned()).await?)
+}
+
+fn need_audit_key(key: Option<&str>) -> Result<&str, Stopped> {
+    key.ok_or_else(|| {
+        Stopped::usage(
+            "say which key signs: --audit-key ID (the stack's output AuditKeyId, or SAYSO_AUDIT_KEY)",
+        )
+    })
+}
+
+/// The same, for what needs no table.
+pub(crate) async fn audit_signer(connection: &Connection) -> Result<Signer, Stopped> {
+    if let Some(port) = connection.local {
+        return Deployment::on_this_machine(port, connection).await?.audit_signer().await;
+    }
+    let key = need_audit_key(connection.audit_key.as_deref())?;
+    signer(&account(connection).await?, key).await
+}
+
+/// Who signs approvals, if that is known without a table.
+pub(crate) async fn issuer(connection: &Connection) -> Result<Option<Issuer>, Stopped> {
+    match (connection.issuer.clone(), connection.local) {
+        (None, Some(port)) => Ok(Deployment::on_this_machine(port, connection).await?.issuer),
+        (issuer, _) => Ok(issuer),
+    }
+}
+
+/// The keys that an issuer publishes.
+pub(crate) async fn published_keys(issuer: &Issuer) -> Result<Jwks, Stopped> {
+    let local = issuer.as_str().starts_with("http://");
+    let keys = fetch(&http(local)?, &format!("{issuer}/.well-known/jwks.json")).await;
+    let keys = keys.and_then(|keys| serde_json::from_str::<Jwks>(&keys).ok());
+    keys.ok_or_else(|| {
+        Stopped::not_done(format!(
+            "the issuer's keys cannot be fetched from {issuer}, so no approval can be judged: compare --issuer with the stack's output Issuer, and try again"
+        ))
+    })
 }
 
 /// The account, as AWS's ordinary chain of regions and credentials finds it.

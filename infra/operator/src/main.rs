@@ -1,5 +1,5 @@
 //! `sayso`: the operator's command line. It looks whether an account is ready, registers agents, approvers and gates, revokes
-//! keys, reads what was asked, and tries a deployment from end to end.
+//! keys, reads what was asked, exports it for an audit, and tries a deployment from end to end.
 //!
 //! **Threat.** Text of an agent's or of an approver's that would speak to the operator's terminal: everything that came
 //! from outside is made visible first. A key that lives on in a log or in the table: it is shown once, and only its hash
@@ -9,6 +9,7 @@ mod agents;
 mod approvals;
 mod approvers;
 mod arguments;
+mod audit;
 mod connection;
 mod deploy;
 mod doctor;
@@ -18,7 +19,7 @@ mod terminal;
 
 use std::process::ExitCode;
 
-use arguments::{Agents, AnyCommand, Approvals, Approvers, Arguments, Command, Deploy, Gates};
+use arguments::{Agents, Approvals, Approvers, Arguments, Command, Connection, Deploy, Deployed, Gates};
 use clap::Parser as _;
 use connection::Deployment;
 use outcome::{Report, Stopped};
@@ -41,32 +42,35 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<Report, Stopped> {
-    let command = match arguments.command {
-        AnyCommand::Deploy(Deploy::Check(check)) => {
-            return deploy::check(&arguments.connection, &check).await;
-        }
-        AnyCommand::On(command) => command,
-    };
-    let deployment = Deployment::connect(&arguments.connection).await?;
+    match arguments.command {
+        Command::Deploy(Deploy::Check(check)) => deploy::check(&arguments.connection, &check).await,
+        Command::Deployed(command) => operate(command, &arguments.connection).await,
+        // What was exported is verified where no deployment is left.
+        Command::Audit(audits) => audit::run(&audits, &arguments.connection).await,
+    }
+}
+
+async fn operate(command: Deployed, connection: &Connection) -> Result<Report, Stopped> {
+    let deployment = Deployment::connect(connection).await?;
     let (to, now) = (&deployment, deployment.clock.now());
     match command {
-        Command::Agent(Agents::Add(add)) => agents::add(to, &add, now).await,
-        Command::Agent(Agents::List) => agents::list(to, now).await,
-        Command::Agent(Agents::Rotate { name, overlap }) => agents::rotate(to, &name, overlap, now).await,
-        Command::Agent(Agents::Revoke { name }) => agents::revoke(to, &name).await,
-        Command::Approver(Approvers::Add { id, email, replace }) => {
+        Deployed::Agent(Agents::Add(add)) => agents::add(to, &add, now).await,
+        Deployed::Agent(Agents::List) => agents::list(to, now).await,
+        Deployed::Agent(Agents::Rotate { name, overlap }) => agents::rotate(to, &name, overlap, now).await,
+        Deployed::Agent(Agents::Revoke { name }) => agents::revoke(to, &name).await,
+        Deployed::Approver(Approvers::Add { id, email, replace }) => {
             approvers::add(to, id, email, replace, now).await
         }
-        Command::Approver(Approvers::List { addresses }) => approvers::list(to, addresses).await,
-        Command::Approver(Approvers::Remove { id }) => approvers::remove(to, &id, now).await,
-        Command::Gate(Gates::Add { audience, description }) => {
+        Deployed::Approver(Approvers::List { addresses }) => approvers::list(to, addresses).await,
+        Deployed::Approver(Approvers::Remove { id }) => approvers::remove(to, &id, now).await,
+        Deployed::Gate(Gates::Add { audience, description }) => {
             gates::add(to, audience, description, now).await
         }
-        Command::Gate(Gates::List) => gates::list(to).await,
-        Command::Approvals(Approvals::List(wanted)) => approvals::list(to, &wanted, now).await,
-        Command::Approvals(Approvals::Show { id, addresses }) => {
+        Deployed::Gate(Gates::List) => gates::list(to).await,
+        Deployed::Approvals(Approvals::List(wanted)) => approvals::list(to, &wanted, now).await,
+        Deployed::Approvals(Approvals::Show { id, addresses }) => {
             approvals::show(to, id, addresses, now).await
         }
-        Command::Doctor(doctor) => doctor::run(to, &doctor, arguments.connection.json).await,
+        Deployed::Doctor(doctor) => doctor::run(to, &doctor, connection.json).await,
     }
 }

@@ -77,6 +77,9 @@ pub(crate) fn advice(failure: &Failure) -> &'static str {
         "ResourceNotFoundException" => {
             "there is no such table in this region: compare --table and --region with the stack's output TableName"
         }
+        "NotFoundException" => {
+            "there is no such key in this region: compare --audit-key and --region with the stack's output AuditKeyId"
+        }
         "ExpiredTokenException" | "UnrecognizedClientException" | "InvalidSignatureException" => {
             "AWS does not take these credentials: log in again, or choose others with --profile"
         }

@@ -21,6 +21,6 @@ pub use failure::{CannotStart, Failure};
 pub use mailer::{APPROVAL_TAG, Mail, Mailer};
 pub use signer::{KeyIds, Signer};
 pub use store::{
-    Claim, Concluded, Named, PointerClaim, Reached, Recorded, RecordedApproval, Redeemed, Store,
+    Audited, Claim, Concluded, Named, PointerClaim, Reached, Recorded, RecordedApproval, Redeemed, Store,
     StoredApproval,
 };

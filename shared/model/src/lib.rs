@@ -7,6 +7,7 @@
 mod action;
 mod agent;
 mod approval;
+pub mod audit;
 mod invalid;
 mod json;
 mod limits;

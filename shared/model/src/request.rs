@@ -80,8 +80,8 @@ impl ApprovalId {
         Self(Ulid::from_parts(milliseconds, random))
     }
 
-    /// When it was asked for, by the id: a ULID begins with its time.
-    pub fn created_at(self) -> Timestamp {
+    /// When it was made, as the id itself says.
+    pub fn made_at(self) -> Timestamp {
         let seconds = i64::try_from(self.0.timestamp_ms() / 1000).unwrap_or(i64::MAX);
         Timestamp::from_unix_seconds(seconds).unwrap_or(Timestamp::LATEST)
     }

@@ -29,6 +29,13 @@ impl Timestamp {
             .ok_or_else(|| Invalid::new("a time is written like 2026-11-22T12:00:00Z"))
     }
 
+    /// This moment, earlier by `duration`; stays at the epoch rather than passing it.
+    #[must_use]
+    pub fn minus(self, duration: Duration) -> Self {
+        let seconds = i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_sub(seconds).max(0))
+    }
+
     /// Seconds since the Unix epoch.
     pub fn as_unix_seconds(self) -> i64 {
         self.0

@@ -16,6 +16,7 @@ mod key;
 mod verify;
 
 pub use key::{Jwk, Jwks, KeyId, PublicKey, Signature};
+pub(crate) use verify::verify_jws;
 pub use verify::{Expectations, TokenRefusal, VerifiedToken, attests, key_id, verify, verify_digest};
 
 use crate::{BaseUrl, Decision, Request};
@@ -103,11 +104,30 @@ impl Claims {
 
 /// A token's header and claims, encoded and ready to sign.
 #[derive(Debug)]
-pub(crate) struct UnsignedToken(String);
+pub(crate) struct UnsignedToken(UnsignedJws);
 
 impl UnsignedToken {
     pub(crate) fn new(key: &KeyId, claims: &Claims) -> Self {
-        let header = Header { alg: "ES256".to_owned(), typ: TYPE.to_owned(), kid: key.as_str().to_owned() };
+        Self(UnsignedJws::new(TYPE, key, claims))
+    }
+
+    pub(crate) fn digest(&self) -> [u8; 32] {
+        self.0.digest()
+    }
+
+    pub(crate) fn signed(self, signature: &Signature) -> ApprovalToken {
+        ApprovalToken(self.0.signed(signature))
+    }
+}
+
+/// The signing input of a JWS in compact form (RFC 7515 section 5.1).
+#[derive(Debug)]
+pub(crate) struct UnsignedJws(String);
+
+impl UnsignedJws {
+    pub(crate) fn new(of_type: &str, key: &KeyId, claims: &impl Serialize) -> Self {
+        let header =
+            Header { alg: "ES256".to_owned(), typ: of_type.to_owned(), kid: key.as_str().to_owned() };
         Self(format!("{}.{}", encode(&header), encode(claims)))
     }
 
@@ -115,8 +135,8 @@ impl UnsignedToken {
         Sha256::digest(self.0.as_bytes()).into()
     }
 
-    pub(crate) fn signed(self, signature: &Signature) -> ApprovalToken {
-        ApprovalToken(format!("{}.{}", self.0, URL_SAFE_NO_PAD.encode(signature.to_bytes())))
+    pub(crate) fn signed(self, signature: &Signature) -> String {
+        format!("{}.{}", self.0, URL_SAFE_NO_PAD.encode(signature.to_bytes()))
     }
 }
 
@@ -139,6 +159,11 @@ impl ApprovalToken {
     /// The JWS compact form.
     pub fn expose(&self) -> &str {
         &self.0
+    }
+
+    /// Its SHA-256, in base64url: tells which token it was, and permits nothing.
+    pub fn sha256(&self) -> String {
+        URL_SAFE_NO_PAD.encode(Sha256::digest(self.0.as_bytes()))
     }
 }
 

@@ -11,7 +11,7 @@ pub struct Undelivered {
     pub address: EmailAddress,
     /// Why it does not count as delivered.
     pub cause: UndeliveredCause,
-    /// When that happened.
+    /// When it was written down, by the clock of whoever did: a report may come hours after what it is about.
     pub at: Timestamp,
 }
 

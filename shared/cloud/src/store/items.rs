@@ -27,10 +27,12 @@ pub(super) fn ttl(closes_at: Timestamp, retention: Retention) -> i64 {
     closes_at.plus(retention.duration()).as_unix_seconds()
 }
 
-/// An outcome stays a day longer than its request, so that no difference between two clocks lets it go first: the request
-/// would look as if nobody had answered.
+/// How much longer than its request an outcome stays, in seconds: so that no difference between two clocks lets it go first,
+/// and the request look as if nobody had answered.
+pub(super) const OUTCOME_STAYS: i64 = 86_400;
+
 fn outcome_ttl(closes_at: Timestamp, retention: Retention) -> i64 {
-    ttl(closes_at, retention) + 86_400
+    ttl(closes_at, retention) + OUTCOME_STAYS
 }
 
 /// Names row and attribute when a value does not parse.

@@ -19,6 +19,7 @@ use crate::Failure;
 
 mod agent;
 mod approval;
+mod audit;
 mod conclude;
 mod items;
 mod limits;
@@ -31,6 +32,7 @@ mod undelivered;
 
 pub(crate) use agent::{AGENT, AgentItem, agent_key};
 pub use approval::StoredApproval;
+pub use audit::Audited;
 pub use conclude::Concluded;
 pub use limits::Reached;
 pub use pointer::{Claim, Named, PointerClaim};

@@ -68,7 +68,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<Option<RecordedApproval>, Failure> {
         let Some(stored) = self.approval(id, now).await? else { return Ok(None) };
-        let key = text(redemption_key(&stored.request));
+        let key = text(redemption_key(stored.request.id));
         let get = self.client.get_item().table_name(&self.table).key("pk", key).consistent_read(true);
         let answer = get.send().await.map_err(|e| Failure::call("dynamodb:GetItem", &e))?;
         let redemption = answer.item.map(|item| receipt(item, &stored)).transpose()?;
@@ -94,14 +94,14 @@ impl Store {
         let undelivered = reports(rows.remove(&undelivered_key(id)), id)?;
         let outcome = rows.remove(&outcome_key(id));
         let stored = StoredApproval { request, notice, undelivered, outcome, keys: Arc::clone(&self.keys) };
-        let redemption = rows.remove(&redemption_key(&stored.request));
+        let redemption = rows.remove(&redemption_key(stored.request.id));
         let redemption = redemption.map(|item| receipt(item, &stored)).transpose()?;
         Ok(Some(RecordedApproval { stored, redemption }))
     }
 }
 
 fn receipt(item: Item, stored: &StoredApproval) -> Result<Receipt, Failure> {
-    from_item::<RedemptionItem>(item, &redemption_key(&stored.request))?.parse(&stored.request)
+    from_item::<RedemptionItem>(item, &redemption_key(stored.request.id))?.parse(stored.request.id)
 }
 
 /// The rows whose key begins with one of `prefixes`, in no order.

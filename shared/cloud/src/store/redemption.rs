@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use sayso_model::{
-    ActionDigest, GateName, Nonce, ProvenBy, Receipt, Request, Retention, Timestamp, ToolName,
+    ActionDigest, ApprovalId, GateName, Nonce, ProvenBy, Receipt, Request, Retention, Timestamp, ToolName,
 };
 use serde::{Deserialize, Serialize};
 
@@ -22,8 +22,8 @@ pub enum Redeemed {
     Before(Receipt),
 }
 
-pub(super) fn redemption_key(request: &Request) -> String {
-    format!("REDEMPTION#{}", request.id)
+pub(super) fn redemption_key(id: ApprovalId) -> String {
+    format!("REDEMPTION#{id}")
 }
 
 #[derive(Serialize, Deserialize)]
@@ -41,7 +41,7 @@ pub(super) struct RedemptionItem {
 impl RedemptionItem {
     fn new(request: &Request, receipt: &Receipt, nonce: &Nonce, retention: Retention) -> Self {
         Self {
-            pk: redemption_key(request),
+            pk: redemption_key(request.id),
             at: receipt.redeemed_at.as_unix_seconds(),
             gate: receipt.gate.as_str().to_owned(),
             tool: receipt.tool.as_str().to_owned(),
@@ -52,10 +52,10 @@ impl RedemptionItem {
         }
     }
 
-    pub(super) fn parse(self, request: &Request) -> Result<Receipt, Failure> {
+    pub(super) fn parse(self, id: ApprovalId) -> Result<Receipt, Failure> {
         let row = Row(&self.pk);
         Ok(Receipt {
-            id: request.id,
+            id,
             redeemed_at: row.parsed("at", Timestamp::from_unix_seconds(self.at))?,
             gate: row.parsed("gate", GateName::parse(&self.gate))?,
             tool: row.parsed("tool", ToolName::parse(&self.tool))?,
@@ -76,7 +76,7 @@ impl Store {
         retention: Retention,
     ) -> Result<Redeemed, Failure> {
         let item =
-            to_item(&RedemptionItem::new(request, &receipt, nonce, retention), &redemption_key(request))?;
+            to_item(&RedemptionItem::new(request, &receipt, nonce, retention), &redemption_key(request.id))?;
         match self.put_first(item).await? {
             Written::Now => Ok(Redeemed::Now(receipt)),
             Written::Before(item) => redeemed_before(item, request, nonce),
@@ -85,8 +85,8 @@ impl Store {
 }
 
 fn redeemed_before(item: Item, request: &Request, nonce: &Nonce) -> Result<Redeemed, Failure> {
-    let item: RedemptionItem = from_item(item, &redemption_key(request))?;
+    let item: RedemptionItem = from_item(item, &redemption_key(request.id))?;
     let same_attempt = item.nonce_hash == nonce.hash();
-    let receipt = item.parse(request)?;
+    let receipt = item.parse(request.id)?;
     Ok(if same_attempt { Redeemed::Now(receipt) } else { Redeemed::Before(receipt) })
 }

@@ -84,7 +84,7 @@ impl Store {
 }
 
 fn ttl(id: ApprovalId, retention: Retention) -> i64 {
-    let closes_at: Timestamp = id.created_at().plus(ExpiresIn::LONGEST);
+    let closes_at: Timestamp = id.made_at().plus(ExpiresIn::LONGEST);
     closes_at.plus(retention.duration()).plus(Duration::from_secs(86_400)).as_unix_seconds()
 }
 

@@ -21,7 +21,7 @@ impl Signature {
             .map_err(|_| Invalid::new("not an ECDSA P-256 signature in DER"))
     }
 
-    pub(super) fn from_jws(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn from_jws(bytes: &[u8]) -> Option<Self> {
         ecdsa::Signature::from_slice(bytes).ok().map(Self)
     }
 
@@ -30,7 +30,7 @@ impl Signature {
         self.0.to_bytes().into()
     }
 
-    pub(super) fn as_ecdsa(&self) -> &ecdsa::Signature {
+    pub(crate) fn as_ecdsa(&self) -> &ecdsa::Signature {
         &self.0
     }
 }
@@ -40,6 +40,14 @@ impl Signature {
 pub struct KeyId(String);
 
 impl KeyId {
+    /// From its text, to compare a key with.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        match URL_SAFE_NO_PAD.decode(text) {
+            Ok(bytes) if bytes.len() == 32 => Ok(Self(text.to_owned())),
+            _ => Err(Invalid::new("a key's id is its RFC 7638 thumbprint: 43 characters of base64url")),
+        }
+    }
+
     /// The 43 characters of base64url.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -93,7 +101,7 @@ impl PublicKey {
         (encode(point.x()), encode(point.y()))
     }
 
-    pub(super) fn as_ecdsa(&self) -> &ecdsa::VerifyingKey {
+    pub(crate) fn as_ecdsa(&self) -> &ecdsa::VerifyingKey {
         &self.0
     }
 }

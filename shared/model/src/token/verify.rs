@@ -169,10 +169,10 @@ fn permits(claims: &Claims, digest: &ActionDigest) -> bool {
 
 /// The `kid` of a token that may be an approval token, unverified: for a gate to tell whether it has that key.
 pub fn key_id(token: &ApprovalToken) -> Result<String, TokenRefusal> {
-    Parts::of(token).map(|parts| parts.kid)
+    Parts::of(token.expose(), TYPE).map(|parts| parts.kid)
 }
 
-/// A token taken apart: of the one algorithm and type, and not verified yet.
+/// A JWS taken apart: of the one algorithm and the type asked for, and not verified yet.
 struct Parts<'a> {
     kid: String,
     signed: &'a str,
@@ -181,8 +181,7 @@ struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    fn of(token: &'a ApprovalToken) -> Result<Self, TokenRefusal> {
-        let text = token.expose();
+    fn of(text: &'a str, of_type: &str) -> Result<Self, TokenRefusal> {
         if text.len() > MAX_TOKEN_BYTES {
             return Err(TokenRefusal::Malformed);
         }
@@ -195,7 +194,7 @@ impl<'a> Parts<'a> {
         if alg != "ES256" {
             return Err(TokenRefusal::Algorithm);
         }
-        if typ != TYPE {
+        if typ != of_type {
             return Err(TokenRefusal::Type);
         }
         Ok(Self { kid, signed, claims, signature })
@@ -203,7 +202,16 @@ impl<'a> Parts<'a> {
 }
 
 fn verify_signature(token: &ApprovalToken, jwks: &Jwks) -> Result<Claims, TokenRefusal> {
-    let Parts { kid, signed, claims, signature } = Parts::of(token)?;
+    verify_jws(token.expose(), TYPE, jwks)
+}
+
+/// What a JWS of this type says, if one of these keys signed it. Whether what it says holds is for its reader.
+pub(crate) fn verify_jws<T: DeserializeOwned>(
+    text: &str,
+    of_type: &str,
+    jwks: &Jwks,
+) -> Result<T, TokenRefusal> {
+    let Parts { kid, signed, claims, signature } = Parts::of(text, of_type)?;
     // The key is looked up by an exact id in a set we hold; a `kid` is never a path or an address to fetch.
     let jwk = jwks.keys.iter().find(|jwk| jwk.kid == kid).ok_or(TokenRefusal::UnknownKey)?;
     let key = jwk.to_public_key().map_err(|_| TokenRefusal::UnknownKey)?;

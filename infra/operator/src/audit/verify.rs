@@ -1,0 +1,157 @@
+use std::path::Path;
+
+use sayso_model::audit::{Trust, Verified, Verifier};
+use sayso_model::token::{Issuer, Jwks, KeyId};
+use serde_json::{Value, json};
+
+use super::file::{named, read};
+use super::{in_json, in_words};
+use crate::arguments::{Connection, Verify};
+use crate::connection::{audit_signer, issuer, published_keys};
+use crate::outcome::{Report, Stopped, status};
+use crate::terminal::{one_line, table};
+
+/// Far above any honest set of keys.
+const LONGEST_KEYS: u64 = 1024 * 1024;
+
+pub(super) async fn verify(wanted: &Verify, connection: &Connection) -> Result<Report, Stopped> {
+    let trust = trusted(wanted, connection).await?;
+    let (issuer, tokens) = token_keys(wanted, connection).await?;
+    let looked_at_tokens = tokens.is_some();
+    let mut verifier = Verifier::new(trust, issuer, tokens);
+    let mut files = Vec::new();
+    for path in &wanted.files {
+        files.push((path.as_path(), read(path, &mut verifier)?));
+    }
+    let (approved, attested) = verifier.approved_and_attested();
+    let tokens = looked_at_tokens.then_some(attested);
+    Ok(report(&files, approved, tokens))
+}
+
+/// What was pinned; never what merely stands in the file.
+async fn trusted(wanted: &Verify, connection: &Connection) -> Result<Trust, Stopped> {
+    if wanted.key.is_empty() {
+        if connection.local.is_none() && connection.audit_key.is_none() {
+            return Err(Stopped::usage(
+                "say whose signature counts: --key with what `sayso audit keys` printed in its day, as a file, or with the key's thumbprint; or --audit-key or --local to ask the deployment",
+            ));
+        }
+        return Ok(Trust::Only(vec![audit_signer(connection).await?.public_key().id()]));
+    }
+    let mut ids = Vec::new();
+    for key in &wanted.key {
+        match KeyId::parse(key) {
+            Ok(id) => ids.push(id),
+            Err(_) => {
+                let path = Path::new(key);
+                let keys = keys_in(path)?;
+                let keys = keys.keys.iter().map(|jwk| jwk.to_public_key().map(|key| key.id()));
+                ids.extend(keys.collect::<Result<Vec<_>, _>>().map_err(|e| not_keys(path, &e))?);
+            }
+        }
+    }
+    Ok(Trust::Only(ids))
+}
+
+/// Whose tokens there must be, and the keys for them, if somebody has said.
+async fn token_keys(
+    wanted: &Verify,
+    connection: &Connection,
+) -> Result<(Option<Issuer>, Option<Jwks>), Stopped> {
+    let issuer = issuer(connection).await?;
+    if !wanted.issuer_keys.is_empty() {
+        let sets = wanted.issuer_keys.iter().map(|path| keys_in(path));
+        let keys = sets.map(|set| Ok(set?.keys)).collect::<Result<Vec<_>, Stopped>>()?.concat();
+        return Ok((issuer, Some(Jwks { keys })));
+    }
+    let keys = match &issuer {
+        Some(issuer) => Some(published_keys(issuer).await?),
+        None => None,
+    };
+    Ok((issuer, keys))
+}
+
+fn keys_in(path: &Path) -> Result<Jwks, Stopped> {
+    let length = std::fs::metadata(path).map_err(|e| not_keys(path, &e))?.len();
+    if length > LONGEST_KEYS {
+        return Err(not_keys(path, &"it is too long"));
+    }
+    let text = std::fs::read_to_string(path).map_err(|e| not_keys(path, &e))?;
+    let keys: Jwks = serde_json::from_str(&text).map_err(|_| not_keys(path, &"it is no JSON Web Key Set"))?;
+    if keys.keys.is_empty() { Err(not_keys(path, &"there is no key in it")) } else { Ok(keys) }
+}
+
+fn not_keys(path: &Path, problem: &dyn std::fmt::Display) -> Stopped {
+    Stopped::usage(format!("{} cannot be used as keys: {problem}", named(path)))
+}
+
+fn report(files: &[(&Path, Verified)], approved: u64, tokens: Option<u64>) -> Report {
+    let holds = files.iter().all(|(_, verified)| verified.findings.is_empty());
+    let listed: Vec<_> = files.iter().map(|(path, verified)| in_full(path, verified)).collect();
+    let json = json!({"holds": holds, "files": listed, "approved": approved, "tokens_verified": tokens});
+    let text = for_people(files, approved, tokens, holds);
+    Report { text, json, status: if holds { status::DONE } else { status::NOT_DONE } }
+}
+
+fn for_people(files: &[(&Path, Verified)], approved: u64, tokens: Option<u64>, holds: bool) -> String {
+    let rows: Vec<_> = files.iter().map(|(path, verified)| row(path, verified)).collect();
+    let mut text = table(["FILE", "FROM", "UNTIL", "HOLDS", "ENTRIES"], &rows);
+    text.push('\n');
+    for (path, verified) in files {
+        for finding in &verified.findings {
+            let place = if finding.line == 0 { String::new() } else { format!("line {}: ", finding.line) };
+            text.push_str(&format!("{}: {place}{}\n", named(path), finding.problem));
+        }
+    }
+    if !holds {
+        text.push_str("This does not hold: something was removed, changed, added or reordered, or is not signed by a key you trust.\n");
+        return text;
+    }
+    if let Some((_, Verified { header: Some(header), key: Some(key), .. })) = files.first() {
+        let (table, issuer) = (one_line(&header.table), &header.issuer);
+        text.push_str(&format!("Of the table {table} and the issuer {issuer}, signed by the key {key}.\n"));
+        if header.previous.is_some() {
+            text.push_str("It continues an export that was not given.\n");
+        }
+    }
+    text.push_str(&match tokens {
+        Some(verified) => format!(
+            "Approvals: {approved}; with a token that verifies: {verified} (a token is told when it has expired).\n"
+        ),
+        None => format!("Approvals: {approved}; no token was verified (--issuer-keys or --issuer does it).\n"),
+    });
+    text.push_str("Nothing was removed, changed, added or reordered.\n");
+    text
+}
+
+fn row(path: &Path, verified: &Verified) -> [String; 5] {
+    let range = verified.header.as_ref().map(|header| header.range);
+    let until = range.map(|range| range.to().to_string()).unwrap_or_default();
+    let from = range.map_or(String::new(), |range| {
+        range.from().map_or("the beginning".to_owned(), |from| from.to_string())
+    });
+    let holds = if verified.findings.is_empty() { "yes" } else { "NO" };
+    let entries: Vec<_> = verified.entries.clone().into_iter().collect();
+    [named(path), from, until, holds.to_owned(), in_words(&entries)]
+}
+
+fn in_full(path: &Path, verified: &Verified) -> Value {
+    let header = verified.header.as_ref();
+    let findings = verified.findings.iter();
+    let findings: Vec<_> =
+        findings.map(|found| json!({"line": found.line, "problem": found.problem})).collect();
+    let entries: Vec<_> = verified.entries.clone().into_iter().collect();
+    json!({
+        "file": path.display().to_string(),
+        "holds": verified.findings.is_empty(),
+        "findings": findings,
+        "table": header.map(|header| header.table.clone()),
+        "issuer": header.map(|header| header.issuer.as_str()),
+        "from": header.and_then(|header| header.range.from()).map(|from| from.to_string()),
+        "to": header.map(|header| header.range.to().to_string()),
+        "kinds": in_json(&entries),
+        "head": verified.head.map(|head| head.to_string()),
+        "key_id": verified.key.as_ref().map(ToString::to_string),
+        "exported_at": verified.exported_at.map(|at| at.to_string()),
+    })
+}

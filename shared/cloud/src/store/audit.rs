@@ -1,0 +1,174 @@
+//! What an audit export is made of: every fact of a range of time, and every row that cannot be believed.
+
+use std::collections::HashMap;
+
+use sayso_model::audit::{CorruptRow, Fact, Range, SETTLING};
+use sayso_model::{ApprovalId, Receipt, Request, Timestamp};
+
+use super::items::{NoticeItem, OUTCOME_STAYS, RequestItem, notice_key, outcome_key, request_key};
+use super::redemption::{RedemptionItem, redemption_key};
+use super::undelivered::{UNDELIVERED, reports};
+use super::{Item, Store, attested, from_item, scan, string};
+use crate::Failure;
+
+/// What the table says of a range of time.
+pub struct Audited {
+    /// In [`Fact::order`].
+    pub facts: Vec<Fact>,
+    /// Whenever they are from: what cannot be believed has no time that could be. By their keys.
+    pub corrupt: Vec<CorruptRow>,
+}
+
+/// The rows of one approval.
+#[derive(Default)]
+struct Rows {
+    request: Option<Item>,
+    notice: Option<Item>,
+    undelivered: Option<Item>,
+    outcome: Option<Item>,
+    redemption: Option<Item>,
+}
+
+impl Store {
+    /// Reads the whole table, and keeps its approvals in memory until they are judged.
+    pub async fn audited(&self, range: Range, now: Timestamp) -> Result<Audited, Failure> {
+        let mut audited = Audited { facts: Vec::new(), corrupt: Vec::new() };
+        let mut approvals: HashMap<ApprovalId, Rows> = HashMap::new();
+        let kinds = ["REQUEST#", "NOTICE#", UNDELIVERED, "OUTCOME#", "REDEMPTION#"];
+        for item in scan(&self.client, &self.table, &kinds).await? {
+            let key = string(&item, "pk");
+            let (kind, id) = key.split_once('#').unwrap_or_default();
+            let Ok(id) = ApprovalId::parse(id) else {
+                audited.corrupt.push(CorruptRow::new(&key, "pk", "it ends in no approval's id"));
+                continue;
+            };
+            let rows = approvals.entry(id).or_default();
+            let place = match kind {
+                "REQUEST" => &mut rows.request,
+                "NOTICE" => &mut rows.notice,
+                "UNDELIVERED" => &mut rows.undelivered,
+                "OUTCOME" => &mut rows.outcome,
+                _ => &mut rows.redemption,
+            };
+            *place = Some(item);
+        }
+        for (id, rows) in approvals {
+            self.judge(id, rows, range, now, &mut audited);
+        }
+        audited.facts.sort_by_key(Fact::order);
+        audited.corrupt.sort();
+        Ok(audited)
+    }
+
+    fn judge(&self, id: ApprovalId, rows: Rows, range: Range, now: Timestamp, audited: &mut Audited) {
+        let Rows { request, notice, undelivered, outcome, redemption } = rows;
+        // It says all there is to say by itself, and is kept the longest.
+        if let Some(item) = redemption.filter(|item| !is_forgotten(item, 0, now)) {
+            match receipt(id, item) {
+                Ok(receipt) => audited.facts.extend(in_range(Fact::Redemption(receipt), range)),
+                Err(failure) => audited.corrupt.push(corrupt(failure)),
+            }
+        }
+        // Nor does this need anything else.
+        match reports(undelivered.filter(|item| !is_forgotten(item, 0, now)), id) {
+            Ok(reports) => {
+                let facts = Fact::undelivered(id, reports).into_iter();
+                audited.facts.extend(facts.filter_map(|fact| in_range(fact, range)));
+            }
+            Err(failure) => audited.corrupt.push(corrupt(failure)),
+        }
+        let Some(request) = request else {
+            return without_request(id, [notice, outcome], now, audited);
+        };
+        match asked(id, request, now) {
+            Ok(Some(request)) => self.judge_asked(&request, notice, outcome, range, audited),
+            Ok(None) => {}
+            Err(failure) => {
+                audited.corrupt.push(corrupt(failure));
+                without_request(id, [notice, outcome], now, audited);
+            }
+        }
+    }
+
+    fn judge_asked(
+        &self,
+        request: &Request,
+        notice: Option<Item>,
+        outcome: Option<Item>,
+        range: Range,
+        audited: &mut Audited,
+    ) {
+        let read = |item| from_item::<NoticeItem>(item, &notice_key(request.id))?.parse();
+        let notice = notice.map(read).transpose().unwrap_or_else(|failure| {
+            audited.corrupt.push(corrupt(failure));
+            None
+        });
+        let outcome = outcome.map(|item| attested(request, item, &self.keys)).transpose();
+        let facts = match outcome {
+            Ok(outcome) => Fact::of(request, notice, outcome, range.to()),
+            // How it ended is not known: neither as the row says, nor by the clock.
+            Err(failure) => {
+                audited.corrupt.push(corrupt(failure));
+                let (id, at) = (request.id, request.closes_at);
+                let mail = notice.map(|notice| Fact::Mail { id, at, notice });
+                [Fact::Request(request.clone())].into_iter().chain(mail).collect()
+            }
+        };
+        audited.facts.extend(facts.into_iter().filter_map(|fact| in_range(fact, range)));
+    }
+}
+
+fn in_range(fact: Fact, range: Range) -> Option<Fact> {
+    Some(fact).filter(|fact| range.contains(fact.at()))
+}
+
+/// Rows of an approval of which nobody can tell what was asked: to be named, unless that is in order. A request goes first
+/// when its time is over; and while the table was being read, one may have come whose place was read before.
+fn without_request(
+    id: ApprovalId,
+    [notice, outcome]: [Option<Item>; 2],
+    now: Timestamp,
+    audited: &mut Audited,
+) {
+    if id.made_at() >= now.minus(SETTLING) {
+        return;
+    }
+    let left = [(notice, notice_key(id), 0), (outcome, outcome_key(id), OUTCOME_STAYS)];
+    for (item, key, stays) in left {
+        if item.is_some_and(|item| !is_forgotten(&item, stays, now)) {
+            audited.corrupt.push(CorruptRow::new(
+                &key,
+                "pk",
+                "what was asked cannot be read, so nothing attests it",
+            ));
+        }
+    }
+}
+
+/// The request, unless its time is over.
+fn asked(id: ApprovalId, item: Item, now: Timestamp) -> Result<Option<Request>, Failure> {
+    let item = from_item::<RequestItem>(item, &request_key(id))?;
+    if item.is_forgotten(now) { Ok(None) } else { item.parse(id).map(Some) }
+}
+
+fn receipt(id: ApprovalId, item: Item) -> Result<Receipt, Failure> {
+    from_item::<RedemptionItem>(item, &redemption_key(id))?.parse(id)
+}
+
+/// Whether a row's time, or that of the request which it outlives by `stays` seconds, is over. A row without one never is.
+fn is_forgotten(item: &Item, stays: i64, now: Timestamp) -> bool {
+    let ttl = item.get("ttl").and_then(|ttl| ttl.as_n().ok()).and_then(|ttl| ttl.parse::<i64>().ok());
+    ttl.is_some_and(|ttl| ttl.saturating_sub(stays) <= now.as_unix_seconds())
+}
+
+fn corrupt(failure: Failure) -> CorruptRow {
+    match failure {
+        // What a row's shape is compared with may be quoted in the problem, and anything may stand in such a row.
+        Failure::Corrupt { row, attribute: "item", .. } => {
+            CorruptRow::new(&row, "item", "it is not of the shape of such a row")
+        }
+        Failure::Corrupt { row, attribute, problem } => CorruptRow::new(&row, attribute, &problem),
+        // Judging calls nobody.
+        Failure::Call { call, code } => CorruptRow::new("", call, &code),
+    }
+}
