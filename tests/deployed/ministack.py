@@ -74,16 +74,20 @@ def start(port, directory):
     sys.exit("MiniStack does not answer")
 
 
+def client(port, service):
+    return boto3.client(
+        service,
+        endpoint_url=f"http://127.0.0.1:{port}",
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+
+
 class Stack:
     def __init__(self, port):
         self.port = port
-        self.aws = lambda service: boto3.client(
-            service,
-            endpoint_url=f"http://127.0.0.1:{port}",
-            region_name="us-east-1",
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-        )
+        self.aws = lambda service: client(port, service)
         self.deploy()
         self.key = self.register()
 
@@ -212,6 +216,16 @@ def walk(stack):
         assert uses == [200, 409], uses
 
 
+def over_its_dynamodb(port, command):
+    told = {**os.environ, "SAYSO_DYNAMODB_ENDPOINT": f"http://127.0.0.1:{port}"}
+    if code := subprocess.run(command, env=told).returncode:
+        sys.exit(code)
+    pages = client(port, "dynamodb").get_paginator("list_tables").paginate()
+    tables = sum(len(page["TableNames"]) for page in pages)
+    print(f"MiniStack holds {tables} tables.")
+    assert tables, "nothing was run over MiniStack"
+
+
 def main():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -220,13 +234,13 @@ def main():
         ministack = start(port, Path(directory))
         try:
             if command := sys.argv[1:]:
-                told = {**os.environ, "SAYSO_DYNAMODB_ENDPOINT": f"http://127.0.0.1:{port}"}
-                sys.exit(subprocess.run(command, env=told).returncode)
-            walk(Stack(port))
+                over_its_dynamodb(port, command)
+            else:
+                walk(Stack(port))
+                print("sam deploy deployed what sam build made: three approvals went through it, and two keys.")
         finally:
             ministack.terminate()
             ministack.wait()
-    print("sam deploy deployed the artefacts of sam build, and three approvals went through them and two keys.")
 
 
 if __name__ == "__main__":
