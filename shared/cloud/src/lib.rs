@@ -14,7 +14,9 @@ pub mod random;
 mod signer;
 mod store;
 
-pub use aws::{Aws, Endpoints, http_client};
+pub use aws::{
+    ATTEMPT_LIMIT, ATTEMPTS, Aws, CONNECT_LIMIT, Endpoints, OPERATION_LIMIT, PERSONS_LIMITS, http_client,
+};
 pub use clock::Clock;
 pub use environment::{BadVariable, optional, required};
 pub use failure::{CannotStart, Failure};

@@ -29,6 +29,10 @@ const DESCRIPTION: &str = "Ask a human to approve one action before you do it. C
 /// How often a claim is tried while others write: each round somebody wins, and twenty at once need a few.
 const MOST_CLAIMS: u32 = 10;
 
+/// After this long no other claim is begun, however many were made: what a claim leads to takes eight calls to AWS at
+/// worst, and has to end before the function's own time.
+const CLAIMING_LIMIT: Duration = Duration::from_secs(10);
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a JSON object")]
 struct Arguments<'a> {
@@ -121,7 +125,11 @@ struct Draft {
 pub(crate) async fn call(deps: &Deps, agent: &Agent, text: &str) -> Result<Answer, NotDone> {
     let draft = draft(deps, agent, text)?;
     let (mut replaces, mut replaces_key) = (None, None);
+    let started = deps.clock.elapsed();
     for round in 0..MOST_CLAIMS {
+        if deps.clock.elapsed().saturating_sub(started) > CLAIMING_LIMIT {
+            break;
+        }
         let claim = PointerClaim {
             request: &draft.request,
             idempotency_key: draft.key.as_ref(),
