@@ -1,7 +1,7 @@
 //! Sends the mail once, by one sender, and records how it went. A failure loses nothing: the request stands, and the
 //! agent's retry sends again.
 
-use sayso_cloud::{Failure, random};
+use sayso_cloud::{Failure, NotSent, random};
 use sayso_model::{Agent, LinkSecret, Notice, NoticeState, Request};
 
 use crate::Deps;
@@ -24,7 +24,9 @@ pub(crate) enum Notified {
 /// The first mail, by whoever wrote the request.
 pub(crate) async fn first(deps: &Deps, agent: &Agent, request: &Request, secret: &LinkSecret) -> Notified {
     let (state, notified) = send(deps, agent, request, secret).await;
-    record(deps, request, None, &Notice::first(state)).await;
+    if let Some(state) = state {
+        record(deps, request, None, &Notice::first(state)).await;
+    }
     notified
 }
 
@@ -49,17 +51,28 @@ pub(crate) async fn again(
         return Ok(Notified::BySomeoneElse);
     }
     let (state, notified) = send(deps, agent, request, &secret).await;
-    record(deps, request, Some(&attempt), &attempt.clone().ended(state)).await;
+    if let Some(state) = state {
+        record(deps, request, Some(&attempt), &attempt.clone().ended(state)).await;
+    }
     Ok(notified)
 }
 
-async fn send(deps: &Deps, agent: &Agent, request: &Request, secret: &LinkSecret) -> (NoticeState, Notified) {
+/// Sends, and says how the attempt ended, if that is known. One that may have gone out stays recorded as being sent, as
+/// that of a sender who died: the next one comes after [`sayso_model::SENDING_LIMIT`], so that an agent that goes on asking
+/// while SES's answers are lost does not mail the approver each time.
+async fn send(
+    deps: &Deps,
+    agent: &Agent,
+    request: &Request,
+    secret: &LinkSecret,
+) -> (Option<NoticeState>, Notified) {
     let link = format!("{}/{}/{}", deps.settings.page_url, request.id, secret.expose());
     match deps.mailer.send(&mail::compose(agent, request, &link)).await {
-        Ok(message_id) => (NoticeState::Accepted { message_id }, Notified::Accepted),
-        Err(failure) => {
-            incident(&failure);
-            (NoticeState::Failed, Notified::Failed)
+        Ok(message_id) => (Some(NoticeState::Accepted { message_id }), Notified::Accepted),
+        Err(not_sent) => {
+            incident(not_sent.failure());
+            let refused = matches!(not_sent, NotSent::Refused(_));
+            (refused.then_some(NoticeState::Failed), Notified::Failed)
         }
     }
 }

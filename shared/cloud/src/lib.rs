@@ -20,7 +20,7 @@ pub use aws::{
 pub use clock::Clock;
 pub use environment::{BadVariable, optional, required};
 pub use failure::{CannotStart, Failure};
-pub use mailer::{Mail, Mailer};
+pub use mailer::{Mail, Mailer, NotSent};
 pub use signer::{KeyIds, Signer};
 pub use store::{
     Claim, Concluded, Named, PointerClaim, Reached, Recorded, RecordedApproval, Redeemed, Store,
