@@ -113,6 +113,25 @@ impl Settings {
     }
 }
 
+/// The clock of each function: on AWS each runs on a machine of its own.
+#[derive(Clone)]
+pub struct Clocks {
+    /// The agent's function.
+    pub mcp: Clock,
+    /// The page.
+    pub page: Clock,
+    /// The decision.
+    pub decide: Clock,
+    /// The gate's function.
+    pub redeem: Clock,
+}
+
+impl From<Clock> for Clocks {
+    fn from(one: Clock) -> Self {
+        Self { mcp: one.clone(), page: one.clone(), decide: one.clone(), redeem: one }
+    }
+}
+
 /// The running functions and where they are. Stops when dropped.
 pub struct Host {
     /// Where an MCP client connects.
@@ -136,8 +155,9 @@ impl Host {
         backends: &Backends,
         endpoints: Endpoints,
         settings: Settings,
-        clock: Clock,
+        clocks: impl Into<Clocks>,
     ) -> Result<Self, HostError> {
+        let clocks = clocks.into();
         let [mcp, page, decide, redeem, outbox] = listen_in_a_row(settings.port).await?;
         let aws = Aws::at(endpoints.clone());
         let keys = KeyIds::from(backends.key_arn.clone());
@@ -168,14 +188,13 @@ impl Host {
             keys: keys.clone(),
             retention: settings.retention,
         };
-        let mcp_router =
-            sayso_mcp::router(sayso_mcp::Deps::connect(&aws, mcp_settings, clock.clone()).await?);
+        let mcp_router = sayso_mcp::router(sayso_mcp::Deps::connect(&aws, mcp_settings, clocks.mcp).await?);
         let page_router =
-            sayso_page::router(sayso_page::Deps::connect(&aws, page_settings, clock.clone()).await?);
+            sayso_page::router(sayso_page::Deps::connect(&aws, page_settings, clocks.page).await?);
         let decide_router =
-            sayso_decide::router(sayso_decide::Deps::connect(&aws, decide_settings, clock.clone()).await?);
+            sayso_decide::router(sayso_decide::Deps::connect(&aws, decide_settings, clocks.decide).await?);
         let redeem_router =
-            sayso_redeem::router(sayso_redeem::Deps::connect(&aws, redeem_settings, clock).await?);
+            sayso_redeem::router(sayso_redeem::Deps::connect(&aws, redeem_settings, clocks.redeem).await?);
         let signer = Signer::connect(aws.kms(), keys).await?;
         let store = Store::new(aws.dynamodb(), TABLE.to_owned(), signer.public_key());
         let registry = Registry::new(aws.dynamodb(), TABLE.to_owned());
