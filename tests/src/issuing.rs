@@ -133,7 +133,7 @@ impl World {
     /// `POST /redeem`: status, reason (nothing in a receipt) and body.
     pub async fn redeem(&self, body: &Value) -> (u16, String, Value) {
         let url = format!("{}/redeem", self.host.issuer_url);
-        let request = reqwest::Client::new().post(url).json(body);
+        let request = self.http.post(url).json(body);
         let answer = request.send().await.expect("an answer");
         let status = answer.status().as_u16();
         assert_eq!(answer.headers()["cache-control"], "no-store");

@@ -82,6 +82,13 @@ impl Program {
         self.child.id()
     }
 
+    /// Sends it a signal, by its name without `SIG`.
+    pub async fn signal(&self, name: &str) {
+        let id = self.id().expect("a running program").to_string();
+        let sent = Command::new("kill").args(["-s", name, &id]).status().await.expect("kill");
+        assert!(sent.success(), "no SIG{name} for {}", self.name);
+    }
+
     /// SIGKILL: it ends at once, wherever it is.
     pub async fn kill(&mut self) {
         self.child.kill().await.expect("its end");

@@ -89,6 +89,16 @@ impl Function {
         self.program.output() + &told.unwrap_or_default()
     }
 
+    /// SIGSTOP: it stands still wherever it is, and nothing that comes reaches it.
+    pub async fn freeze(&self) {
+        self.program.signal("STOP").await;
+    }
+
+    /// SIGCONT: it goes on where it stood.
+    pub async fn thaw(&self) {
+        self.program.signal("CONT").await;
+    }
+
     /// Everything in its log so far.
     pub fn log(&self) -> String {
         self.program.output()

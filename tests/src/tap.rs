@@ -6,8 +6,9 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
+use http_body_util::{Full, Limited};
 use sayso_cloud::Endpoints;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -24,6 +25,16 @@ pub enum Fault {
     /// The service does what was asked, and the caller gets this status and AWS error code instead: with one that no
     /// client tries again after, as good as a caller that died right after the call.
     DoAndRefuse(u16, &'static str),
+    /// The connection breaks before anything happens.
+    Reset,
+    /// The service does what was asked, and the connection breaks.
+    DoAndReset,
+    /// Nothing happens, and no answer ever comes.
+    Silence,
+    /// The service does what was asked, and no answer ever comes.
+    KeepAnswer,
+    /// DynamoDB reads the first of the rows and leaves the others out, as it does under load.
+    LeaveOut,
     /// Nothing, but not before the test adds a permit.
     Hold(Arc<Semaphore>),
     /// The service does what was asked, and the answer does not come before the test adds a permit.
@@ -48,6 +59,7 @@ struct Seen {
     calls: Vec<String>,
     permissions: BTreeSet<Permission>,
     faults: HashMap<String, VecDeque<Fault>>,
+    outages: HashMap<String, Fault>,
 }
 
 impl Tap {
@@ -77,9 +89,23 @@ impl Tap {
         self.seen().faults.entry(call.to_owned()).or_default().push_back(fault);
     }
 
+    /// Every call of this name goes wrong until it is mended, once what [`Tap::break_next`] has queued up has happened.
+    pub fn break_all(&self, call: &str, fault: Fault) {
+        self.seen().outages.insert(call.to_owned(), fault);
+    }
+
     /// Takes back every fault that has not happened yet.
     pub fn mend(&self) {
-        self.seen().faults.clear();
+        let mut seen = self.seen();
+        seen.faults.clear();
+        seen.outages.clear();
+    }
+
+    /// Waits until somebody has made a call of this name, since the calls were last taken.
+    pub async fn called(&self, call: &str) {
+        while !self.seen().calls.iter().any(|made| made == call) {
+            tokio::task::yield_now().await;
+        }
     }
 
     async fn front(&self, upstream: Option<&String>, tasks: &mut JoinSet<()>) -> Option<String> {
@@ -101,7 +127,8 @@ impl Tap {
         let mut seen = self.seen();
         seen.calls.push(call.to_owned());
         seen.permissions.extend(needed(call, &serde_json::from_slice(body).unwrap_or_default()));
-        seen.faults.get_mut(call).and_then(VecDeque::pop_front)
+        let next = seen.faults.get_mut(call).and_then(VecDeque::pop_front);
+        next.or_else(|| seen.outages.get(call).cloned())
     }
 }
 
@@ -116,9 +143,15 @@ async fn forward(
     match &fault {
         Some(Fault::Refuse(status, code)) => return refusal(*status, code),
         Some(Fault::Cancel(code)) => return cancellation(code),
+        Some(Fault::Reset) => return broken(),
+        Some(Fault::Silence) => return std::future::pending().await,
         Some(Fault::Hold(until)) => drop(until.acquire().await),
         _ => {}
     }
+    let (body, left_out) = match fault {
+        Some(Fault::LeaveOut) => leave_out(&body),
+        _ => (body, Value::Null),
+    };
     let mut request = tap.http.request(method, format!("{upstream}{uri}")).body(body);
     for name in ["content-type", "x-amz-target", "authorization", "x-amz-date"] {
         if let Some(value) = headers.get(name) {
@@ -131,6 +164,9 @@ async fn forward(
     match fault {
         Some(Fault::LoseAnswer) => return refusal(500, "InternalServerError"),
         Some(Fault::DoAndRefuse(status, code)) => return refusal(status, code),
+        Some(Fault::DoAndReset) => return broken(),
+        Some(Fault::KeepAnswer) => return std::future::pending().await,
+        Some(Fault::LeaveOut) => return partly(&body, left_out),
         Some(Fault::HoldAnswer(until)) => drop(until.acquire().await),
         _ => {}
     }
@@ -192,6 +228,30 @@ fn find_kinds(value: &Value, kinds: &mut BTreeSet<String>) {
         Value::Array(items) => items.iter().for_each(|item| find_kinds(item, kinds)),
         _ => {}
     }
+}
+
+/// A request for many rows of one table as one for the first of them, and what is left of it.
+fn leave_out(body: &Bytes) -> (Bytes, Value) {
+    let mut first: Value = serde_json::from_slice(body).expect("a request");
+    let mut rest = first["RequestItems"].clone();
+    let wanted = first["RequestItems"].as_object_mut().expect("tables").values_mut();
+    for (wanted, left) in wanted.zip(rest.as_object_mut().expect("tables").values_mut()) {
+        wanted["Keys"].as_array_mut().expect("keys").truncate(1);
+        left["Keys"].as_array_mut().expect("keys").remove(0);
+    }
+    rest.as_object_mut().expect("tables").retain(|_, left| left["Keys"] != json!([]));
+    (first.to_string().into(), rest)
+}
+
+fn partly(answer: &Bytes, left_out: Value) -> Response {
+    let mut answer: Value = serde_json::from_slice(answer).expect("an answer");
+    answer["UnprocessedKeys"] = left_out;
+    ([("content-type", "application/x-amz-json-1.0")], answer.to_string()).into_response()
+}
+
+/// A head that promises more than comes: the connection cannot be used any more.
+fn broken() -> Response {
+    Body::new(Limited::new(Full::new(Bytes::from_static(b"{}")), 1)).into_response()
 }
 
 fn cancellation(code: &str) -> Response {

@@ -2,7 +2,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use sayso_cloud::{Clock, random};
-use sayso_local::host::{Backends, Host, Settings};
+use sayso_local::host::{Backends, Clocks, Host, Settings};
 use sayso_local::outbox::{Fate, Mail};
 use sayso_model::{
     Agent as Registration, AgentKey, AgentName, Approver, ApproverId, Audience, Audiences, EmailAddress,
@@ -27,6 +27,10 @@ pub struct World {
     pub tap: Tap,
     /// The first agent's key.
     pub agent_key: AgentKey,
+    /// Of the functions, where they are not `clock`.
+    others: Vec<Clock>,
+    /// Made once: it takes tens of milliseconds of a processor, in which nobody's calls get on.
+    pub(crate) http: reqwest::Client,
     _tasks: JoinSet<()>,
 }
 
@@ -57,7 +61,22 @@ impl World {
         Self::by(None, Clock::system(), Limits::default()).await
     }
 
+    /// In memory, at [`START`], with functions whose clocks are off: `mcp`, `decide` and `redeem` by so many seconds.
+    pub async fn off_by([mcp, decide, redeem]: [i64; 3]) -> Self {
+        let clock = |off: i64| Clock::scripted(Timestamp::from_unix_seconds(START + off).expect("a time"));
+        let (true_clock, page, feedback) = (clock(0), clock(0), clock(0));
+        let clocks = Clocks { mcp: clock(mcp), page, decide: clock(decide), redeem: clock(redeem), feedback };
+        let Clocks { mcp, page, decide, redeem, feedback } = clocks.clone();
+        let mut world = Self::with(None, true_clock, clocks, Limits::default()).await;
+        world.others = vec![mcp, page, decide, redeem, feedback];
+        world
+    }
+
     async fn by(file: Option<&Path>, clock: Clock, limits: Limits) -> Self {
+        Self::with(file, clock.clone(), clock.into(), limits).await
+    }
+
+    async fn with(file: Option<&Path>, clock: Clock, clocks: Clocks, limits: Limits) -> Self {
         let backends = match file {
             Some(_) => Backends::start(file, &clock).await.expect("backends"),
             None => crate::backends(&clock).await,
@@ -65,8 +84,9 @@ impl World {
         let mut tasks = JoinSet::new();
         let (tap, endpoints) = Tap::start(&backends.endpoints, &mut tasks).await;
         let settings = Settings { limits, ..Settings::new(0).expect("settings") };
-        let host = Host::start(&backends, endpoints, settings, clock.clone()).await.expect("functions");
-        let world = Self { clock, host, backends, tap, agent_key: random::agent_key(), _tasks: tasks };
+        let host = Host::start(&backends, endpoints, settings, clocks).await.expect("functions");
+        let (agent_key, others, http) = (random::agent_key(), Vec::new(), reqwest::Client::new());
+        let world = Self { clock, host, backends, tap, agent_key, others, http, _tasks: tasks };
         world.register(&world.agent_key, "deploy-bot", "alex@example.com", &["production", "staging"]).await;
         world.tap.take_calls();
         world
@@ -99,7 +119,9 @@ impl World {
 
     /// Lets time pass.
     pub fn pass(&self, seconds: u64) {
-        self.clock.advance(Duration::from_secs(seconds));
+        for clock in self.others.iter().chain([&self.clock]) {
+            clock.advance(Duration::from_secs(seconds));
+        }
     }
 
     /// Lets time pass, a poll at a time, until `task` is done.

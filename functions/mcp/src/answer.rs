@@ -74,7 +74,8 @@ pub(crate) fn result(answer: Result<impl Serialize, NotDone>) -> Result<CallTool
 /// error's structured content against the tool's output schema, and show the mismatch instead.
 fn limited(limit: &str, message: &str, retry_after: Duration) -> CallToolResult {
     let seconds = retry_after.as_secs().max(1);
-    let text = format!("{message} Wait at least {seconds} seconds (retry_after_seconds: {seconds}).");
+    let unit = if seconds == 1 { "second" } else { "seconds" };
+    let text = format!("{message} Wait at least {seconds} {unit} (retry_after_seconds: {seconds}).");
     let mut result = CallToolResult::error(vec![ContentBlock::text(text)]);
     let told = [(LIMIT_META.to_owned(), json!(limit)), (RETRY_AFTER_META.to_owned(), json!(seconds))];
     result.meta = Some(MetaObject(told.into_iter().collect()));

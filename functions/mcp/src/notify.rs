@@ -1,7 +1,7 @@
 //! Sends the mail once, by one sender, and records how it went. A failure loses nothing: the request stands, and the
 //! agent's retry sends again.
 
-use sayso_cloud::{Failure, StoredApproval, random};
+use sayso_cloud::{Failure, NotSent, StoredApproval, random};
 use sayso_model::{Agent, LinkSecret, Notice, NoticeState, Request, UndeliveredCause};
 
 use crate::Deps;
@@ -17,6 +17,8 @@ pub(crate) enum Notified {
     BySomeoneElse,
     /// The mail service did not take it.
     Failed,
+    /// The mail service did not say whether it took it.
+    Unknown,
     /// The mail service took it, and reported that it did not arrive; the address is still the same.
     Undelivered(UndeliveredCause),
     /// The operator named another approver since: the request asks for the first one's word.
@@ -26,7 +28,9 @@ pub(crate) enum Notified {
 /// The first mail, by whoever wrote the request.
 pub(crate) async fn first(deps: &Deps, agent: &Agent, request: &Request, secret: &LinkSecret) -> Notified {
     let (state, notified) = send(deps, agent, request, secret).await;
-    record(deps, request, None, &Notice::first(state)).await;
+    if let Some(state) = state {
+        record(deps, request, None, &Notice::first(state)).await;
+    }
     notified
 }
 
@@ -56,19 +60,34 @@ pub(crate) async fn again(deps: &Deps, agent: &Agent, stored: &StoredApproval) -
         return Ok(Notified::BySomeoneElse);
     }
     let (state, notified) = send(deps, agent, request, &secret).await;
-    record(deps, request, Some(&attempt), &attempt.clone().ended(state)).await;
+    if let Some(state) = state {
+        record(deps, request, Some(&attempt), &attempt.clone().ended(state)).await;
+    }
     Ok(notified)
 }
 
-async fn send(deps: &Deps, agent: &Agent, request: &Request, secret: &LinkSecret) -> (NoticeState, Notified) {
+/// Sends, and says how the attempt ended, if that is known. One that may have gone out stays recorded as being sent, as
+/// that of a sender who died: the next one comes after [`sayso_model::SENDING_LIMIT`], so that an agent that goes on asking
+/// while SES's answers are lost does not mail the approver each time.
+async fn send(
+    deps: &Deps,
+    agent: &Agent,
+    request: &Request,
+    secret: &LinkSecret,
+) -> (Option<NoticeState>, Notified) {
     let link = format!("{}/{}/{}", deps.settings.page_url, request.id, secret.expose());
     match deps.mailer.send(&mail::compose(agent, request, &link)).await {
         Ok(message_id) => {
-            (NoticeState::Accepted { message_id, at: Some(deps.clock.now()) }, Notified::Accepted)
+            let accepted = NoticeState::Accepted { message_id, at: Some(deps.clock.now()) };
+            (Some(accepted), Notified::Accepted)
         }
-        Err(failure) => {
+        Err(NotSent::Refused(failure)) => {
             incident(&failure);
-            (NoticeState::Failed, Notified::Failed)
+            (Some(NoticeState::Failed), Notified::Failed)
+        }
+        Err(NotSent::Unknown(failure)) => {
+            incident(&failure);
+            (None, Notified::Unknown)
         }
     }
 }

@@ -7,17 +7,16 @@ use std::sync::Arc;
 use axum::routing::get;
 use axum::{Json, Router};
 use sayso_cloud::operator::Registry;
-use sayso_cloud::{Aws, CannotStart, Clock, Endpoints, Failure, KeyIds, Signer, Store};
-use sayso_model::{Agent, AgentKey, BaseUrl, EmailAddress, Invalid, Limits, Retention, TokenLifetime};
+use sayso_cloud::{Aws, CannotStart, Clock, Endpoints, Failure, Signer, Store};
+use sayso_model::{Agent, AgentKey, EmailAddress, Invalid, Limits, Retention, TokenLifetime};
 use serde_json::{Value, json};
 use thiserror::Error;
 use tokio::net::TcpListener;
-use tokio::sync::broadcast::Receiver;
-use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinSet;
 
 use crate::engine::{Engine, EngineError};
-use crate::outbox::{Mail, Outbox, guard};
+use crate::functions::{Functions, Urls, simulate};
+use crate::outbox::{Outbox, guard};
 use crate::signer;
 
 /// The table's name on a local host.
@@ -120,6 +119,27 @@ impl Settings {
     }
 }
 
+/// The clock of each function: on AWS each runs on a machine of its own.
+#[derive(Clone)]
+pub struct Clocks {
+    /// The agent's function.
+    pub mcp: Clock,
+    /// The page.
+    pub page: Clock,
+    /// The decision.
+    pub decide: Clock,
+    /// The gate's function.
+    pub redeem: Clock,
+    /// What takes SES's reports.
+    pub feedback: Clock,
+}
+
+impl From<Clock> for Clocks {
+    fn from(one: Clock) -> Self {
+        Self { mcp: one.clone(), page: one.clone(), decide: one.clone(), redeem: one.clone(), feedback: one }
+    }
+}
+
 /// The running functions and where they are. Stops when dropped.
 pub struct Host {
     /// Where an MCP client connects.
@@ -144,50 +164,14 @@ impl Host {
         backends: &Backends,
         endpoints: Endpoints,
         settings: Settings,
-        clock: Clock,
+        clocks: impl Into<Clocks>,
     ) -> Result<Self, HostError> {
         let [mcp, page, decide, redeem, outbox] = listen_in_a_row(settings.port).await?;
-        let aws = Aws::at(endpoints.clone());
-        let keys = KeyIds::from(backends.key_arn.clone());
         let (page_url, decide_url, issuer_url) = (url(&page), url(&decide), url(&redeem));
-        let mcp_settings = sayso_mcp::Settings {
-            table: backends.table.clone(),
-            keys: keys.clone(),
-            page_url: BaseUrl::parse(&page_url)?,
-            mail_from: settings.mail_from,
-            configuration_set: None,
-            token_lifetime: settings.token_lifetime,
-            retention: settings.retention,
-            limits: settings.limits,
-        };
-        let page_settings = sayso_page::Settings {
-            table: backends.table.clone(),
-            keys: keys.clone(),
-            decide_url: BaseUrl::parse(&decide_url)?,
-        };
-        let decide_settings = sayso_decide::Settings {
-            table: backends.table.clone(),
-            keys: keys.clone(),
-            issuer: BaseUrl::parse(&issuer_url)?,
-            retention: settings.retention,
-        };
-        let redeem_settings = sayso_redeem::Settings {
-            table: backends.table.clone(),
-            keys: keys.clone(),
-            retention: settings.retention,
-        };
-        let mcp_router =
-            sayso_mcp::router(sayso_mcp::Deps::connect(&aws, mcp_settings, clock.clone()).await?);
-        let page_router =
-            sayso_page::router(sayso_page::Deps::connect(&aws, page_settings, clock.clone()).await?);
-        let decide_router =
-            sayso_decide::router(sayso_decide::Deps::connect(&aws, decide_settings, clock.clone()).await?);
-        let redeem_router =
-            sayso_redeem::router(sayso_redeem::Deps::connect(&aws, redeem_settings, clock.clone()).await?);
-        let feedback_settings =
-            sayso_feedback::Settings { table: backends.table.clone(), retention: settings.retention };
-        let feedback = sayso_feedback::Deps::connect(&aws, feedback_settings, clock.clone());
-        let signer = Signer::connect(aws.kms(), keys).await?;
+        let urls = Urls::parse(&page_url, &decide_url, &issuer_url)?;
+        let aws = Aws::at(endpoints.clone());
+        let functions = Functions::connect(backends, &aws, settings, clocks.into(), urls).await?;
+        let signer = Signer::connect(aws.kms(), backends.key_arn.clone()).await?;
         let store = Store::new(aws.dynamodb(), backends.table.clone(), signer.public_key());
         let registry = Registry::new(aws.dynamodb(), backends.table.clone());
 
@@ -199,11 +183,12 @@ impl Host {
             "dynamodb_url": endpoints.dynamodb, "table": backends.table,
             "kms_url": endpoints.kms, "audit_key": backends.audit_key_arn,
         });
-        let mcp_router = told(whereabouts).fallback_service(mcp_router);
+        let Functions { feedback, .. } = functions;
+        let mcp_router = told(whereabouts).fallback_service(functions.mcp);
         serve(&mut tasks, mcp, mcp_router.layer(guard::for_people()));
-        serve(&mut tasks, page, page_router.layer(guard::for_people()));
-        serve(&mut tasks, decide, decide_router.layer(guard::for_people()));
-        serve(&mut tasks, redeem, redeem_router.layer(guard::for_people()));
+        serve(&mut tasks, page, functions.page.layer(guard::for_people()));
+        serve(&mut tasks, decide, functions.decide.layer(guard::for_people()));
+        serve(&mut tasks, redeem, functions.redeem.layer(guard::for_people()));
         let outbox_url = serve(&mut tasks, outbox, backends.outbox.page());
         tasks.spawn(simulate(backends.outbox.subscribe(), feedback.clone()));
         Ok(Self {
@@ -232,22 +217,6 @@ impl Host {
     /// Registers an agent, as an operator would.
     pub async fn register_agent(&self, key: &AgentKey, agent: &Agent) -> Result<(), Failure> {
         self.store.register_agent(key.hash(), agent).await
-    }
-}
-
-/// Tells the `feedback` function what became of mails to the addresses of SES's mailbox simulator.
-async fn simulate(mut mails: Receiver<Arc<Mail>>, feedback: sayso_feedback::Deps) {
-    loop {
-        match mails.recv().await {
-            Ok(mail) => {
-                if let Some(fate) = mail.simulated_fate() {
-                    // What could not be recorded is in the function's log.
-                    let _ = sayso_feedback::record(&feedback, mail.event(fate, 0)).await;
-                }
-            }
-            Err(RecvError::Lagged(_)) => {}
-            Err(RecvError::Closed) => return,
-        }
     }
 }
 

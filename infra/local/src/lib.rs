@@ -2,6 +2,7 @@
 //! SDK clients: a DynamoDB engine ([`engine`]), a mail outbox ([`outbox`]) and a signer ([`signer`]).
 
 pub mod engine;
+mod functions;
 pub mod host;
 pub mod outbox;
 pub mod signer;

@@ -16,10 +16,24 @@ use crate::{BadVariable, optional, required};
 /// machine's whole root store costs a cold start some 8.5 million instructions, and trusts more than we use.
 const ROOTS: &[u8] = include_bytes!("../roots/amazon-trust-services.pem");
 
-const CONNECT: Duration = Duration::from_secs(1);
+/// How long a connection to AWS may take.
+pub const CONNECT_LIMIT: Duration = Duration::from_secs(1);
 
-/// The longest that one call may take, retries included.
-const OPERATION: Duration = Duration::from_secs(8);
+/// How long one attempt of a call to DynamoDB or KMS may take: short, so that a lost packet costs a retry and not the
+/// caller's patience.
+pub const ATTEMPT_LIMIT: Duration = Duration::from_secs(3);
+
+/// The longest that one call may take, retries and the pauses between them included. The template gives each function the
+/// time for as many whole calls in a row as it makes.
+pub const OPERATION_LIMIT: Duration = Duration::from_secs(8);
+
+/// How often a call to DynamoDB or KMS is tried. A send is tried once: see [`Aws::sesv2`].
+pub const ATTEMPTS: u32 = 3;
+
+/// The same limits for a person's machine, whose network may be slow and who waits: to connect, for one attempt, for the
+/// call.
+pub const PERSONS_LIMITS: [Duration; 3] =
+    [Duration::from_secs(5), Duration::from_secs(10), Duration::from_secs(30)];
 
 /// Where the three services are. `None` is AWS's own endpoint in the region.
 #[derive(Debug, Clone, Default)]
@@ -72,35 +86,23 @@ impl Aws {
 
     /// For a person's machine, whose region and credentials come from AWS's chain of providers: patient with its network.
     pub fn of(config: &SdkConfig) -> Self {
-        let timeouts = TimeoutConfig::builder()
-            .connect_timeout(Duration::from_secs(5))
-            .operation_attempt_timeout(Duration::from_secs(10))
-            .operation_timeout(Duration::from_secs(30))
-            .build();
         let base = config
             .to_builder()
             .http_client(http_client())
-            .retry_config(RetryConfig::standard().with_max_attempts(3))
-            .timeout_config(timeouts)
+            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+            .timeout_config(within(PERSONS_LIMITS))
             .build();
         Self { base, endpoints: Endpoints::default() }
     }
 
     fn new(region: String, credentials: Credentials, endpoints: Endpoints) -> Self {
-        // One attempt is short, so that a lost packet costs a retry and not the caller's patience. The template gives
-        // each function the time for as many whole calls in a row as it makes.
-        let timeouts = TimeoutConfig::builder()
-            .connect_timeout(CONNECT)
-            .operation_attempt_timeout(Duration::from_secs(3))
-            .operation_timeout(OPERATION)
-            .build();
         let base = SdkConfig::builder()
             .behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::latest())
             .region(Region::new(region))
             .credentials_provider(SharedCredentialsProvider::new(credentials))
             .http_client(http_client())
-            .retry_config(RetryConfig::standard().with_max_attempts(3))
-            .timeout_config(timeouts)
+            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+            .timeout_config(within([CONNECT_LIMIT, ATTEMPT_LIMIT, OPERATION_LIMIT]))
             .build();
         Self { base, endpoints }
     }
@@ -117,7 +119,7 @@ impl Aws {
     /// An SES v2 client. A send is tried once, and given all the time there is: whether one that timed out was accepted
     /// cannot be known, and the agent's retry is what sends again.
     pub fn sesv2(&self) -> aws_sdk_sesv2::Client {
-        let patient = TimeoutConfig::builder().connect_timeout(CONNECT).operation_timeout(OPERATION).build();
+        let patient = within([CONNECT_LIMIT, OPERATION_LIMIT, OPERATION_LIMIT]);
         let config = aws_sdk_sesv2::config::Builder::from(&self.base)
             .retry_config(RetryConfig::disabled())
             .timeout_config(patient);
@@ -150,6 +152,15 @@ impl Aws {
             None => config.build(),
         })
     }
+}
+
+/// To connect, for one attempt, for the call.
+fn within([connect, attempt, operation]: [Duration; 3]) -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(connect)
+        .operation_attempt_timeout(attempt)
+        .operation_timeout(operation)
+        .build()
 }
 
 /// aws-lc rather than ring: it keeps the hybrid post-quantum key exchange (a mail's link is worth recording today and

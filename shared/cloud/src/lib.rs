@@ -14,11 +14,13 @@ pub mod random;
 mod signer;
 mod store;
 
-pub use aws::{Aws, Endpoints, http_client};
+pub use aws::{
+    ATTEMPT_LIMIT, ATTEMPTS, Aws, CONNECT_LIMIT, Endpoints, OPERATION_LIMIT, PERSONS_LIMITS, http_client,
+};
 pub use clock::Clock;
 pub use environment::{BadVariable, optional, required};
 pub use failure::{CannotStart, Failure};
-pub use mailer::{APPROVAL_TAG, Mail, Mailer};
+pub use mailer::{APPROVAL_TAG, Mail, Mailer, NotSent};
 pub use signer::{KeyIds, Signer};
 pub use store::{
     Audited, Claim, Concluded, Named, PointerClaim, Reached, Recorded, RecordedApproval, Redeemed, Store,

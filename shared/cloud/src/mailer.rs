@@ -1,7 +1,12 @@
 use aws_sdk_sesv2::types::{Body, Content, Destination, EmailContent, Message, MessageHeader, MessageTag};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use sayso_model::{ApprovalId, EmailAddress};
 
 use crate::Failure;
+
+const CALL: &str = "ses:SendEmail";
 
 /// The tag of a mail that says which approval it is about: SES repeats it when it reports that the mail did not arrive.
 pub const APPROVAL_TAG: &str = "approval_id";
@@ -18,6 +23,35 @@ pub struct Mail {
     pub text: String,
     /// The HTML part.
     pub html: String,
+}
+
+/// Why SES has not said that it took a mail.
+#[derive(Debug)]
+pub enum NotSent {
+    /// It said no (HTTP 4xx), or was not asked: nobody gets this mail.
+    Refused(Failure),
+    /// It did not say: the mail may arrive all the same.
+    Unknown(Failure),
+}
+
+impl NotSent {
+    /// What broke.
+    pub fn failure(&self) -> &Failure {
+        match self {
+            Self::Refused(failure) | Self::Unknown(failure) => failure,
+        }
+    }
+
+    fn from_sdk<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Self {
+        let failure = Failure::call(CALL, error);
+        match error {
+            SdkError::ConstructionFailure(_) => Self::Refused(failure),
+            SdkError::ServiceError(service) if service.raw().status().is_client_error() => {
+                Self::Refused(failure)
+            }
+            _ => Self::Unknown(failure),
+        }
+    }
 }
 
 /// Sends through SES v2.
@@ -39,22 +73,21 @@ impl Mailer {
         Self { configuration_set, ..self }
     }
 
-    /// Hands the mail to SES and gives back its message id. A failure does not say that it was not sent.
-    pub async fn send(&self, mail: &Mail) -> Result<String, Failure> {
-        let call = "ses:SendEmail";
+    /// Hands the mail to SES and gives back its message id.
+    pub async fn send(&self, mail: &Mail) -> Result<String, NotSent> {
         let tag = MessageTag::builder().name(APPROVAL_TAG).value(mail.about.to_string()).build();
-        let tag = tag.map_err(|e| unbuilt(e.to_string()))?;
+        let tag = tag.map_err(|e| NotSent::Refused(unbuilt(e.to_string())))?;
         let answer = self
             .client
             .send_email()
             .from_email_address(format!("Sayso <{}>", self.from.expose()))
             .destination(Destination::builder().to_addresses(mail.to.expose()).build())
-            .content(EmailContent::builder().simple(message(mail)?).build())
+            .content(EmailContent::builder().simple(message(mail).map_err(NotSent::Refused)?).build())
             .email_tags(tag)
             .set_configuration_set_name(self.configuration_set.clone())
             .send()
             .await
-            .map_err(|e| Failure::call(call, &e))?;
+            .map_err(|e| NotSent::from_sdk(&e))?;
         Ok(answer.message_id.unwrap_or_default())
     }
 }
@@ -74,5 +107,5 @@ fn message(mail: &Mail) -> Result<Message, Failure> {
 }
 
 fn unbuilt(problem: String) -> Failure {
-    Failure::Call { call: "ses:SendEmail", code: format!("request could not be built: {problem}") }
+    Failure::Call { call: CALL, code: format!("request could not be built: {problem}") }
 }

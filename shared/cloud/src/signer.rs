@@ -40,14 +40,17 @@ pub struct Signer {
 }
 
 impl Signer {
-    /// Asks KMS for the public keys: once, when a process starts.
+    /// Asks KMS for the public keys: once, when a process starts, and for both at once, because Lambda gives a start ten
+    /// seconds.
     pub async fn connect(client: aws_sdk_kms::Client, keys: impl Into<KeyIds>) -> Result<Self, Failure> {
         let KeyIds { signing, other } = keys.into();
-        let public_key = public_key_of(&client, &signing).await?;
-        let other = match other {
-            Some(id) => Some(public_key_of(&client, &id).await?),
-            None => None,
+        let other = async {
+            match &other {
+                Some(id) => public_key_of(&client, id).await.map(Some),
+                None => Ok(None),
+            }
         };
+        let (public_key, other) = tokio::try_join!(public_key_of(&client, &signing), other)?;
         Ok(Self { client, key_id: signing, public_key, other })
     }
 

@@ -5,7 +5,7 @@ use rmcp::model::{ProgressNotificationParam, ProgressToken, Tool, ToolAnnotation
 use rmcp::service::{Peer, RequestContext};
 use sayso_cloud::StoredApproval;
 use sayso_model::{
-    Agent, Approval, ClosedApproval, NoticeState, OpenApproval, Outcome, Request, Timestamp, UndeliveredCause,
+    Agent, Approval, ClosedApproval, NoticeState, Outcome, Request, Timestamp, UndeliveredCause,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -162,7 +162,7 @@ pub(crate) async fn call(
         Approval::Open(_) if stored.undelivered().is_some() || wait.is_zero() => {
             Ok(open_answer(&stored, now))
         }
-        Approval::Open(open) => wait_for_answer(deps, open, wait, progress).await,
+        Approval::Open(_) => wait_for_answer(deps, &stored, wait, progress).await,
     }
 }
 
@@ -178,7 +178,7 @@ fn wait_duration(seconds: Option<i64>) -> Result<Duration, NotDone> {
 
 async fn wait_for_answer(
     deps: &Deps,
-    open: OpenApproval,
+    stored: &StoredApproval,
     wait: Duration,
     progress: Progress<'_>,
 ) -> Result<Answer, NotDone> {
@@ -187,12 +187,13 @@ async fn wait_for_answer(
     loop {
         let now = deps.clock.now();
         let waited = deps.clock.elapsed().saturating_sub(started);
-        let request = open.request();
+        let request = &stored.request;
         if let Approval::Overdue(overdue) = Approval::judge(request.clone(), None, now) {
             return close(deps, overdue.expire()).await;
         }
         if waited >= wait {
-            return look_again(deps, request).await;
+            // The last look took all the time that there was.
+            return Ok(open_answer(stored, now));
         }
         if said.is_none_or(|said| waited >= said + PROGRESS_EVERY) {
             progress.say(waited, wait).await;
@@ -200,6 +201,9 @@ async fn wait_for_answer(
         }
         let pause = poll_interval(request.created_at.until(now)).min(wait - waited);
         deps.clock.sleep(pause).await;
+        if waited + pause >= wait {
+            return look_again(deps, request).await;
+        }
         if let Some(outcome) = deps.store.outcome_so_far(request).await? {
             let closed = ClosedApproval { request: request.clone(), outcome };
             return Ok(closed_answer(&closed, deps.clock.now()));
@@ -222,7 +226,7 @@ async fn close(deps: &Deps, closed: ClosedApproval) -> Result<Answer, NotDone> {
     Ok(closed_answer(&ClosedApproval { request, outcome }, deps.clock.now()))
 }
 
-/// A wait that brought no answer ends as a check without a wait: the mail may have come back meanwhile.
+/// A wait ends with a look at everything, as a check without a wait: the mail may have come back meanwhile.
 async fn look_again(deps: &Deps, request: &Request) -> Result<Answer, NotDone> {
     let now = deps.clock.now();
     let stored = deps.store.approval(request.id, now).await?.ok_or_else(|| no_approval(request.id))?;

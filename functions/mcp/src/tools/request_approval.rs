@@ -29,6 +29,10 @@ const DESCRIPTION: &str = "Ask a human to approve one action before you do it. C
 /// How often a claim is tried while others write: each round somebody wins, and twenty at once need a few.
 const MOST_CLAIMS: u32 = 10;
 
+/// After this long no other claim is begun, however many were made: what a claim leads to takes eight calls to AWS at
+/// worst, and has to end before the function's own time.
+const CLAIMING_LIMIT: Duration = Duration::from_secs(10);
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a JSON object")]
 struct Arguments<'a> {
@@ -121,7 +125,11 @@ struct Draft {
 pub(crate) async fn call(deps: &Deps, agent: &Agent, text: &str) -> Result<Answer, NotDone> {
     let draft = draft(deps, agent, text)?;
     let (mut replaces, mut replaces_key) = (None, None);
+    let started = deps.clock.elapsed();
     for round in 0..MOST_CLAIMS {
+        if deps.clock.elapsed().saturating_sub(started) > CLAIMING_LIMIT {
+            break;
+        }
         let claim = PointerClaim {
             request: &draft.request,
             idempotency_key: draft.key.as_ref(),
@@ -325,6 +333,11 @@ fn answer(deps: &Deps, agent: &Agent, request: &Request, status: &'static str, n
         ("pending", Notified::Failed) => {
             "The request is kept, but the mail to the approver could not be sent. Do not act. Call request_approval again with \
              the same tool and arguments in a minute: it sends the mail. If it stays so, tell your operator."
+        }
+        ("pending", Notified::Unknown) => {
+            "The request is kept, and it is not known whether the mail to the approver has gone out. Do not act yet. Call \
+             check_approval with this approval_id: it waits for the answer. If nobody has answered in two minutes, call \
+             request_approval again with the same tool and arguments: it sends another mail. If it stays so, tell your operator."
         }
         ("pending", Notified::ApproverChanged) => {
             "Your operator has named another approver since you asked, and this request's mail was not sent. Call \

@@ -7,11 +7,14 @@ use sayso_model::{
     Approval, ApprovalId, DecidingLink, LinkSecret, Notice, NoticeState, Outcome, Request, Timestamp,
     Undelivered,
 };
+use tokio::time::timeout;
 
 use super::items::{NoticeItem, RequestItem, notice_key, outcome_key, request_key};
 use super::undelivered::{reports, undelivered_key};
 use super::{Item, Store, attested, from_item, text};
-use crate::Failure;
+use crate::{Failure, OPERATION_LIMIT};
+
+const READ: &str = "dynamodb:BatchGetItem";
 
 /// How often rows that DynamoDB left out under load are asked for again before the read counts as failed.
 const MOST_READS: usize = 4;
@@ -78,12 +81,20 @@ impl Store {
         answer.item.map(|item| attested(request, item, &self.keys)).transpose()
     }
 
-    /// At most a hundred rows, strongly consistent, by their keys.
+    /// At most a hundred rows, strongly consistent, by their keys: however many calls that takes, in the time of one.
     pub(super) async fn read(
         &self,
         keys: impl IntoIterator<Item = String>,
     ) -> Result<HashMap<String, Item>, Failure> {
-        let call = "dynamodb:BatchGetItem";
+        let late = |_| Failure::Call { call: READ, code: "timed out".to_owned() };
+        timeout(OPERATION_LIMIT, self.read_in_calls(keys)).await.map_err(late)?
+    }
+
+    async fn read_in_calls(
+        &self,
+        keys: impl IntoIterator<Item = String>,
+    ) -> Result<HashMap<String, Item>, Failure> {
+        let call = READ;
         let build = |e: aws_sdk_dynamodb::error::BuildError| Failure::Call { call, code: e.to_string() };
         let keys = keys.into_iter().map(|pk| HashMap::from([("pk".to_owned(), text(pk))])).collect();
         let wanted =

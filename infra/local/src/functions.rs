@@ -1,0 +1,93 @@
+//! The functions themselves, over one set of endpoints: as their `main` makes them, but for the clock.
+
+use std::sync::Arc;
+
+use axum::Router;
+use sayso_cloud::{Aws, KeyIds};
+use sayso_model::{BaseUrl, Invalid};
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
+
+use crate::host::{Backends, Clocks, HostError, Settings};
+use crate::outbox::Mail;
+
+/// What each function with a URL knows of the next.
+pub(crate) struct Urls {
+    /// In the mails.
+    pub(crate) page: BaseUrl,
+    /// Where the page's form goes.
+    pub(crate) decide: BaseUrl,
+    /// Who signs.
+    pub(crate) issuer: BaseUrl,
+}
+
+impl Urls {
+    pub(crate) fn parse(page: &str, decide: &str, issuer: &str) -> Result<Self, Invalid> {
+        let [page, decide, issuer] = [page, decide, issuer].map(BaseUrl::parse);
+        Ok(Self { page: page?, decide: decide?, issuer: issuer? })
+    }
+}
+
+/// The functions, connected.
+pub(crate) struct Functions {
+    pub(crate) mcp: Router,
+    pub(crate) page: Router,
+    pub(crate) decide: Router,
+    pub(crate) redeem: Router,
+    pub(crate) feedback: sayso_feedback::Deps,
+}
+
+impl Functions {
+    pub(crate) async fn connect(
+        backends: &Backends,
+        aws: &Aws,
+        settings: Settings,
+        clocks: Clocks,
+        urls: Urls,
+    ) -> Result<Self, HostError> {
+        let (table, keys) = (&backends.table, KeyIds::from(backends.key_arn.clone()));
+        let retention = settings.retention;
+        let mcp = sayso_mcp::Settings {
+            table: table.clone(),
+            keys: keys.clone(),
+            page_url: urls.page,
+            mail_from: settings.mail_from,
+            configuration_set: None,
+            token_lifetime: settings.token_lifetime,
+            retention,
+            limits: settings.limits,
+        };
+        let page = sayso_page::Settings { table: table.clone(), keys: keys.clone(), decide_url: urls.decide };
+        let decide = sayso_decide::Settings {
+            table: table.clone(),
+            keys: keys.clone(),
+            issuer: urls.issuer,
+            retention,
+        };
+        let redeem = sayso_redeem::Settings { table: table.clone(), keys, retention };
+        let feedback = sayso_feedback::Settings { table: table.clone(), retention };
+        Ok(Self {
+            mcp: sayso_mcp::router(sayso_mcp::Deps::connect(aws, mcp, clocks.mcp).await?),
+            page: sayso_page::router(sayso_page::Deps::connect(aws, page, clocks.page).await?),
+            decide: sayso_decide::router(sayso_decide::Deps::connect(aws, decide, clocks.decide).await?),
+            redeem: sayso_redeem::router(sayso_redeem::Deps::connect(aws, redeem, clocks.redeem).await?),
+            feedback: sayso_feedback::Deps::connect(aws, feedback, clocks.feedback),
+        })
+    }
+}
+
+/// Tells the `feedback` function what became of mails to the addresses of SES's mailbox simulator.
+pub(crate) async fn simulate(mut mails: Receiver<Arc<Mail>>, feedback: sayso_feedback::Deps) {
+    loop {
+        match mails.recv().await {
+            Ok(mail) => {
+                if let Some(fate) = mail.simulated_fate() {
+                    // What could not be recorded is in the function's log.
+                    let _ = sayso_feedback::record(&feedback, mail.event(fate, 0)).await;
+                }
+            }
+            Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Closed) => return,
+        }
+    }
+}
