@@ -344,7 +344,7 @@ async fn what_is_said_of_another_approval_or_said_badly_is_not_understood() {
         |content: &Value| front.trouble(MCP, Trouble::Answer(200, None, message(content).to_string()));
     for (content, member, value) in [
         (&pending, "approval_id", another()),
-        (&pending, "status", json!("undeliverable")),
+        (&pending, "status", json!("postponed")),
         (&pending, "closes_at", json!("soon")),
         (&approved, "approval_token", json!(null)),
         (&approved, "token_expires_at", json!(1)),

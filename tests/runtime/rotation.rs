@@ -47,7 +47,7 @@ async fn a_token_of_a_key_that_is_gone_is_refused() {
     assert_eq!(published(&deployment).await.len(), 1);
     let reply = redeem(&deployment, &before.token, &before.digest, "0123456789abcdef").await;
     assert_eq!((reply.status, reply.json()["reason"].as_str()), (403, Some("unknown_key")));
-    assert!(deployment.redeem.log().contains("a redemption was refused"), "{}", deployment.redeem.log());
+    deployment.redeem.log_with("a redemption was refused").await;
     let status = deployment.open(&format!("https://{}/{}", domain("Page"), before.id)).await;
     assert_eq!(status.status, 500, "{}", status.body);
 }

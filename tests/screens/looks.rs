@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 
+use sayso_local::outbox::Fate;
 use sayso_tests::{Chromium, DESKTOP, Device, PHONE, Scheme, Verdict, workspace};
 use serde_json::json;
 
@@ -15,6 +16,8 @@ async fn the_pages_of_an_open_request() {
     let chromium = Chromium::start().await;
     look(&chromium, "deciding", &scene.link.0, &[]).await;
     look(&chromium, "status", &format!("{}/{}", scene.world.host.page_url, scene.id), &[]).await;
+    scene.world.comes_back(&scene.id, Fate::Bounce).await;
+    look(&chromium, "undeliverable", &format!("{}/{}", scene.world.host.page_url, scene.id), &[]).await;
     let unknown = format!("{}/nothing/here", scene.world.host.page_url);
     look(&chromium, "not-found", &unknown, &["the server responded with a status of 404"]).await;
 }

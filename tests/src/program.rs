@@ -77,6 +77,18 @@ impl Program {
         status.expect("a status")
     }
 
+    /// Waits until it has printed this, on either of its outputs; everything that it has by then.
+    pub async fn output_with(&self, text: &str) -> String {
+        let said = timeout(PATIENCE, async {
+            while !self.output().contains(text) {
+                tokio::task::yield_now().await;
+            }
+        });
+        let said = said.await;
+        assert!(said.is_ok(), "{} never said {text:?}, but:\n{}", self.name, self.output());
+        self.output()
+    }
+
     /// Its process's id, until it has ended.
     pub fn id(&self) -> Option<u32> {
         self.child.id()

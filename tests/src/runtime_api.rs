@@ -99,6 +99,11 @@ impl Function {
         self.program.signal("CONT").await;
     }
 
+    /// Its log, once this is in it: a line is read a moment after the answer that it comes before.
+    pub async fn log_with(&self, text: &str) -> String {
+        self.program.output_with(text).await
+    }
+
     /// Everything in its log so far.
     pub fn log(&self) -> String {
         self.program.output()

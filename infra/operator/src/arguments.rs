@@ -208,7 +208,7 @@ pub(crate) struct Check {
     #[arg(long, value_name = "EMAIL", value_parser = EmailAddress::parse)]
     pub(crate) approver: Vec<EmailAddress>,
     /// How many concurrent executions the deployment is to reserve: its parameters …Concurrency together
-    #[arg(long, value_name = "NUMBER", default_value_t = 45)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 46)]
     pub(crate) reserve: u16,
 }
 
