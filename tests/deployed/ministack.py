@@ -15,14 +15,12 @@ runs a command instead, with the URL of a MiniStack of its own in SAYSO_DYNAMODB
 """
 
 import base64
-import hashlib
 import html
 import http.client
 import json
 import os
 import platform
 import re
-import secrets
 import socket
 import subprocess
 import sys
@@ -41,6 +39,21 @@ PARAMETERS = {
     "CreateIdentities": "sender-and-approver",
     "Architecture": "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_64",
 }
+
+
+# `aws dynamodb put-item --name value ...`
+PUT_ITEM = """
+import json, sys
+import boto3
+assert sys.argv[1:3] == ["dynamodb", "put-item"], sys.argv
+given = dict(zip(sys.argv[3::2], sys.argv[4::2]))
+boto3.client("dynamodb", region_name=given.pop("--region")).put_item(
+    TableName=given.pop("--table-name"),
+    Item=json.loads(given.pop("--item")),
+    ConditionExpression=given.pop("--condition-expression"),
+)
+assert not given, given
+"""
 
 
 def credentials(port):
@@ -120,16 +133,15 @@ class Stack:
         return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
 
     def register(self):
-        key = "sayso_agent_" + secrets.token_urlsafe(32)
-        agent = {
-            "pk": {"S": "AGENT#" + hashlib.sha256(key.encode()).hexdigest()},
-            "name": {"S": "agent"},
-            "approver_id": {"S": "01KAN4XG7PXJ8Z5T6Q0V3C9D2E"},
-            "approver_email": {"S": PARAMETERS["ApproverEmail"]},
-            "audiences": {"L": [{"S": self.outputs["Audience"]}]},
-        }
-        self.aws("dynamodb").put_item(TableName=self.outputs["TableName"], Item=agent)
-        return key
+        """Runs the stack's own command, as an operator pastes it into a shell; its AWS CLI is the same call made by boto3."""
+        with tempfile.TemporaryDirectory() as directory:
+            cli = Path(directory) / "aws"
+            cli.write_text(f"#!{sys.executable}\n{PUT_ITEM}")
+            cli.chmod(0o755)
+            told = {"PATH": f"{directory}:{os.environ['PATH']}", **credentials(self.port)}
+            command = ["sh", "-c", self.outputs["RegisterFirstAgent"]]
+            said = subprocess.run(command, env=told, check=True, capture_output=True, text=True).stdout
+        return re.fullmatch(r"Agent key, shown only now: (sayso_agent_[A-Za-z0-9_-]{43})\n", said)[1]
 
     def http(self, method, url, body=None, **headers):
         """A call to a Function URL: MiniStack knows the function by the host."""

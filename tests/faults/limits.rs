@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sayso_cloud::{ATTEMPT_LIMIT, ATTEMPTS, CONNECT_LIMIT, OPERATION_LIMIT, PERSONS_LIMITS};
+use sayso_cloud::{ATTEMPT_LIMIT, ATTEMPTS, CONNECT_LIMIT, OPERATION_LIMIT, PERSONS_LIMITS, READ_ATTEMPTS};
 use sayso_gate::LONGEST_WAIT;
 use sayso_local::outbox::Fate;
 use sayso_model::SENDING_LIMIT;
@@ -110,6 +110,7 @@ fn every_clients_limits_are_the_documented_ones() {
         row("a gate, mcp", Some(sayso_gate::CONNECT_LIMIT), Some(gates), times, Some(gates * times)),
         row("sayso-gate, an MCP server", Some(to_server), None, 1, None),
         row("sayso, AWS", Some(connect), Some(attempt), ATTEMPTS, Some(whole)),
+        row("sayso, SES", Some(connect), Some(attempt), READ_ATTEMPTS, Some(whole)),
         row("sayso, the deployment", None, Some(patience), 1, Some(patience)),
     ];
     let documented = table("Time limits and retries").into_iter().map(|row| row[..5].to_vec());

@@ -3,6 +3,7 @@ use std::collections::BTreeSet;
 use sayso_cloud::Clock;
 use sayso_local::host::Backends;
 use sayso_tests::{Function, Template};
+use serde_json::Value;
 
 use crate::deployment::{FUNCTIONS, environment, names, values};
 
@@ -49,6 +50,10 @@ async fn a_missing_variable_ends_the_binary_with_its_name_and_no_value() {
             let mut started = Function::start(binary, domain, "128", &without).await;
             let told = started.init_error().await;
             assert!(told.contains(&name), "{binary} without {name}: {told}");
+            // A line that the alarm counts.
+            let line = told.lines().find(|line| line.contains("the function cannot start")).expect("a line");
+            let line: Value = serde_json::from_str(line).expect("JSON");
+            assert_eq!(line["level"], "ERROR", "{line}");
             names_no_value(&told, &without);
         }
     }

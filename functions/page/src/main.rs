@@ -1,9 +1,11 @@
 //! The page function on Lambda.
 
+use sayso_cloud::log::{self, not_started};
 use sayso_page::{Deps, router};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
-    sayso_cloud::log::start();
-    lambda_http::run(router(Deps::from_env().await?)).await
+    log::start();
+    let deps = Deps::from_env().await.inspect_err(not_started)?;
+    lambda_http::run(router(deps)).await
 }

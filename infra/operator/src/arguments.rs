@@ -37,7 +37,7 @@ pub(crate) struct Connection {
     /// The stack's output McpUrl: for what to paste into a client, and for doctor
     #[arg(long, global = true, value_name = "URL", env = "SAYSO_MCP_URL", value_parser = BaseUrl::parse)]
     pub(crate) mcp_url: Option<BaseUrl>,
-    /// The stack's output Issuer, whose keys approvals must verify under: for approvals and doctor
+    /// The stack's output Issuer, whose keys approvals must verify under: for approvals, audit and doctor
     #[arg(long, global = true, value_name = "URL", env = "SAYSO_ISSUER", value_parser = BaseUrl::parse)]
     pub(crate) issuer: Option<BaseUrl>,
     /// The stack's output AuditKeyId, the key that signs audit exports

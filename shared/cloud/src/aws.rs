@@ -27,6 +27,9 @@ pub const ATTEMPT_LIMIT: Duration = Duration::from_secs(3);
 /// time for as many whole calls in a row as it makes.
 pub const OPERATION_LIMIT: Duration = Duration::from_secs(8);
 
+/// How often a read of SES is tried by a person's command: SES answers some of them once a second.
+pub const READ_ATTEMPTS: u32 = 5;
+
 /// How often a call to DynamoDB or KMS is tried. A send is tried once: see [`Aws::sesv2`].
 pub const ATTEMPTS: u32 = 3;
 
@@ -132,7 +135,7 @@ impl Aws {
     /// An SES v2 client that only reads: SES answers one read a second, so it asks again more often.
     pub fn sesv2_reads(&self) -> aws_sdk_sesv2::Client {
         let config = aws_sdk_sesv2::config::Builder::from(&self.base)
-            .retry_config(RetryConfig::standard().with_max_attempts(5));
+            .retry_config(RetryConfig::standard().with_max_attempts(READ_ATTEMPTS));
         aws_sdk_sesv2::Client::from_conf(match &self.endpoints.sesv2 {
             Some(url) => config.endpoint_url(url).build(),
             None => config.build(),

@@ -15,7 +15,8 @@ mod signer;
 mod store;
 
 pub use aws::{
-    ATTEMPT_LIMIT, ATTEMPTS, Aws, CONNECT_LIMIT, Endpoints, OPERATION_LIMIT, PERSONS_LIMITS, http_client,
+    ATTEMPT_LIMIT, ATTEMPTS, Aws, CONNECT_LIMIT, Endpoints, OPERATION_LIMIT, PERSONS_LIMITS, READ_ATTEMPTS,
+    http_client,
 };
 pub use clock::Clock;
 pub use environment::{BadVariable, optional, required};

@@ -21,3 +21,9 @@ pub fn start_on_stderr() {
 fn own_events() -> Targets {
     Targets::new().with_target("sayso", Level::INFO)
 }
+
+/// For a function that cannot start: as one of its events, which an alarm counts. What Rust prints of an error that `main` gives
+/// back is none.
+pub fn not_started(error: &impl std::fmt::Display) {
+    tracing::error!(failure = %error, "the function cannot start");
+}
