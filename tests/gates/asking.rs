@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sayso_gate::{
     AgentKey, ApprovalId, Approvals, Asking, Audience, BaseUrl, ExpiresIn, LONGEST_WAIT, NotAsked, Reason,
-    Requested, Standing, Summary, Withdrawal,
+    Requested, Standing, Summary, UndeliveredCause, Withdrawal,
 };
 use sayso_local::outbox::Fate;
 use sayso_tests::{Fault, Front, Link, Trouble, Verdict, World, action};
@@ -103,7 +103,10 @@ async fn every_other_end_is_told_apart() {
     let undeliverable = ask(&approvals).await;
     world.comes_back(&undeliverable.id.to_string(), Fate::Bounce).await;
     let standing = approvals.check(undeliverable.id, LONGEST_WAIT).await;
-    assert_eq!(standing, Ok(Standing::Undeliverable { closes_at: undeliverable.closes_at }));
+    assert_eq!(
+        standing,
+        Ok(Standing::Undeliverable { closes_at: undeliverable.closes_at, cause: UndeliveredCause::Bounce })
+    );
     let again = ask(&approvals).await;
     assert_eq!((again.id, again.mail_sent), (undeliverable.id, false));
     assert_eq!(approvals.withdraw(undeliverable.id).await, Ok(Withdrawal::Withdrawn));

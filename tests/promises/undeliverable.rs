@@ -1,3 +1,4 @@
+use aws_sdk_dynamodb::types::AttributeValue;
 use sayso_local::outbox::Fate;
 use sayso_tests::{Agent, Verdict, World, asking};
 use serde_json::json;
@@ -55,6 +56,7 @@ async fn what_the_mail_service_reports_is_told_apart() {
         (Fate::Suppressed, "undeliverable", "bounce"),
         (Fate::Complaint, "undeliverable", "complaint"),
         (Fate::Reject, "undeliverable", "reject"),
+        (Fate::GivenUp, "undeliverable", "bounce"),
         (Fate::OutOfOffice, "pending", ""),
     ];
     for (fate, status, cause) in rows {
@@ -66,6 +68,53 @@ async fn what_the_mail_service_reports_is_told_apart() {
         let reported = told.structured["cause"].as_str().unwrap_or_default();
         assert_eq!((told.field("status"), reported), (status, cause), "{fate:?}");
     }
+}
+
+/// Somebody has that mail, and its link decides about this request: no other may be asked about it.
+#[tokio::test]
+async fn after_a_complaint_only_a_new_request_goes_to_another_address() {
+    let world = World::new().await;
+    let agent = world.agent().await;
+    let id = agent.ask("orders_2019").await.field("approval_id").to_owned();
+    world.comes_back(&id, Fate::Complaint).await;
+    correct_the_address(&world, "alex@new.example").await;
+    let again = agent.ask("orders_2019").await;
+    assert_eq!((again.field("approval_id"), again.field("status")), (&*id, "undeliverable"));
+    assert!(again.field("next").contains("withdraw_approval"), "{}", again.text);
+    agent.call("withdraw_approval", json!({"approval_id": id})).await;
+    let anew = agent.ask("orders_2019").await;
+    assert_ne!(anew.field("approval_id"), id);
+    assert_eq!(world.mails().pop().expect("a mail").to, ["alex@new.example"]);
+}
+
+/// An operator who corrects an address without end, or a mail service that spells it otherwise each time.
+#[tokio::test]
+async fn what_comes_back_is_not_sent_without_end() {
+    let world = World::new().await;
+    let agent = world.agent().await;
+    let id = agent.ask("orders_2019").await.field("approval_id").to_owned();
+    for number in 0..30 {
+        world.comes_back(&id, Fate::Bounce).await;
+        correct_the_address(&world, &format!("alex{number}@example.com")).await;
+        agent.ask("orders_2019").await;
+    }
+    assert_eq!(world.mails().len(), 10);
+    correct_the_address(&world, "ALEX8@EXAMPLE.COM").await;
+    assert_eq!(agent.ask("orders_2019").await.field("status"), "undeliverable");
+}
+
+#[tokio::test]
+async fn a_report_that_cannot_be_read_keeps_nobody_from_deciding() {
+    let world = World::new().await;
+    let agent = world.agent().await;
+    let id = agent.ask("orders_2019").await.field("approval_id").to_owned();
+    world.comes_back(&id, Fate::Bounce).await;
+    let mut row = world.table().row(&format!("UNDELIVERED#{id}")).await.expect("the row");
+    row.insert("message#x".to_owned(), AttributeValue::S("x".to_owned()));
+    world.table().put(row).await;
+    assert_eq!(agent.check(&id).await.field("status"), "pending");
+    world.browser().decide(&world.link(&id), Verdict::Approve, "").await;
+    assert_eq!(agent.check(&id).await.field("status"), "approved");
 }
 
 #[tokio::test]

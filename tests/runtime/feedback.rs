@@ -56,6 +56,7 @@ fn the_rule_passes_on_what_is_read() {
     for line in [
         "Type: EventBridgeRule",
         "source: [aws.ses]",
+        "account: [!Ref AWS::AccountId]",
         "detail-type: [Email Bounced, Email Complaint Received, Email Rejected]",
         r#""ses:configuration-set": [!Ref MailConfiguration]"#,
     ] {

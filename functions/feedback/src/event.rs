@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use sayso_cloud::APPROVAL_TAG;
-use sayso_model::{ApprovalId, EmailAddress, Invalid, UndeliveredCause};
+use sayso_model::{ApprovalId, EmailAddress, Invalid, MessageId, UndeliveredCause};
 use serde::Deserialize;
 use serde_json::Value;
 use thiserror::Error;
@@ -16,7 +16,7 @@ pub(crate) enum Report {
         /// Which approval.
         id: ApprovalId,
         /// SES's id of the mail.
-        message_id: String,
+        message_id: MessageId,
         /// Where it was sent.
         address: EmailAddress,
         /// Why it does not count as delivered.
@@ -65,6 +65,17 @@ struct Bounce {
     bounce_type: String,
     #[serde(default)]
     bounce_sub_type: String,
+    #[serde(default)]
+    bounced_recipients: Vec<BouncedRecipient>,
+}
+
+/// What a mail server said of a recipient, as far as it did.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct BouncedRecipient {
+    action: Option<String>,
+    status: Option<String>,
+    diagnostic_code: Option<String>,
 }
 
 /// Reads an event.
@@ -87,13 +98,19 @@ pub(crate) fn report(event: Value) -> Result<Report, NotUnderstood> {
     // The address as the mail was given it: what a mail server reports back may be spelled otherwise.
     let address = mail.destination.first().ok_or(NotUnderstood::NoRecipient)?;
     let (id, address) = (ApprovalId::parse(id)?, EmailAddress::parse(address)?);
-    Ok(Report::Undelivered { id, message_id: mail.message_id, address, cause })
+    Ok(Report::Undelivered { id, message_id: MessageId::parse(&mail.message_id)?, address, cause })
 }
 
-/// SES reports an out-of-office reply as a transient bounce of the general kind, although the mail has arrived. Every other
-/// transient bounce (a full mailbox, a refused content) is SES's last word on a mail, after hours of trying.
+/// SES reports an out-of-office reply as a transient bounce of the general kind, although the mail has arrived; and so it does
+/// when it gives a mail up after hours of trying. Only the second comes with a delivery status (RFC 3464). Every other
+/// transient bounce (a full mailbox, a refused content) is SES's last word on a mail as well.
 fn is_auto_reply(bounce: &Bounce) -> bool {
-    bounce.bounce_type == "Transient" && bounce.bounce_sub_type == "General"
+    let has_status = |recipient: &BouncedRecipient| {
+        recipient.action.is_some() || recipient.status.is_some() || recipient.diagnostic_code.is_some()
+    };
+    bounce.bounce_type == "Transient"
+        && bounce.bounce_sub_type == "General"
+        && !bounce.bounced_recipients.iter().any(has_status)
 }
 
 #[cfg(test)]
@@ -153,7 +170,10 @@ mod tests {
         ] {
             assert_eq!(cause(bounce(kind, sub)), Some("bounce"), "{kind} {sub}");
         }
-        assert_eq!(cause(bounce("Transient", "General")), None, "an out-of-office reply");
+        assert_eq!(cause(bounce("Transient", "General")), Some("bounce"), "given up after hours");
+        let mut reply = bounce("Transient", "General");
+        reply["detail"]["bounce"]["bouncedRecipients"] = json!([{"emailAddress": "alex@example.com"}]);
+        assert_eq!(cause(reply), None, "an out-of-office reply");
         let complaint = json!({"complaint": {"timestamp": "2026-11-22T12:00:05.000Z"}});
         assert_eq!(cause(event("Complaint", complaint)), Some("complaint"));
         let rejected = json!({"reject": {"reason": "Bad content"}});

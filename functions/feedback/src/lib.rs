@@ -3,7 +3,7 @@
 //! and may write nothing else.
 //!
 //! **Threat.** An event that somebody else made up. Only AWS services can put events with the source `aws.ses` on a bus, and
-//! the rule in the template passes only those of this deployment's configuration set. What a forged report could
+//! the rule in the template passes only those of this account and this deployment's configuration set. What a forged report could
 //! do is have an agent told that its approver was not reached.
 
 mod event;

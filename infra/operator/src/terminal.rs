@@ -35,9 +35,9 @@ pub(crate) fn write(text: &str) -> Result<(), Stopped> {
     written.map_err(|e| Stopped::not_done(format!("standard output cannot be written: {e}")))
 }
 
-/// On standard error. Nobody may be there to read it.
+/// On standard error, with whatever cannot be seen named. Nobody may be there to read it.
 pub(crate) fn complain(message: &str) {
-    let lines = message.lines().map(|line| format!("sayso: {line}\n")).collect::<String>();
+    let lines = message.lines().map(|line| format!("sayso: {}\n", one_line(line))).collect::<String>();
     let _ = io::stderr().write_all(lines.as_bytes());
 }
 

@@ -2,7 +2,7 @@ use aws_sdk_sesv2::types::{Body, Content, Destination, EmailContent, Message, Me
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use sayso_model::{ApprovalId, EmailAddress};
+use sayso_model::{ApprovalId, EmailAddress, MessageId};
 
 use crate::Failure;
 
@@ -74,7 +74,7 @@ impl Mailer {
     }
 
     /// Hands the mail to SES and gives back its message id.
-    pub async fn send(&self, mail: &Mail) -> Result<String, NotSent> {
+    pub async fn send(&self, mail: &Mail) -> Result<MessageId, NotSent> {
         let tag = MessageTag::builder().name(APPROVAL_TAG).value(mail.about.to_string()).build();
         let tag = tag.map_err(|e| NotSent::Refused(unbuilt(e.to_string())))?;
         let answer = self
@@ -88,7 +88,9 @@ impl Mailer {
             .send()
             .await
             .map_err(|e| NotSent::from_sdk(&e))?;
-        Ok(answer.message_id.unwrap_or_default())
+        // It took the mail; an id that is none could not be told from another's.
+        MessageId::parse(&answer.message_id.unwrap_or_default())
+            .map_err(|e| NotSent::Unknown(Failure::corrupt("SES's answer", "MessageId", e)))
     }
 }
 

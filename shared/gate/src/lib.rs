@@ -50,5 +50,5 @@ pub use refusal::Refusal;
 pub use sayso_model::token::{ApprovalToken, Issuer, TokenRefusal};
 pub use sayso_model::{
     Action, ActionDigest, AgentKey, ApprovalId, Audience, BaseUrl, CanonicalJson, ExpiresIn, GateName, Note,
-    ProvenBy, Reason, Receipt, Summary, Timestamp, ToolName,
+    ProvenBy, Reason, Receipt, Summary, Timestamp, ToolName, UndeliveredCause,
 };

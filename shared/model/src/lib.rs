@@ -34,7 +34,7 @@ pub use invalid::Invalid;
 pub use json::{CanonicalJson, MAX_BYTES, MAX_DEPTH, ProfileViolation, check_text, members};
 pub use limits::{CoolDown, Hour, HourlyLimit, LIMIT_META, Limits, PendingLimit, RETRY_AFTER_META};
 pub use link::{ConfirmationCode, DecidingLink, EmailLinkProof, LinkSecret, LinkSecretHash, WrongCode};
-pub use notice::{Notice, NoticeState, SENDING_LIMIT};
+pub use notice::{MessageId, Notice, NoticeState, SENDING_LIMIT};
 pub use redemption::{GateName, Nonce, Receipt, RedemptionRequest};
 pub use registration::{GateDescription, KeyLabel, Overlap};
 pub use request::{ApprovalId, ExpiresIn, IdempotencyKey, Reason, Request, RequestFingerprint, Summary};

@@ -7,13 +7,30 @@
 
 use std::time::Duration;
 
-use crate::{LinkSecret, LinkSecretHash, Request, Timestamp};
+use crate::{Invalid, LinkSecret, LinkSecretHash, Request, Timestamp};
 
 /// After this long a sender is taken for dead: longer than the template lets the `mcp` function run (85 s).
 pub const SENDING_LIMIT: Duration = Duration::from_secs(90);
 
 /// The most links of retried mails that are kept; the oldest goes first.
 const MOST_LINKS: usize = 16;
+
+/// The mail service's id for a mail: 1 to 256 visible ASCII characters.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MessageId(String);
+
+impl MessageId {
+    /// From its text.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let fits = (1..=256).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        if fits { Ok(Self(text.to_owned())) } else { Err(Invalid::new("not the id of a mail")) }
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
 
 /// What is recorded of an approval's mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +54,7 @@ pub enum NoticeState {
     /// The mail service took it.
     Accepted {
         /// The mail service's id for it.
-        message_id: String,
+        message_id: MessageId,
         /// When. Not known of what an early version recorded.
         at: Option<Timestamp>,
     },

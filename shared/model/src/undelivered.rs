@@ -1,12 +1,12 @@
 //! What comes back: minutes or hours after the mail service took a mail, it may report that the mail did not arrive.
 
-use crate::{EmailAddress, Invalid, Timestamp};
+use crate::{EmailAddress, Invalid, MessageId, Timestamp};
 
 /// The mail service's report about one mail. It ends nothing: whoever has a link that did arrive may still decide.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Undelivered {
     /// The mail service's id of the mail, as in [`NoticeState::Accepted`](crate::NoticeState::Accepted).
-    pub message_id: String,
+    pub message_id: MessageId,
     /// Where it was sent.
     pub address: EmailAddress,
     /// Why it does not count as delivered.

@@ -268,18 +268,19 @@ pub(super) fn when_undelivered(cause: UndeliveredCause) -> &'static str {
     match cause {
         UndeliveredCause::Bounce => {
             "The mail to the approver came back: as far as is known, nobody has been asked. Do not act, and do not wait. Tell the \
-             user and your operator that the approver's address does not take mail. Once it is corrected, call request_approval \
-             again with the same tool and arguments: it mails the new address. If it is no longer wanted, call withdraw_approval."
+             user and your operator that the approver's address does not take mail. Once it is changed, call request_approval \
+             again with the same tool and arguments: it mails the new address. If the address was right and takes mail again, \
+             call withdraw_approval first, and then request_approval. If it is no longer wanted, call withdraw_approval."
         }
         UndeliveredCause::Complaint => {
-            "The approver's mail was reported as spam, and no more will reach that address. Do not act, and do not wait. Tell the \
-             user and your operator. Once the approver's address is changed, call request_approval again with the same tool and \
-             arguments: it mails the new address. If it is no longer wanted, call withdraw_approval."
+            "The mail to the approver was reported as spam, and no more will reach that address. Do not act, and do not wait. Tell \
+             the user and your operator. Once the approver's address is changed, call withdraw_approval, and then \
+             request_approval: whoever has this request's mail must not decide about it."
         }
         UndeliveredCause::Reject => {
-            "The mail service refused to deliver the mail: as far as is known, nobody has been asked. Do not act, and do not wait. \
-             Tell the user and your operator. If the action's own text could pass for malware, ask for it in another form; \
-             otherwise call withdraw_approval."
+            "The mail service took the mail for malware and did not deliver it: nobody has been asked. Do not act, and do not \
+             wait. Tell the user and your operator. Call withdraw_approval; if the action can be written in another form, ask \
+             for that."
         }
     }
 }

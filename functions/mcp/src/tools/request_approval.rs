@@ -340,7 +340,7 @@ fn answer(deps: &Deps, agent: &Agent, request: &Request, status: &'static str, n
              request_approval again with the same tool and arguments: it sends another mail. If it stays so, tell your operator."
         }
         ("pending", Notified::ApproverChanged) => {
-            "Your operator has named another approver since you asked, and this request's mail was not sent. Call \
+            "Your operator has named another approver since you asked, and the one before was not reached. Call \
              withdraw_approval with this approval_id, then request_approval again."
         }
         (check_approval::UNDELIVERABLE, Notified::Undelivered(cause)) => {

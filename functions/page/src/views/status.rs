@@ -42,7 +42,7 @@ pub fn status(id: ApprovalId, state: State) -> Markup {
         State::Undeliverable => (
             "expired",
             "The mail came back",
-            "Nobody has answered, and the approver was not reached. Whoever runs this service must correct the address; then the agent asks again.",
+            "Nobody has answered. The mail to the approver was not delivered, or was reported as spam: whoever runs this service has to see to the address.",
         ),
         State::Overdue => ("expired", "Time is over", super::outcome::NOTHING_RECORDED),
         State::Approved => ("approved", "Approved", "The approver said yes."),

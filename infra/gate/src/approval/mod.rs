@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sayso_gate::{
     Action, ApprovalId, ApprovalToken, Approvals, Asking, Audience, ExpiresIn, Gate, LONGEST_WAIT, NotAsked,
-    Note, Permit, Reason, Refusal, Standing, Summary, Timestamp, Withdrawal,
+    Note, Permit, Reason, Refusal, Standing, Summary, Timestamp, UndeliveredCause, Withdrawal,
 };
 use thiserror::Error;
 
@@ -89,9 +89,9 @@ pub(crate) struct Denied {
 pub(crate) enum Answer {
     /// Nobody has answered yet: the same call finds the same approval.
     Waiting(Waiting),
-    /// The mail came back, so that nobody is known to have been asked: the same call finds the same approval, and sends the
-    /// mail once the approver's address has been corrected.
-    Undeliverable(Waiting),
+    /// The mail did not reach the approver: the same call finds the same approval, and after a bounce sends the mail once the
+    /// approver's address has been corrected.
+    Undeliverable(Waiting, UndeliveredCause),
     /// A human said yes.
     Approved(Approved),
     /// A human said no.
@@ -289,11 +289,29 @@ impl Waiting {
     }
 }
 
+/// What has happened to a mail, and what it takes now, for whoever waits for an answer to it.
+pub(crate) fn when_undelivered(cause: UndeliveredCause) -> (&'static str, &'static str) {
+    match cause {
+        UndeliveredCause::Bounce => (
+            "came back: as far as is known, nobody has been asked",
+            "that the approver's address does not take mail. Once it is corrected, the same again sends the mail.",
+        ),
+        UndeliveredCause::Complaint => (
+            "was reported as spam, and no more will reach that address",
+            "that the approver has to get mail elsewhere, or by another. Until then this request stays as it is.",
+        ),
+        UndeliveredCause::Reject => (
+            "was taken for malware by the mail service: nobody has been asked",
+            "so. The same action cannot be asked about in these words.",
+        ),
+    }
+}
+
 impl Answer {
     fn new(standing: Standing, kept: KeptApproval) -> Self {
         match standing {
             Standing::Pending { mail_sent, .. } => Self::Waiting(Waiting::on(kept, mail_sent)),
-            Standing::Undeliverable { .. } => Self::Undeliverable(Waiting::on(kept, false)),
+            Standing::Undeliverable { cause, .. } => Self::Undeliverable(Waiting::on(kept, false), cause),
             Standing::Approved { token, note, .. } => Self::Approved(Approved { token, note, kept }),
             Standing::Denied { note, .. } => Self::Denied(Denied { note, kept }),
             Standing::Expired => Self::Expired(kept),

@@ -3,13 +3,13 @@
 
 use std::fmt::Display;
 
-use sayso_gate::Refusal;
+use sayso_gate::{Refusal, UndeliveredCause};
 use serde_json::{Value, json};
 
 use super::call::Call;
 use super::conversation::NotListed;
 use super::message::{Message, code};
-use crate::approval::{Denied, KeptApproval, NoAnswer, Waiting};
+use crate::approval::{Denied, KeptApproval, NoAnswer, Waiting, when_undelivered};
 
 fn tool_error(call: &Call, text: &str) -> Message {
     let mut result = json!({"content": [{"type": "text", "text": text}], "isError": true});
@@ -148,14 +148,15 @@ pub(super) fn progress(waiting: &Waiting) -> String {
     format!("waiting for {approver} to answer approval {id}, until {closes_at}")
 }
 
-/// The mail came back.
-pub(super) fn undeliverable(call: &Call, waiting: &Waiting) -> Message {
+/// The mail did not reach the approver.
+pub(super) fn undeliverable(call: &Call, waiting: &Waiting, cause: UndeliveredCause) -> Message {
     let tool = &call.tool;
     let Waiting { id, approver, .. } = waiting;
+    let (what, tell) = when_undelivered(cause);
     tool_error(
         call,
         &format!(
-            "The mail about approval {id} to {approver} came back: as far as is known, nobody has been asked whether {tool} may run. It has not run. Do not wait: tell the user and your operator that the approver's address does not take mail. Once it is corrected, call {tool} again with the same arguments: that sends the mail."
+            "The mail to {approver} about approval {id} {what}. {tool} has not run. Do not wait: tell the user, and tell your operator {tell}"
         ),
     )
 }

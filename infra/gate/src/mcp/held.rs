@@ -37,7 +37,9 @@ pub(crate) async fn decide(gate: &Inner, conversation: &Conversation, call: Call
                     return run(gate, conversation, call, &definition, approved).await;
                 }
                 Ok(Answer::Waiting(waiting)) => (answer::waiting(&call, &waiting), None),
-                Ok(Answer::Undeliverable(waiting)) => (answer::undeliverable(&call, &waiting), None),
+                Ok(Answer::Undeliverable(waiting, cause)) => {
+                    (answer::undeliverable(&call, &waiting, cause), None)
+                }
                 Ok(Answer::Denied(denied)) => (answer::denied(&call, &denied), Some(denied.kept)),
                 Ok(Answer::Expired(kept)) => (answer::expired(&call, &kept), Some(kept)),
                 Ok(Answer::Withdrawn(kept)) => (answer::withdrawn(&call, &kept), Some(kept)),

@@ -103,11 +103,9 @@ fn not_approved(closed: Answer) -> Stopped {
             // Not called with these: and if it were, nothing runs and nothing is forgotten.
             return Stopped::new(status::TRY_AGAIN, format!("Nothing ran. Approval {} stands.", kept.id));
         }
-        Answer::Undeliverable(Waiting { approver, .. }) => {
-            let why = format!(
-                "The mail to {approver} came back, so that nobody is known to have been asked. Nothing ran. Tell your operator that \
-                 the approver's address does not take mail; once it is corrected, the same command sends the mail."
-            );
+        Answer::Undeliverable(Waiting { approver, .. }, cause) => {
+            let (what, tell) = approval::when_undelivered(cause);
+            let why = format!("The mail to {approver} {what}. Nothing ran. Tell your operator {tell}");
             return Stopped::new(status::TRY_AGAIN, why);
         }
     };

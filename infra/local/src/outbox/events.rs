@@ -14,6 +14,8 @@ pub enum Fate {
     Bounce,
     /// SES has sent nothing, because an earlier mail to the address bounced.
     Suppressed,
+    /// SES has tried for hours, and no server took it.
+    GivenUp,
     /// It arrived, and an automatic reply came back.
     OutOfOffice,
     /// The recipient reported it as spam.
@@ -50,7 +52,13 @@ impl Mail {
                 "bounce",
                 bounce("Permanent", "OnAccountSuppressionList", address, &at),
             ),
+            // As SES reports it: without a delivery status.
             Fate::OutOfOffice => {
+                let mut reply = bounce("Transient", "General", address, &at);
+                reply["bouncedRecipients"] = json!([{"emailAddress": address}]);
+                ("Email Bounced", "Bounce", "bounce", reply)
+            }
+            Fate::GivenUp => {
                 ("Email Bounced", "Bounce", "bounce", bounce("Transient", "General", address, &at))
             }
             Fate::Complaint => {

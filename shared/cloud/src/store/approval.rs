@@ -10,7 +10,7 @@ use sayso_model::{
 use tokio::time::timeout;
 
 use super::items::{NoticeItem, RequestItem, notice_key, outcome_key, request_key};
-use super::undelivered::{reports, undelivered_key};
+use super::undelivered::{readable_reports, undelivered_key};
 use super::{Item, Store, attested, from_item, text};
 use crate::{Failure, OPERATION_LIMIT};
 
@@ -68,7 +68,7 @@ impl Store {
             Some(item) => Some(from_item::<NoticeItem>(item, &notice_key(id))?.parse()?),
             None => None,
         };
-        let undelivered = reports(rows.remove(&undelivered_key(id)), id)?;
+        let undelivered = readable_reports(rows.remove(&undelivered_key(id)), id);
         let outcome = rows.remove(&outcome_key(id));
         Ok(Some(StoredApproval { request, notice, undelivered, outcome, keys: Arc::clone(&self.keys) }))
     }

@@ -163,10 +163,6 @@ fn is_forgotten(item: &Item, stays: i64, now: Timestamp) -> bool {
 
 fn corrupt(failure: Failure) -> CorruptRow {
     match failure {
-        // What a row's shape is compared with may be quoted in the problem, and anything may stand in such a row.
-        Failure::Corrupt { row, attribute: "item", .. } => {
-            CorruptRow::new(&row, "item", "it is not of the shape of such a row")
-        }
         Failure::Corrupt { row, attribute, problem } => CorruptRow::new(&row, attribute, &problem),
         // Judging calls nobody.
         Failure::Call { call, code } => CorruptRow::new("", call, &code),

@@ -2,9 +2,9 @@
 
 use sayso_model::token::ApprovalToken;
 use sayso_model::{
-    Action, AgentName, ApprovalId, ApproverId, Audience, CanonicalJson, Decision, LinkSecretHash, Note,
-    Notice, NoticeState, Outcome, ProvenBy, Reason, Request, Retention, Summary, Timestamp, TokenLifetime,
-    ToolName,
+    Action, AgentName, ApprovalId, ApproverId, Audience, CanonicalJson, Decision, LinkSecretHash, MessageId,
+    Note, Notice, NoticeState, Outcome, ProvenBy, Reason, Request, Retention, Summary, Timestamp,
+    TokenLifetime, ToolName,
 };
 use serde::{Deserialize, Serialize};
 
@@ -148,7 +148,7 @@ impl NoticeItem {
         let state = match &notice.state {
             NoticeState::Sending { since } => NoticeStateItem::Sending { since: since.as_unix_seconds() },
             NoticeState::Accepted { message_id, at } => NoticeStateItem::Accepted {
-                message_id: message_id.clone(),
+                message_id: message_id.as_str().to_owned(),
                 accepted_at: at.map(Timestamp::as_unix_seconds),
             },
             NoticeState::Failed => NoticeStateItem::Failed,
@@ -169,7 +169,10 @@ impl NoticeItem {
             NoticeStateItem::Sending { since } => NoticeState::Sending { since: row.time("since", since)? },
             NoticeStateItem::Accepted { message_id, accepted_at } => {
                 let at = accepted_at.map(|at| row.time("accepted_at", at)).transpose()?;
-                NoticeState::Accepted { message_id, at }
+                NoticeState::Accepted {
+                    message_id: row.parsed("message_id", MessageId::parse(&message_id))?,
+                    at,
+                }
             }
             NoticeStateItem::Failed => NoticeState::Failed,
         };

@@ -79,8 +79,10 @@ pub(crate) fn to_item(item: &impl serde::Serialize, row: &str) -> Result<Item, F
     serde_dynamo::to_item(item).map_err(|e| Failure::corrupt(row, "item", e))
 }
 
+/// What the deserializer says is not repeated: it quotes the row, and anything may stand in one that is not ours.
 pub(crate) fn from_item<T: DeserializeOwned>(item: Item, row: &str) -> Result<T, Failure> {
-    serde_dynamo::from_item(item).map_err(|e| Failure::corrupt(row, "item", e))
+    let shape = "it is not of the shape of such a row";
+    serde_dynamo::from_item(item).map_err(|_| Failure::corrupt(row, "item", shape))
 }
 
 /// A conditional put's answer as an outcome: a lost race is no error.

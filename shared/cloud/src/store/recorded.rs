@@ -10,7 +10,7 @@ use sayso_model::{ApprovalId, Receipt, Timestamp};
 
 use super::items::{NoticeItem, RequestItem, notice_key, outcome_key};
 use super::redemption::{RedemptionItem, redemption_key};
-use super::undelivered::{UNDELIVERED, reports, undelivered_key};
+use super::undelivered::{UNDELIVERED, readable_reports, undelivered_key};
 use super::{Item, Store, StoredApproval, from_item, text};
 use crate::Failure;
 
@@ -91,7 +91,7 @@ impl Store {
         let notice = rows.remove(&notice_key(id));
         let notice =
             notice.map(|item| from_item::<NoticeItem>(item, &notice_key(id))?.parse()).transpose()?;
-        let undelivered = reports(rows.remove(&undelivered_key(id)), id)?;
+        let undelivered = readable_reports(rows.remove(&undelivered_key(id)), id);
         let outcome = rows.remove(&outcome_key(id));
         let stored = StoredApproval { request, notice, undelivered, outcome, keys: Arc::clone(&self.keys) };
         let redemption = rows.remove(&redemption_key(stored.request.id));

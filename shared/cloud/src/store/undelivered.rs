@@ -5,12 +5,14 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use sayso_model::{ApprovalId, EmailAddress, ExpiresIn, Retention, Timestamp, Undelivered, UndeliveredCause};
+use sayso_model::{
+    ApprovalId, EmailAddress, ExpiresIn, MessageId, Retention, Timestamp, Undelivered, UndeliveredCause,
+};
 use serde::{Deserialize, Serialize};
 
 use super::items::Row;
 use super::{Item, Store, text};
-use crate::Failure;
+use crate::{Failure, random};
 
 pub(super) const UNDELIVERED: &str = "UNDELIVERED#";
 
@@ -33,7 +35,7 @@ struct ReportItem {
 impl ReportItem {
     fn parse(self, row: &Row<'_>, message_id: &str) -> Result<Undelivered, Failure> {
         Ok(Undelivered {
-            message_id: message_id.to_owned(),
+            message_id: row.parsed("message", MessageId::parse(message_id))?,
             address: row.parsed("address", EmailAddress::parse(&self.address))?,
             cause: row.parsed("cause", UndeliveredCause::parse(&self.cause))?,
             at: row.time("at", self.at)?,
@@ -49,10 +51,21 @@ pub(super) fn reports(item: Option<Item>, id: ApprovalId) -> Result<Vec<Undelive
     for (name, value) in item.unwrap_or_default() {
         let Some(message_id) = name.strip_prefix(MESSAGE) else { continue };
         let report = serde_dynamo::from_attribute_value::<_, ReportItem>(value);
+        let report = report.map_err(|_| "it is not of the shape of a report");
         reports.push(row.parsed("message", report)?.parse(&row, message_id)?);
     }
     reports.sort_by(|a, b| (a.at, &a.message_id).cmp(&(b.at, &b.message_id)));
     Ok(reports)
+}
+
+/// The same for whoever asks about the approval. A report ends nothing and permits nothing, so one that cannot be read keeps
+/// nobody from deciding: it counts as none, and is in the log.
+pub(super) fn readable_reports(item: Option<Item>, id: ApprovalId) -> Vec<Undelivered> {
+    reports(item, id).unwrap_or_else(|failure| {
+        let error_id = random::error_id();
+        tracing::error!(error_id, approval_id = %id, %failure, "a report cannot be read");
+        Vec::new()
+    })
 }
 
 impl Store {
@@ -72,7 +85,8 @@ impl Store {
         };
         let item: AttributeValue =
             serde_dynamo::to_attribute_value(item).map_err(|e| Failure::corrupt(&row, "message", e))?;
-        let names = [("#message", format!("{MESSAGE}{}", report.message_id)), ("#ttl", "ttl".to_owned())];
+        let names =
+            [("#message", format!("{MESSAGE}{}", report.message_id.as_str())), ("#ttl", "ttl".to_owned())];
         let values = [(":report", item), (":ttl", AttributeValue::N(ttl(id, retention).to_string()))];
         let update = self.client.update_item().table_name(&self.table).key("pk", text(&row));
         let update = update

@@ -1,7 +1,7 @@
 //! What Sayso answers, parsed.
 
 use sayso_model::token::ApprovalToken;
-use sayso_model::{ApprovalId, BaseUrl, Note, Timestamp};
+use sayso_model::{ApprovalId, BaseUrl, Note, Timestamp, UndeliveredCause};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -34,11 +34,13 @@ pub enum Standing {
         /// Whether the mail is known to have gone out. If not, asking again sends it.
         mail_sent: bool,
     },
-    /// The mail came back: as far as is known, nobody has been asked, and waiting is no use. Asking again sends it, once
-    /// the operator has corrected the approver's address.
+    /// The mail did not arrive, or was reported as spam: waiting is no use. After a bounce asking again sends it, once the
+    /// operator has corrected the approver's address; after anything else it takes a new request.
     Undeliverable {
         /// From then on nobody can decide.
         closes_at: Timestamp,
+        /// What the mail service reported.
+        cause: UndeliveredCause,
     },
     /// A human said yes.
     Approved {
@@ -116,7 +118,7 @@ struct StandingJson {
 #[serde(tag = "status", rename_all = "lowercase")]
 enum StatusJson {
     Pending { closes_at: String, mail_sent: bool },
-    Undeliverable { closes_at: String },
+    Undeliverable { closes_at: String, cause: String },
     Approved { decided_at: String, note: Option<String>, approval_token: String, token_expires_at: String },
     Denied { decided_at: String, note: Option<String> },
     Expired,
@@ -134,7 +136,10 @@ impl Standing {
             StatusJson::Pending { closes_at, mail_sent } => {
                 Self::Pending { closes_at: moment(&closes_at)?, mail_sent }
             }
-            StatusJson::Undeliverable { closes_at } => Self::Undeliverable { closes_at: moment(&closes_at)? },
+            StatusJson::Undeliverable { closes_at, cause } => Self::Undeliverable {
+                closes_at: moment(&closes_at)?,
+                cause: UndeliveredCause::parse(&cause).ok()?,
+            },
             StatusJson::Approved { decided_at, note: words, approval_token, token_expires_at } => {
                 Self::Approved {
                     token: ApprovalToken::from_text(&approval_token),

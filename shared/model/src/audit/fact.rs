@@ -216,14 +216,15 @@ fn asked(request: &Request) -> Value {
 }
 
 fn came_back(reports: &[Undelivered]) -> Value {
-    let mails =
-        reports.iter().map(|report| json!({"message_id": report.message_id, "cause": report.cause.as_str()}));
+    let mails = reports
+        .iter()
+        .map(|report| json!({"message_id": report.message_id.as_str(), "cause": report.cause.as_str()}));
     json!({"mails": mails.collect::<Vec<_>>()})
 }
 
 fn mailed(notice: &Notice) -> Value {
     let (state, message_id, at) = match &notice.state {
-        NoticeState::Accepted { message_id, at } => ("accepted", Some(message_id), *at),
+        NoticeState::Accepted { message_id, at } => ("accepted", Some(message_id.as_str()), *at),
         NoticeState::Failed => ("failed", None, None),
         NoticeState::Sending { .. } => ("sending", None, None),
     };
