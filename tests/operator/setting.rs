@@ -95,7 +95,8 @@ impl Operated {
             let ran = self.run(&words(line)).await;
             shown.push_str(&format!("$ sayso {line}\n{}[{}]\n\n", ran.all, ran.status));
         }
-        steady(&shown, &self.port())
+        // Another engine has many tables.
+        steady(&shown.replace(&self.world.backends.table, "sayso"), &self.port())
     }
 }
 

@@ -37,7 +37,8 @@ async fn the_pages_verifier_finds_what_sayso_finds() {
     let (status, printed) = history.python("genuine").await;
     assert_eq!(status, 0, "{printed}");
     let head: serde_json::Value = serde_json::from_str(&printed).expect("JSON");
-    assert_eq!((&head["entries"], &head["table"]), (&(lines.len() - 2).into(), &"sayso".into()));
+    let table = history.operated.world.backends.table.as_str();
+    assert_eq!((&head["entries"], &head["table"]), (&(lines.len() - 2).into(), &table.into()));
 
     let whole = |lines: &[String]| lines.iter().map(|line| format!("{line}\n")).collect::<String>();
     let early = history.exported("early", &["--to", &history.middle.to_string()]).await;
