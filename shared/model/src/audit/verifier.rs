@@ -189,8 +189,7 @@ impl Verifier {
             Line::Entry(entry) => {
                 *self.now.verified.entries.entry(entry.kind).or_default() += 1;
                 self.now.check_order(&entry);
-                let issuer = self.now.verified.header.as_ref().map(|header| &header.issuer);
-                let checked = self.tokens.check(&entry, issuer);
+                let checked = self.tokens.check(&entry, self.now.verified.header.as_ref());
                 self.now.check(checked);
             }
             Line::Head(head) => {
@@ -203,6 +202,9 @@ impl Verifier {
     fn check_header(&mut self, header: &Header) {
         if self.issuer.as_ref().is_some_and(|issuer| *issuer != header.issuer) {
             self.now.find(format!("it is an export of the issuer {}", header.issuer));
+        }
+        if self.before.is_none() && self.now.verified.header.is_none() {
+            self.tokens.begin(header.range.from());
         }
         let Some(Verified { header: Some(before), head, .. }) = &self.before else { return };
         if header.previous.is_none() || header.previous != *head {
