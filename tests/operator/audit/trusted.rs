@@ -20,7 +20,7 @@ use crate::setting::run_in;
 
 impl History {
     /// An export as its program writes it, of facts that somebody has been at, signed by `signer`.
-    async fn dishonest(&self, name: &str, signer: &Signer, change: impl Fn(Fact) -> Vec<Fact>) {
+    pub(super) async fn dishonest(&self, name: &str, signer: &Signer, change: impl Fn(Fact) -> Vec<Fact>) {
         self.continued(name, signer, Range::new(None, self.end).expect("a range"), None, |facts| {
             facts.into_iter().flat_map(change).collect()
         })
