@@ -236,6 +236,13 @@ pub(crate) struct Export {
     /// The export that this one continues: it is named, so that its absence shows
     #[arg(long, value_name = "FILE")]
     pub(crate) previous: Option<PathBuf>,
+    /// Who may have signed --previous besides the key that signs now: what `audit keys` printed before the key was changed, as
+    /// a file, or a key's thumbprint (repeatable)
+    #[arg(long, value_name = "FILE|ID")]
+    pub(crate) key: Vec<String>,
+    /// Keys that the issuer no longer publishes, as a file, for the approvals that they signed (repeatable)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) issuer_keys: Vec<PathBuf>,
 }
 
 #[derive(Args)]

@@ -122,8 +122,12 @@ impl Deployment {
 
     /// The approvals, judged by the issuer's published keys: the table alone is not trusted to say `approved`.
     pub(crate) async fn store(&self) -> Result<Store, Stopped> {
-        let keys = published_keys(self.need_issuer()?).await?;
-        Ok(Store::verifying_under(self.aws.dynamodb(), self.table.clone(), keys))
+        Ok(self.store_under(published_keys(self.need_issuer()?).await?))
+    }
+
+    /// The approvals, judged by these keys.
+    pub(crate) fn store_under(&self, keys: Jwks) -> Store {
+        Store::verifying_under(self.aws.dynamodb(), self.table.clone(), keys)
     }
 
     /// What signs audit exports, if these credentials may.

@@ -6,7 +6,8 @@
 //!
 //! **Threat.** Whoever has the file and not the key: what they remove, change, add or reorder is found by [`Verifier`], and
 //! so is an export missing between two. Not done here: whoever may sign with the audit key and read the table can leave
-//! a fact out, or invent one; an approval they cannot invent, because its token is signed by another key.
+//! a fact out, or invent one; an approval they cannot invent, because its token is signed by another key, and is compared with
+//! what was asked and how it ended, each told once and before it.
 
 use std::fmt;
 use std::time::Duration;
@@ -25,7 +26,7 @@ mod verifier;
 
 pub use chain::{Chain, UnsignedHead};
 pub use fact::{CorruptRow, Fact, Kind};
-pub use verifier::{Finding, Trust, Verified, Verifier};
+pub use verifier::{Finding, Verified, Verifier};
 
 use crate::token::Issuer;
 use crate::{Invalid, Timestamp};

@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use sayso_model::audit::LineDigest;
 use sayso_tests::Fault;
 use serde_json::{Value, json};
@@ -162,6 +163,28 @@ async fn what_cannot_be_believed_is_named_in_every_export_and_never_as_approved(
     let early = entries(&history.lines("all"));
     entry(&early, "request", &history.used);
     entry(&early, "redemption", &history.used);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_do_not_fit_each_other_are_named_and_never_told() {
+    let history = History::new().await;
+    history.keys().await;
+    let long_ago = || AttributeValue::N((history.middle.as_unix_seconds() - 86_400).to_string());
+    history.change(&format!("REDEMPTION#{}", history.used), "tool", text("other_tool")).await;
+    history.change(&format!("OUTCOME#{}", history.denied), "at", long_ago()).await;
+    history.change(&format!("REQUEST#{}", history.expired), "created_at", long_ago()).await;
+    let entries = entries(&history.exported("audit.jsonl", &[]).await);
+    for (row, id, attribute, kind) in [
+        ("REDEMPTION", &history.used, "digest", "redemption"),
+        ("OUTCOME", &history.denied, "at", "outcome"),
+        ("REQUEST", &history.expired, "created_at", "request"),
+    ] {
+        let named = |entry: &&Value| entry["fact"]["row"] == format!("{row}#{id}");
+        let corrupt = entries.iter().find(named).unwrap_or_else(|| panic!("{row}"));
+        assert_eq!(corrupt["fact"]["attribute"], attribute);
+        assert!(!entries.iter().any(|e| e["kind"] == kind && e["approval_id"] == id.as_str()), "{kind}");
+    }
+    assert_eq!(history.verify(&["audit.jsonl"]).await.status, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,6 +2,7 @@
 
 mod exported;
 mod guide;
+mod keys;
 mod tampered;
 mod trusted;
 

@@ -1,9 +1,13 @@
 //! Every way to change a file is found: by the program for whole lines, and for every single byte by the verifier that it
 //! is made of.
 
-use sayso_model::audit::{Trust, Verified, Verifier};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use p256::ecdsa::Signature;
+use sayso_model::audit::{Verified, Verifier};
 use sayso_model::token::KeyId;
 use sayso_tests::Dice;
+use serde_json::Value;
 
 use super::{History, text};
 
@@ -21,7 +25,7 @@ async fn export() -> (History, Vec<String>, KeyId) {
 }
 
 fn verify(bytes: &[u8], key: &KeyId) -> Verified {
-    let mut verifier = Verifier::new(Trust::Only(vec![key.clone()]), None, None);
+    let mut verifier = Verifier::new(vec![key.clone()], None, None);
     let mut lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
     let cut = lines.pop().filter(|rest| !rest.is_empty());
     for line in lines.into_iter().chain(cut) {
@@ -153,4 +157,40 @@ async fn what_is_wrong_is_said_with_its_place() {
     *exchanged.last_mut().expect("a head") = early.last().expect("a head").clone();
     history.write("exchanged", whole(&exchanged));
     history.finds(&["exchanged"], "the head was signed for an export of another deployment or range").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn there_is_one_last_line_that_holds() {
+    let (history, lines, _) = export().await;
+    let head: Value = serde_json::from_str(lines.last().expect("a head")).expect("JSON");
+    let mut noted = head.clone();
+    noted["jwk"]["note"] = "x".into();
+    let (signed, signature) = head["head"].as_str().and_then(|jws| jws.rsplit_once('.')).expect("a JWS");
+    let signature = URL_SAFE_NO_PAD.decode(signature).expect("base64url");
+    let signature = Signature::from_slice(&signature).expect("a signature");
+    let negated = -*signature.s();
+    let other = Signature::from_scalars(signature.r().to_bytes(), negated.to_bytes()).expect("a signature");
+    let mut negated = head.clone();
+    negated["head"] = format!("{signed}.{}", URL_SAFE_NO_PAD.encode(other.to_bytes())).into();
+    for (changed, problem) in [
+        (noted, "the key in the head is not one, or has other members"),
+        (negated, "the head's signature was changed into its other form"),
+    ] {
+        let mut lines = lines.clone();
+        *lines.last_mut().expect("a head") = serde_json_canonicalizer::to_string(&changed).expect("JSON");
+        history.write("changed", whole(&lines));
+        history.finds(&["changed"], problem).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_export_is_signed_in_the_one_form_that_holds() {
+    let history = History::new().await;
+    history.keys().await;
+    // Of the signer's own signatures every other has the other form.
+    for name in 0..12 {
+        let name = name.to_string();
+        history.exported(&name, &["--to", "2020-01-01"]).await;
+        assert_eq!(history.verify(&[&name]).await.status, 0);
+    }
 }

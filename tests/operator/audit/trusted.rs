@@ -6,9 +6,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sayso_cloud::Signer;
 use sayso_gate::Refusal;
-use sayso_model::audit::{Chain, Fact, Header, Range};
+use sayso_model::audit::{Chain, Fact, Header, Kind, LineDigest, Range};
 use sayso_model::token::{ApprovalToken, Issuer, TYPE};
-use sayso_model::{AgentName, ApproverId, Decision, Outcome, ProvenBy, Request};
+use sayso_model::{
+    AgentName, ApprovalId, ApproverId, Decision, Outcome, ProvenBy, Receipt, Request, Timestamp, ToolName,
+};
 use sayso_tests::action;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -18,15 +20,29 @@ use crate::setting::run_in;
 
 impl History {
     /// An export as its program writes it, of facts that somebody has been at, signed by `signer`.
-    async fn dishonest(&self, name: &str, signer: &Signer, change: impl Fn(Fact) -> Vec<Fact>) {
+    pub(super) async fn dishonest(&self, name: &str, signer: &Signer, change: impl Fn(Fact) -> Vec<Fact>) {
+        self.continued(name, signer, Range::new(None, self.end).expect("a range"), None, |facts| {
+            facts.into_iter().flat_map(change).collect()
+        })
+        .await;
+    }
+
+    /// The same, as the export after another; gives the digest of its head.
+    async fn continued(
+        &self,
+        name: &str,
+        signer: &Signer,
+        range: Range,
+        previous: Option<LineDigest>,
+        change: impl FnOnce(Vec<Fact>) -> Vec<Fact>,
+    ) -> LineDigest {
         let world = &self.operated.world;
-        let range = Range::new(None, self.end).expect("a range");
-        let now = self.end.plus(sayso_model::audit::SETTLING);
+        let now = range.to().plus(sayso_model::audit::SETTLING);
         let audited = world.store().await.audited(range, now).await.expect("the facts");
-        let mut facts: Vec<_> = audited.facts.into_iter().flat_map(change).collect();
+        let mut facts = change(audited.facts);
         facts.sort_by_key(Fact::order);
         let issuer = Issuer::parse(&world.host.issuer_url).expect("an issuer");
-        let header = Header { table: "sayso".to_owned(), issuer, range, previous: None };
+        let header = Header { table: "sayso".to_owned(), issuer, range, previous };
         let (mut chain, first) = Chain::begin(header);
         let mut lines = vec![first];
         lines.extend(facts.iter().map(|fact| chain.fact(fact)));
@@ -34,7 +50,12 @@ impl History {
         let signature = signer.sign(head.digest()).await.expect("a signature");
         lines.push(head.signed(&signature));
         self.write(name, lines.iter().map(|line| format!("{line}\n")).collect::<String>());
+        LineDigest::of(lines.last().expect("a head").as_bytes())
     }
+}
+
+fn is(fact: &Fact, id: &str, kind: Kind) -> bool {
+    fact.approval_id().to_string() == id && fact.kind() == kind
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -171,6 +192,179 @@ async fn whoever_may_sign_exports_cannot_invent_an_approval() {
         })
         .await;
     history.finds(&[&WITH_TOKENS[..], &["bare"]].concat(), "its token is missing: nothing attests it").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_genuine_token_attests_nothing_that_is_told_out_of_order_twice_or_not_at_all() {
+    let history = History::new().await;
+    history.keys().await;
+    let audit = history.operated.world.audit_signer().await;
+    let used = history.used.clone();
+    let last = history.end.minus(Duration::from_secs(1));
+    // What each makes of what was asked, and of how it ended; the token is genuine.
+    type Change = fn(Fact, Timestamp) -> Vec<Fact>;
+    let rows: [(Kind, Change, &str); 7] = [
+        (Kind::Request, |_, _| vec![], "what was asked is missing"),
+        (
+            Kind::Request,
+            |fact, last| vec![asked(fact, |request| request.created_at = last)],
+            "what was asked is told after what became of it",
+        ),
+        (
+            Kind::Request,
+            |fact, last| {
+                let other = asked(fact.clone(), |request| {
+                    request.action = action(r#"{"table":"nothing"}"#);
+                    request.created_at = last;
+                });
+                vec![fact, other]
+            },
+            "what was asked was told before",
+        ),
+        (
+            Kind::Outcome,
+            |fact, last| vec![decided(fact, |decision| decision.at = last)],
+            "how it ended is told after its token",
+        ),
+        (
+            Kind::Outcome,
+            |fact, last| vec![fact.clone(), decided(fact, |decision| decision.at = last)],
+            "how it ended was told before",
+        ),
+        (
+            Kind::Outcome,
+            |fact, _| {
+                vec![Fact::Outcome { id: fact.approval_id(), outcome: Outcome::Withdrawn { at: fact.at() } }]
+            },
+            "its token is for another approval than the export says",
+        ),
+        (
+            Kind::Token,
+            |fact, last| match fact {
+                Fact::Token { id, token, at } => {
+                    vec![Fact::Token { id, at, token: token.clone() }, Fact::Token { id, at: last, token }]
+                }
+                fact => vec![fact],
+            },
+            "its token was told before",
+        ),
+    ];
+    for (kind, change, problem) in rows {
+        let changed = |fact: Fact| if is(&fact, &used, kind) { change(fact, last) } else { vec![fact] };
+        history.dishonest("changed", &audit, changed).await;
+        history.finds(&[&WITH_TOKENS[..], &["changed"]].concat(), problem).await;
+    }
+}
+
+fn asked(fact: Fact, change: impl Fn(&mut Request)) -> Fact {
+    let Fact::Request(mut request) = fact else { panic!("{fact:?}") };
+    change(&mut request);
+    Fact::Request(request)
+}
+
+fn decided(fact: Fact, change: impl Fn(&mut Decision)) -> Fact {
+    let Fact::Outcome { id, outcome: Outcome::Approved { mut decision, token } } = fact else {
+        panic!("{fact:?}")
+    };
+    change(&mut decision);
+    Fact::Outcome { id, outcome: Outcome::Approved { decision, token } }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_action_is_not_put_under_a_genuine_token_over_several_exports() {
+    let history = History::new().await;
+    history.keys().await;
+    let audit = history.operated.world.audit_signer().await;
+    let (used, middle, end) = (history.used.clone(), history.middle, history.end);
+    let (first, second) = (Range::new(None, middle), Range::new(Some(middle), end));
+    let (first, second) = (first.expect("a range"), second.expect("a range"));
+    // Left out of the first, and told with another action behind its token.
+    let told =
+        history.operated.world.store().await.audited(first, end.plus(sayso_model::audit::SETTLING)).await;
+    let request = told.expect("the facts").facts.into_iter().find(|fact| is(fact, &used, Kind::Request));
+    let late = asked(request.expect("the request"), |request| {
+        request.action = action(r#"{"table":"nothing"}"#);
+        request.created_at = end.minus(Duration::from_secs(1));
+    });
+    let unasked =
+        |facts: Vec<Fact>| facts.into_iter().filter(|fact| !is(fact, &used, Kind::Request)).collect();
+    let head = history.continued("1", &audit, first, None, unasked).await;
+    let added = |facts| [facts, vec![late]].concat();
+    history.continued("2", &audit, second, Some(head), added).await;
+    history.finds(&[&WITH_TOKENS[..], &["1", "2"]].concat(), "what was asked is missing").await;
+    // The second alone: it may be that the request was told before it, and so nothing may tell it now.
+    let problem = "what was asked is told after what became of it";
+    history.finds(&[&WITH_TOKENS[..], &["2"]].concat(), problem).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_approval_without_a_token_is_missed_however_often_it_is_told() {
+    let history = History::new().await;
+    history.keys().await;
+    let audit = history.operated.world.audit_signer().await;
+    let (denied, end) = (history.denied.clone(), history.end);
+    let hour = |hours: u64| end.plus(Duration::from_secs(hours * 3_600));
+    let id = ApprovalId::parse(&denied).expect("an id");
+    let invented = |at: Timestamp| {
+        let decision = Decision { at, proven_by: ProvenBy::EmailLink, note: None };
+        Fact::Outcome {
+            id,
+            outcome: Outcome::Approved { decision, token: ApprovalToken::from_text("forged") },
+        }
+    };
+    let approved = |facts: Vec<Fact>| {
+        let change = |fact| if is(&fact, &denied, Kind::Outcome) { invented(fact.at()) } else { fact };
+        facts.into_iter().map(change).collect()
+    };
+    let first = Range::new(None, end).expect("a range");
+    let mut head = history.continued("1", &audit, first, None, approved).await;
+    assert_eq!(history.verify(&[&WITH_TOKENS[..], &["1"]].concat()).await.status, 0, "it may still come");
+    for later in [1, 2] {
+        let range = Range::new(Some(hour(later - 1)), hour(later)).expect("a range");
+        let again = |facts| [facts, vec![invented(hour(later).minus(Duration::from_secs(1)))]].concat();
+        head = history.continued(&(later + 1).to_string(), &audit, range, Some(head), again).await;
+    }
+    let problem = "its token is missing: nothing attests it";
+    history.finds(&[&WITH_TOKENS[..], &["1", "2", "3"]].concat(), problem).await;
+    history.finds(&["1", "2", "3"], "how it ended was told before").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_was_used_but_what_was_asked_and_approved() {
+    let history = History::new().await;
+    history.keys().await;
+    let audit = history.operated.world.audit_signer().await;
+    let (used, denied) = (history.used.clone(), history.denied.clone());
+    let changes: [fn(&mut Receipt, ApprovalId, Timestamp); 3] = [
+        |receipt, _, _| receipt.tool = ToolName::parse("other_tool").expect("a name"),
+        |receipt, _, _| receipt.digest = action(r#"{"table":"nothing"}"#).digest(),
+        |receipt, denied, end| {
+            (receipt.id, receipt.redeemed_at) = (denied, end.minus(Duration::from_secs(1)))
+        },
+    ];
+    let denied = ApprovalId::parse(&denied).expect("an id");
+    for change in changes {
+        history
+            .dishonest("changed", &audit, |fact| match fact {
+                Fact::Redemption(mut receipt) if receipt.id.to_string() == used => {
+                    change(&mut receipt, denied, history.end);
+                    vec![Fact::Redemption(receipt)]
+                }
+                fact => vec![fact],
+            })
+            .await;
+        history.finds(&["changed"], "what was used is not what was asked and approved").await;
+    }
+    history
+        .dishonest("twice", &audit, |fact| match fact {
+            Fact::Redemption(receipt) => {
+                let later = Receipt { redeemed_at: history.middle, ..receipt.clone() };
+                vec![Fact::Redemption(receipt), Fact::Redemption(later)]
+            }
+            fact => vec![fact],
+        })
+        .await;
+    history.finds(&["twice"], "that it was used was told before").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

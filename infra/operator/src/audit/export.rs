@@ -4,27 +4,32 @@ use std::path::Path;
 use sayso_cloud::{Audited, Signer};
 use sayso_model::Timestamp;
 use sayso_model::audit::{
-    Chain, CorruptRow, Fact, Header, Kind, LineDigest, Range, SETTLING, Trust, Verifier,
+    Chain, CorruptRow, Fact, Header, Kind, LineDigest, Range, SETTLING, Verified, Verifier,
 };
 use serde_json::json;
 
 use super::file::{Whole, named, read};
+use super::keys::{key_ids, keys_in};
 use super::{in_json, in_words};
 use crate::arguments::Export;
-use crate::connection::Deployment;
+use crate::connection::{Deployment, published_keys};
 use crate::outcome::{Report, Stopped};
 use crate::terminal::{complain, count};
 
 pub(super) async fn export(to: &Deployment, wanted: &Export, now: Timestamp) -> Result<Report, Stopped> {
     let mut file = Whole::begin(&wanted.output)?;
-    let before = wanted.previous.as_deref().map(|path| previous(to, path)).transpose()?;
-    let range = range(wanted, before.as_ref(), now)?;
     let issuer = to.need_issuer()?.clone();
     let signer = to.audit_signer().await?;
-    let audited = to.store().await?.audited(range, now).await?;
+    let before = wanted.previous.as_deref().map(|path| previous(to, path, wanted, &signer)).transpose()?;
+    let range = range(wanted, before.as_ref(), now)?;
+    let mut keys = published_keys(&issuer).await?;
+    keys.keys.extend(keys_in(&wanted.issuer_keys)?);
+    let audited = to.store_under(keys.clone()).audited(range, now).await?;
     let previous = before.map(|before| before.head);
+    let mut verifier = Verifier::new(vec![signer.public_key().id()], Some(issuer.clone()), Some(keys));
     let header = Header { table: to.table.clone(), issuer, range, previous };
-    let head = write(&mut file, header, &audited, &signer, now).await?;
+    let head = write(&mut file, &mut verifier, header, &audited, &signer, now).await?;
+    must_hold(&verifier.end_of_file(false))?;
     file.end()?;
     Ok(report(wanted, range, &audited, head, &signer))
 }
@@ -35,9 +40,20 @@ struct Before {
     ends: Timestamp,
 }
 
-/// Whether it is genuine is for `verify` to say, which has the keys of its day. It must be whole, and of this deployment.
-fn previous(to: &Deployment, path: &Path) -> Result<Before, Stopped> {
-    let mut verifier = Verifier::new(Trust::Anyone, Some(to.need_issuer()?.clone()), None);
+/// What `verify` would refuse is never left behind.
+fn must_hold(verified: &Verified) -> Result<(), Stopped> {
+    let Some(finding) = verified.findings.first() else { return Ok(()) };
+    Err(Stopped::not_done(format!(
+        "nothing was written: `audit verify` would refuse this export (line {}: {}). Somebody may have written to the table: look up the approval of that entry with `approvals show`",
+        finding.line, finding.problem
+    )))
+}
+
+/// It must be whole, of this deployment, and signed by the key that signs now or one that is named. Its tokens are for
+/// `verify`, which has the keys of its day.
+fn previous(to: &Deployment, path: &Path, wanted: &Export, signer: &Signer) -> Result<Before, Stopped> {
+    let trusted = [vec![signer.public_key().id()], key_ids(&wanted.key)?].concat();
+    let mut verifier = Verifier::new(trusted, Some(to.need_issuer()?.clone()), None);
     let verified = read(path, &mut verifier)?;
     let refuse = |why: String| Stopped::not_done(format!("{} cannot be continued: {why}", named(path)));
     if let Some(finding) = verified.findings.first() {
@@ -73,23 +89,28 @@ fn range(wanted: &Export, before: Option<&Before>, now: Timestamp) -> Result<Ran
 
 async fn write(
     file: &mut Whole<'_>,
+    verifier: &mut Verifier,
     header: Header,
     audited: &Audited,
     signer: &Signer,
     now: Timestamp,
 ) -> Result<LineDigest, Stopped> {
+    let mut put = |line: &str| {
+        verifier.line(line.as_bytes());
+        file.line(line)
+    };
     let (mut chain, first) = Chain::begin(header);
-    file.line(&first)?;
+    put(&first)?;
     for fact in &audited.facts {
-        file.line(&chain.fact(fact))?;
+        put(&chain.fact(fact))?;
     }
     for row in &audited.corrupt {
-        file.line(&chain.corrupt(row))?;
+        put(&chain.corrupt(row))?;
     }
     let unsigned = chain.end(now, signer.public_key());
     let signature = signer.sign(unsigned.digest()).await?;
     let head = unsigned.signed(&signature);
-    file.line(&head)?;
+    put(&head)?;
     Ok(LineDigest::of(head.as_bytes()))
 }
 

@@ -2,6 +2,7 @@
 
 mod export;
 mod file;
+mod keys;
 mod verify;
 
 use sayso_model::audit::Kind;

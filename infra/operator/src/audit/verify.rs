@@ -1,24 +1,22 @@
 use std::path::Path;
 
-use sayso_model::audit::{Trust, Verified, Verifier};
+use sayso_model::audit::{Verified, Verifier};
 use sayso_model::token::{Issuer, Jwks, KeyId};
 use serde_json::{Value, json};
 
 use super::file::{named, read};
+use super::keys::{key_ids, keys_in};
 use super::{in_json, in_words};
 use crate::arguments::{Connection, Verify};
 use crate::connection::{audit_signer, issuer, published_keys};
 use crate::outcome::{Report, Stopped, status};
 use crate::terminal::{one_line, table};
 
-/// Far above any honest set of keys.
-const LONGEST_KEYS: u64 = 1024 * 1024;
-
 pub(super) async fn verify(wanted: &Verify, connection: &Connection) -> Result<Report, Stopped> {
-    let trust = trusted(wanted, connection).await?;
+    let trusted = trusted(wanted, connection).await?;
     let (issuer, tokens) = token_keys(wanted, connection).await?;
     let looked_at_tokens = tokens.is_some();
-    let mut verifier = Verifier::new(trust, issuer, tokens);
+    let mut verifier = Verifier::new(trusted, issuer, tokens);
     let mut files = Vec::new();
     for path in &wanted.files {
         files.push((path.as_path(), read(path, &mut verifier)?));
@@ -29,28 +27,16 @@ pub(super) async fn verify(wanted: &Verify, connection: &Connection) -> Result<R
 }
 
 /// What was pinned; never what merely stands in the file.
-async fn trusted(wanted: &Verify, connection: &Connection) -> Result<Trust, Stopped> {
+async fn trusted(wanted: &Verify, connection: &Connection) -> Result<Vec<KeyId>, Stopped> {
     if wanted.key.is_empty() {
         if connection.local.is_none() && connection.audit_key.is_none() {
             return Err(Stopped::usage(
                 "say whose signature counts: --key with what `sayso audit keys` printed in its day, as a file, or with the key's thumbprint; or --audit-key or --local to ask the deployment",
             ));
         }
-        return Ok(Trust::Only(vec![audit_signer(connection).await?.public_key().id()]));
+        return Ok(vec![audit_signer(connection).await?.public_key().id()]);
     }
-    let mut ids = Vec::new();
-    for key in &wanted.key {
-        match KeyId::parse(key) {
-            Ok(id) => ids.push(id),
-            Err(_) => {
-                let path = Path::new(key);
-                let keys = keys_in(path)?;
-                let keys = keys.keys.iter().map(|jwk| jwk.to_public_key().map(|key| key.id()));
-                ids.extend(keys.collect::<Result<Vec<_>, _>>().map_err(|e| not_keys(path, &e))?);
-            }
-        }
-    }
-    Ok(Trust::Only(ids))
+    key_ids(&wanted.key)
 }
 
 /// Whose tokens there must be, and the keys for them, if somebody has said.
@@ -60,29 +46,13 @@ async fn token_keys(
 ) -> Result<(Option<Issuer>, Option<Jwks>), Stopped> {
     let issuer = issuer(connection).await?;
     if !wanted.issuer_keys.is_empty() {
-        let sets = wanted.issuer_keys.iter().map(|path| keys_in(path));
-        let keys = sets.map(|set| Ok(set?.keys)).collect::<Result<Vec<_>, Stopped>>()?.concat();
-        return Ok((issuer, Some(Jwks { keys })));
+        return Ok((issuer, Some(Jwks { keys: keys_in(&wanted.issuer_keys)? })));
     }
     let keys = match &issuer {
         Some(issuer) => Some(published_keys(issuer).await?),
         None => None,
     };
     Ok((issuer, keys))
-}
-
-fn keys_in(path: &Path) -> Result<Jwks, Stopped> {
-    let length = std::fs::metadata(path).map_err(|e| not_keys(path, &e))?.len();
-    if length > LONGEST_KEYS {
-        return Err(not_keys(path, &"it is too long"));
-    }
-    let text = std::fs::read_to_string(path).map_err(|e| not_keys(path, &e))?;
-    let keys: Jwks = serde_json::from_str(&text).map_err(|_| not_keys(path, &"it is no JSON Web Key Set"))?;
-    if keys.keys.is_empty() { Err(not_keys(path, &"there is no key in it")) } else { Ok(keys) }
-}
-
-fn not_keys(path: &Path, problem: &dyn std::fmt::Display) -> Stopped {
-    Stopped::usage(format!("{} cannot be used as keys: {problem}", named(path)))
 }
 
 fn report(files: &[(&Path, Verified)], approved: u64, tokens: Option<u64>) -> Report {

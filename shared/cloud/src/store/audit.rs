@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use sayso_model::audit::{CorruptRow, Fact, Range, SETTLING};
-use sayso_model::{ApprovalId, Receipt, Request, Timestamp};
+use sayso_model::token::Jwks;
+use sayso_model::{ApprovalId, Outcome, Receipt, Request, Timestamp};
 
 use super::items::{NoticeItem, OUTCOME_STAYS, RequestItem, notice_key, outcome_key, request_key};
 use super::redemption::{RedemptionItem, redemption_key};
@@ -62,14 +63,13 @@ impl Store {
 
     fn judge(&self, id: ApprovalId, rows: Rows, range: Range, now: Timestamp, audited: &mut Audited) {
         let Rows { request, notice, undelivered, outcome, redemption } = rows;
-        // It says all there is to say by itself, and is kept the longest.
-        if let Some(item) = redemption.filter(|item| !is_forgotten(item, 0, now)) {
-            match receipt(id, item) {
-                Ok(receipt) => audited.facts.extend(in_range(Fact::Redemption(receipt), range)),
-                Err(failure) => audited.corrupt.push(corrupt(failure)),
-            }
-        }
-        // Nor does this need anything else.
+        // It is kept the longest, and says all there is to say by itself.
+        let redemption = redemption.filter(|item| !is_forgotten(item, 0, now));
+        let used = redemption.map(|item| receipt(id, item)).transpose().unwrap_or_else(|failure| {
+            audited.corrupt.push(corrupt(failure));
+            None
+        });
+        // This needs nothing else either.
         match reports(undelivered.filter(|item| !is_forgotten(item, 0, now)), id) {
             Ok(reports) => {
                 let facts = Fact::undelivered(id, reports).into_iter();
@@ -77,17 +77,18 @@ impl Store {
             }
             Err(failure) => audited.corrupt.push(corrupt(failure)),
         }
-        let Some(request) = request else {
-            return without_request(id, [notice, outcome], now, audited);
-        };
-        match asked(id, request, now) {
-            Ok(Some(request)) => self.judge_asked(&request, notice, outcome, range, audited),
-            Ok(None) => {}
+        match request.map(|request| asked(id, request, now)).transpose() {
+            Ok(Some(Some(request))) => {
+                return self.judge_asked(&request, notice, outcome, used, range, audited);
+            }
+            Ok(Some(None)) => {}
+            Ok(None) => without_request(id, [notice, outcome], now, audited),
             Err(failure) => {
                 audited.corrupt.push(corrupt(failure));
                 without_request(id, [notice, outcome], now, audited);
             }
         }
+        audited.facts.extend(used.and_then(|receipt| in_range(Fact::Redemption(receipt), range)));
     }
 
     fn judge_asked(
@@ -95,6 +96,7 @@ impl Store {
         request: &Request,
         notice: Option<Item>,
         outcome: Option<Item>,
+        used: Option<Receipt>,
         range: Range,
         audited: &mut Audited,
     ) {
@@ -103,7 +105,16 @@ impl Store {
             audited.corrupt.push(corrupt(failure));
             None
         });
-        let outcome = outcome.map(|item| attested(request, item, &self.keys)).transpose();
+        let outcome = outcome.map(|item| ended(request, item, &self.keys)).transpose();
+        // A later one may have come while the table was being read.
+        if let Some(receipt) = used.filter(|receipt| receipt.redeemed_at < range.to()) {
+            if fits(&receipt, request, &outcome) {
+                audited.facts.extend(in_range(Fact::Redemption(receipt), range));
+            } else {
+                let problem = "it is not of what was asked and approved";
+                audited.corrupt.push(CorruptRow::new(&redemption_key(request.id), "digest", problem));
+            }
+        }
         let facts = match outcome {
             Ok(outcome) => Fact::of(request, notice, outcome, range.to()),
             // How it ended is not known: neither as the row says, nor by the clock.
@@ -148,7 +159,40 @@ fn without_request(
 /// The request, unless its time is over.
 fn asked(id: ApprovalId, item: Item, now: Timestamp) -> Result<Option<Request>, Failure> {
     let item = from_item::<RequestItem>(item, &request_key(id))?;
-    if item.is_forgotten(now) { Ok(None) } else { item.parse(id).map(Some) }
+    if item.is_forgotten(now) {
+        return Ok(None);
+    }
+    let request = item.parse(id)?;
+    // Both are written from one moment.
+    if request.created_at != id.made_at() || request.closes_at <= request.created_at {
+        let problem = "it is not when the approval's id was made, or not before the deadline";
+        return Err(Failure::corrupt(&request_key(id), "created_at", problem));
+    }
+    Ok(Some(request))
+}
+
+/// How it ended, which nothing can do before it is asked.
+fn ended(request: &Request, item: Item, keys: &Jwks) -> Result<Outcome, Failure> {
+    let outcome = attested(request, item, keys)?;
+    if outcome.at() < request.created_at {
+        let problem = "it is before anything was asked";
+        return Err(Failure::corrupt(&outcome_key(request.id), "at", problem));
+    }
+    Ok(outcome)
+}
+
+/// Whether a use is of what was asked, and of what was approved if that can be believed.
+fn fits(receipt: &Receipt, request: &Request, outcome: &Result<Option<Outcome>, Failure>) -> bool {
+    let as_decided = match outcome {
+        Ok(Some(Outcome::Approved { decision, .. })) => receipt.proven_by == decision.proven_by,
+        Ok(_) => false,
+        Err(_) => true,
+    };
+    let Request { action, created_at, .. } = request;
+    as_decided
+        && receipt.tool == action.tool
+        && receipt.digest == action.digest()
+        && receipt.redeemed_at >= *created_at
 }
 
 fn receipt(id: ApprovalId, item: Item) -> Result<Receipt, Failure> {

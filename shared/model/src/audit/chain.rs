@@ -78,12 +78,13 @@ impl UnsignedHead {
         self.jws.digest()
     }
 
-    /// The last line. The key in it is for readers who have its thumbprint; nobody is to trust it for being there.
+    /// The last line. The key in it is for readers who have its thumbprint; nobody is to trust it for being there. Of the two
+    /// forms of a signature it has the one with the low `s`, so that there is one last line that holds.
     pub fn signed(self, signature: &Signature) -> String {
         canonical(&json!({
             "seq": self.seq,
             "kind": "head",
-            "head": self.jws.signed(signature),
+            "head": self.jws.signed(&signature.low_s()),
             "jwk": self.jwk,
             "previous": self.previous.to_string(),
         }))

@@ -1,8 +1,10 @@
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
 use super::{Header, LineDigest, Range, TYPE};
 use crate::Timestamp;
-use crate::token::{Issuer, Jwks, KeyId, TokenRefusal, UnsignedJws, verify_jws};
+use crate::token::{Issuer, Jwks, KeyId, Signature, TokenRefusal, UnsignedJws, verify_jws};
 
 /// What the head's JWS says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +59,9 @@ impl Head {
             TokenRefusal::Signature => "the head's signature does not hold",
             _ => "the head is not a JWS as an export has it",
         })?;
+        if !has_low_s(jws) {
+            return Err("the head's signature was changed into its other form");
+        }
         Self::parse(&claims).ok_or("the head's JWS does not say what a head says")
     }
 
@@ -71,4 +76,11 @@ impl Head {
             exported_at: Timestamp::parse(&claims.exported_at).ok()?,
         })
     }
+}
+
+/// Whether the signature is of the one form that an export has: `n − s` would hold as well as `s`.
+fn has_low_s(jws: &str) -> bool {
+    let bytes = jws.rsplit('.').next().and_then(|signature| URL_SAFE_NO_PAD.decode(signature).ok());
+    let signature = bytes.as_deref().and_then(Signature::from_jws);
+    signature.is_some_and(|signature| signature.low_s().to_bytes() == signature.to_bytes())
 }

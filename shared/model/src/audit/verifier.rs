@@ -2,25 +2,19 @@
 
 use std::collections::BTreeMap;
 
+use serde::Deserialize as _;
+use serde_json::json;
+
 use super::fact::Kind;
 use super::head::Head;
 use super::lines::{Entry, HeadLine, Line, Placed};
 use super::tokens::Tokens;
 use super::{Header, LineDigest};
-use crate::token::{Issuer, Jwks, KeyId};
+use crate::token::{Issuer, Jwk, Jwks, KeyId};
 use crate::{ApprovalId, Timestamp};
 
 /// What is wrong is told this often, at most, for one file.
 const MOST_FINDINGS: usize = 20;
-
-/// Whose signature counts. The key stands in the export itself; that it is the right one has to be known from elsewhere.
-#[derive(Debug, Clone)]
-pub enum Trust {
-    /// These keys' alone.
-    Only(Vec<KeyId>),
-    /// Anybody's: tells that an export is whole, and not who wrote it.
-    Anyone,
-}
 
 /// Something that does not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +44,7 @@ pub struct Verified {
 
 /// Reads exports, one after the other, in the order of their ranges.
 pub struct Verifier {
-    trust: Trust,
+    trusted: Vec<KeyId>,
     issuer: Option<Issuer>,
     tokens: Tokens,
     before: Option<Verified>,
@@ -126,15 +120,12 @@ impl Reading {
     }
 
     /// The signature, and whether it is over this very file.
-    fn check_head(&mut self, head: &HeadLine, trust: &Trust) {
-        let key = match head.jwk.to_public_key() {
-            Ok(key) if key.to_jwk() == head.jwk => key,
-            _ => return self.find("the key in the head is not one"),
-        };
+    fn check_head(&mut self, head: &HeadLine, trusted: &[KeyId]) {
+        let jwk = Jwk::deserialize(&head.jwk).ok();
+        let key = jwk.and_then(|jwk| jwk.to_public_key().ok()).filter(|key| json!(key.to_jwk()) == head.jwk);
+        let Some(key) = key else { return self.find("the key in the head is not one, or has other members") };
         let id = key.id();
-        if let Trust::Only(trusted) = trust
-            && !trusted.contains(&id)
-        {
+        if !trusted.contains(&id) {
             self.find(format!("the head is signed by the key {id}, which is none of those you trust"));
         }
         let signed = match Head::verify(&head.jws, &Jwks::of(&key)) {
@@ -160,10 +151,11 @@ impl Reading {
 }
 
 impl Verifier {
-    /// `tokens` are the keys that approval tokens must verify under; without them no token's signature is looked at.
+    /// `trusted` are the keys whose signature counts. The key stands in the export itself; that it is the right one has to be
+    /// known from elsewhere. `tokens` are the keys that approval tokens must verify under; without them no token's signature is looked at.
     /// `issuer` is the one that the exports must be of.
-    pub fn new(trust: Trust, issuer: Option<Issuer>, tokens: Option<Jwks>) -> Self {
-        Self { trust, issuer, tokens: Tokens::new(tokens), before: None, now: Reading::default() }
+    pub fn new(trusted: Vec<KeyId>, issuer: Option<Issuer>, tokens: Option<Jwks>) -> Self {
+        Self { trusted, issuer, tokens: Tokens::new(tokens), before: None, now: Reading::default() }
     }
 
     /// The next line, without its line feed.
@@ -189,12 +181,11 @@ impl Verifier {
             Line::Entry(entry) => {
                 *self.now.verified.entries.entry(entry.kind).or_default() += 1;
                 self.now.check_order(&entry);
-                let issuer = self.now.verified.header.as_ref().map(|header| &header.issuer);
-                let checked = self.tokens.check(&entry, issuer);
+                let checked = self.tokens.check(&entry, self.now.verified.header.as_ref());
                 self.now.check(checked);
             }
             Line::Head(head) => {
-                self.now.check_head(&head, &self.trust);
+                self.now.check_head(&head, &self.trusted);
                 self.now.verified.head = Some(LineDigest::of(line));
             }
         }
@@ -203,6 +194,9 @@ impl Verifier {
     fn check_header(&mut self, header: &Header) {
         if self.issuer.as_ref().is_some_and(|issuer| *issuer != header.issuer) {
             self.now.find(format!("it is an export of the issuer {}", header.issuer));
+        }
+        if self.before.is_none() && self.now.verified.header.is_none() {
+            self.tokens.begin(header.range.from());
         }
         let Some(Verified { header: Some(before), head, .. }) = &self.before else { return };
         if header.previous.is_none() || header.previous != *head {

@@ -30,6 +30,11 @@ impl Signature {
         self.0.to_bytes().into()
     }
 
+    /// The one of the two forms `s` and `n − s`, which hold alike, whose `s` is the low one.
+    pub(crate) fn low_s(&self) -> Self {
+        Self(self.0.normalize_s())
+    }
+
     pub(crate) fn as_ecdsa(&self) -> &ecdsa::Signature {
         &self.0
     }
