@@ -42,7 +42,8 @@ impl History {
         let mut facts = change(audited.facts);
         facts.sort_by_key(Fact::order);
         let issuer = Issuer::parse(&world.host.issuer_url).expect("an issuer");
-        let header = Header { table: "sayso".to_owned(), issuer, range, previous };
+        let table = self.operated.world.backends.table.clone();
+        let header = Header { table, issuer, range, previous };
         let (mut chain, first) = Chain::begin(header);
         let mut lines = vec![first];
         lines.extend(facts.iter().map(|fact| chain.fact(fact)));
