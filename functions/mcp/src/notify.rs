@@ -21,7 +21,7 @@ pub(crate) enum Notified {
     Failed,
     /// The mail service did not say whether it took it.
     Unknown,
-    /// The mail service took it, and reported that it did not arrive; the address is still the same.
+    /// The mail service took it and reported that it did not arrive or was complained about; nothing more is sent.
     Undelivered(UndeliveredCause),
     /// The operator named another approver since: the request asks for the first one's word.
     ApproverChanged,
@@ -36,7 +36,7 @@ pub(crate) async fn first(deps: &Deps, agent: &Agent, request: &Request, secret:
     notified
 }
 
-/// How many mails about one request may go out after others have come back: an operator corrects an address once or twice.
+/// The attempt after which none follows for a mail that came back: an operator corrects an address once or twice.
 const MOST_ATTEMPTS: u32 = 10;
 
 /// A later mail, if the last was not taken, its sender died, or it came back from an address that the operator has

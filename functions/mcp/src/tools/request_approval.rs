@@ -24,7 +24,8 @@ const DESCRIPTION: &str = "Ask a human to approve one action before you do it. C
     chose, is asked by e-mail, and may take minutes or hours. This returns at once with an approval_id: then call \
     check_approval. Calling again with the same action while it is pending returns the same approval and bothers \
     nobody. If it is denied, do not reword the request to get round the denial; the same request is refused for some \
-    time after. `undeliverable` means that the mail came back and nobody has been asked: tell your operator. An error with `retry_after_seconds` means that a limit was reached and nobody was asked: wait that long.";
+    time after. `undeliverable` means that the mail came back and nobody has been asked: tell your operator. An error \
+    with `retry_after_seconds` means that a limit was reached and nobody was asked: wait that long.";
 
 /// How often a claim is tried while others write: each round somebody wins, and twenty at once need a few.
 const MOST_CLAIMS: u32 = 10;

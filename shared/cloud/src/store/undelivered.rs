@@ -5,9 +5,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use sayso_model::{
-    ApprovalId, EmailAddress, ExpiresIn, MessageId, Retention, Timestamp, Undelivered, UndeliveredCause,
-};
+use sayso_model::{ApprovalId, EmailAddress, ExpiresIn, MessageId, Retention, Undelivered, UndeliveredCause};
 use serde::{Deserialize, Serialize};
 
 use super::items::Row;
@@ -98,7 +96,7 @@ impl Store {
 }
 
 fn ttl(id: ApprovalId, retention: Retention) -> i64 {
-    let closes_at: Timestamp = id.made_at().plus(ExpiresIn::LONGEST);
+    let closes_at = id.made_at().plus(ExpiresIn::LONGEST);
     closes_at.plus(retention.duration()).plus(Duration::from_secs(86_400)).as_unix_seconds()
 }
 
