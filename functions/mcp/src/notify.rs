@@ -2,9 +2,7 @@
 //! agent's retry sends again.
 
 use sayso_cloud::{Failure, NotSent, StoredApproval, random};
-use sayso_model::{
-    Agent, EmailAddress, LinkSecret, Notice, NoticeState, Request, Undelivered, UndeliveredCause,
-};
+use sayso_model::{Agent, LinkSecret, Notice, NoticeState, Request, UndeliveredCause};
 
 use crate::Deps;
 use crate::answer::incident;
@@ -36,19 +34,15 @@ pub(crate) async fn first(deps: &Deps, agent: &Agent, request: &Request, secret:
     notified
 }
 
-/// The attempt after which none follows for a mail that came back: an operator corrects an address once or twice.
-const MOST_ATTEMPTS: u32 = 10;
-
 /// A later mail, if the last was not taken, its sender died, or it came back from an address that the operator has
-/// corrected since; many may ask, one sends. To the address that it came back from nothing is sent again, and nothing
-/// at all when somebody did get it (a complaint): their link would go on deciding about what another is asked.
+/// corrected since; many may ask, one sends.
 pub(crate) async fn again(deps: &Deps, agent: &Agent, stored: &StoredApproval) -> Result<Notified, Failure> {
     let (request, notice) = (&stored.request, stored.notice.as_ref());
     let undelivered = stored.undelivered();
     if let Some(notice @ Notice { state: NoticeState::Accepted { .. }, .. }) = notice {
         match undelivered {
             None => return Ok(Notified::Accepted),
-            Some(report) if !may_go_elsewhere(report, agent, notice) => {
+            Some(report) if !notice.may_go_elsewhere(report, &agent.approver.email) => {
                 return Ok(Notified::Undelivered(report.cause));
             }
             Some(_) => {}
@@ -70,13 +64,6 @@ pub(crate) async fn again(deps: &Deps, agent: &Agent, stored: &StoredApproval) -
         record(deps, request, Some(&attempt), &attempt.clone().ended(state)).await;
     }
     Ok(notified)
-}
-
-fn may_go_elsewhere(report: &Undelivered, agent: &Agent, notice: &Notice) -> bool {
-    let [from, to] = [&report.address, &agent.approver.email].map(EmailAddress::expose);
-    report.cause == UndeliveredCause::Bounce
-        && !from.eq_ignore_ascii_case(to)
-        && notice.attempt < MOST_ATTEMPTS
 }
 
 /// Sends, and says how the attempt ended, if that is known. One that may have gone out stays recorded as being sent, as

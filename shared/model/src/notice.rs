@@ -7,13 +7,18 @@
 
 use std::time::Duration;
 
-use crate::{Invalid, LinkSecret, LinkSecretHash, Request, Timestamp};
+use crate::{
+    EmailAddress, Invalid, LinkSecret, LinkSecretHash, Request, Timestamp, Undelivered, UndeliveredCause,
+};
 
 /// After this long a sender is taken for dead: longer than the template lets the `mcp` function run (85 s).
 pub const SENDING_LIMIT: Duration = Duration::from_secs(90);
 
 /// The most links of retried mails that are kept; the oldest goes first.
 const MOST_LINKS: usize = 16;
+
+/// The attempt after which none follows for a mail that came back: an operator corrects an address once or twice.
+const MOST_ATTEMPTS: u32 = 10;
 
 /// The mail service's id for a mail: 1 to 256 visible ASCII characters.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,6 +77,15 @@ impl Notice {
     #[must_use]
     pub fn ended(self, state: NoticeState) -> Self {
         Self { state, ..self }
+    }
+
+    /// Whether a mail that `report` is about may be followed by one to `email`. To the address that it came back from
+    /// nothing is sent again, and nothing at all when somebody may have got it (a complaint): their link would go on
+    /// deciding about what another is asked.
+    pub fn may_go_elsewhere(&self, report: &Undelivered, email: &EmailAddress) -> bool {
+        report.cause == UndeliveredCause::Bounce
+            && !report.address.expose().eq_ignore_ascii_case(email.expose())
+            && self.attempt < MOST_ATTEMPTS
     }
 
     /// The next attempt with `secret`'s link, or `None` when the mail is accepted and has not `come_back`, or someone is
