@@ -72,7 +72,8 @@ async fn a_policy_that_is_wrong_starts_nothing() {
     for (policy, line) in [
         ("default = \"aks\"\n", "line 1"),
         ("[[tools]]\nmatch = \"*\"\n\n[[tools]]\nmatch = \"a\"\ndecision = \"allow\"\n", "line"),
-        ("wait_seconds = 900\n", "line 1"),
+        ("wait_seconds = 9000\n", "line 1"),
+        ("waiting = \"maybe\"\n", "line 1"),
         ("defualt = \"ask\"\n", "line 1"),
     ] {
         let site = Site::new().await;
@@ -104,7 +105,7 @@ async fn a_tool_that_changed_since_the_human_was_asked_does_not_run() {
             gate = site.gate().await;
         }
         let text = gate.call("drop_table", ARGUMENTS).await;
-        refused(&site, &text, "changed its definition");
+        refused(&site, &text, "changed its definition of drop_table (its `description`, its `inputSchema`)");
         let again = gate.asks("drop_table", ARGUMENTS).await;
         assert_ne!(again, id, "the old approval is not for the new tool");
         site.decide(&again, Verdict::Approve, "").await;
@@ -121,8 +122,114 @@ async fn a_tool_that_the_server_does_not_list_once_is_not_asked_about() {
     refused(&site, &gate.call("drop_table", ARGUMENTS).await, "more than once");
     refused(&site, &gate.call("forbidden", ARGUMENTS).await, "policy forbids it");
     site.tools(&json!({"no": "list"}));
-    refused(&site, &gate.call("drop_table", ARGUMENTS).await, "did not list its tools");
+    refused(&site, &gate.call("drop_table", ARGUMENTS).await, "its answer holds no list");
+    // Without this it would be waited for, as long as a server may take.
+    site.tools(&json!("zero"));
+    refused(&site, &gate.call("drop_table", ARGUMENTS).await, "an id that it had not been asked with");
     assert_eq!(site.mails().await, 0);
+}
+
+#[tokio::test]
+async fn only_what_the_server_lists_goes_on_whatever_allows_it() {
+    for policy in [
+        "[[tools]]\nmatch = \"read_*\"\ndecision = \"allow\"\n",
+        "[[tools]]\nmatch = \"read_x/../drop_table\"\ndecision = \"allow\"\n",
+        "default = \"allow\"\n",
+    ] {
+        let site = Site::new().await;
+        site.policy(policy);
+        site.tools(&json!([tool("read_x"), tool("drop_table")]));
+        let mut gate = site.gate().await;
+        refused(&site, &gate.call("read_x/../drop_table", "{}").await, "does not list it");
+    }
+    // A list counts until the server says that it is another.
+    let site = Site::new().await;
+    let mut gate = site.gate().await;
+    for _ in 0..3 {
+        assert_eq!(gate.call("list_tables", "{}").await, "ran list_tables");
+    }
+    let received = std::fs::read_to_string(site.path("received")).expect("what was received");
+    assert_eq!(received.matches("tools/list").count(), 1);
+}
+
+/// FastMCP, for one, runs the version of a tool that `_meta` names, and lists another.
+#[tokio::test]
+async fn what_a_description_allowed_reaches_the_server_without_what_no_description_is_about() {
+    let site = Site::new().await;
+    site.policy("wait_seconds = 0\n[[tools]]\nmatch = \"*\"\nread_only_hint = true\ndecision = \"allow\"\n");
+    let mut read_only = tool("read_a");
+    read_only["annotations"] = json!({"readOnlyHint": true});
+    site.tools(&json!([read_only]));
+    let mut gate = site.gate().await;
+    let params = r#"{"name":"read_a","arguments":{"b": 1,"a":2},"version":"1","_meta":{"fastmcp":{"version":"1"},"traceparent":"t"},"task":{"ttl":1,"x":2}}"#;
+    assert_eq!(gate.call_with(params).await, "ran read_a");
+    let [call] = &site.calls()[..] else { panic!("one call: {:?}", site.calls()) };
+    let sent = r#""params":{"name":"read_a","arguments":{"b": 1,"a":2},"_meta":{"traceparent":"t"},"task":{"ttl":1}}}"#;
+    assert!(call.ends_with(sent), "{call}");
+    let text = gate.call_with(r#"{"name":"read_a","requestState":"of version 1"}"#).await;
+    assert!(text.contains("was not continued"), "{text}");
+    assert_eq!(site.calls().len(), 1);
+}
+
+#[tokio::test]
+async fn a_tool_whose_version_changed_since_the_human_was_asked_does_not_run() {
+    let site = Site::new().await;
+    let version = |version: &str| {
+        let mut tool = tool("drop_table");
+        tool["_meta"] = json!({"_fastmcp": {"version": version}});
+        json!([tool])
+    };
+    site.tools(&version("2"));
+    let mut gate = site.gate().await;
+    let id = gate.asks("drop_table", ARGUMENTS).await;
+    site.decide(&id, Verdict::Approve, "").await;
+    site.tools(&version("1"));
+    refused(
+        &site,
+        &gate.call("drop_table", ARGUMENTS).await,
+        "changed its definition of drop_table (its `_meta`)",
+    );
+}
+
+#[tokio::test]
+async fn an_order_that_means_nothing_is_no_other_tool() {
+    let site = Site::new().await;
+    let schema = |required: &[&str]| json!([{"name": "drop_table", "inputSchema": {"type": "object", "required": required}}]);
+    site.tools(&schema(&["a", "b"]));
+    let mut gate = site.gate().await;
+    let id = gate.asks("drop_table", ARGUMENTS).await;
+    site.tools(&schema(&["b", "a"]));
+    assert_eq!(gate.asks("drop_table", ARGUMENTS).await, id);
+    assert_eq!(site.mails().await, 1);
+}
+
+#[tokio::test]
+async fn a_call_that_waits_is_told_for_how_long_and_as_the_policy_says() {
+    for (policy, is_error) in [("", true), ("waiting = \"result\"\n", false)] {
+        let site = Site::new().await;
+        site.policy(&format!("wait_seconds = 0\n{policy}"));
+        let mut gate = site.gate().await;
+        let params = format!(r#"{{"name":"drop_table","arguments":{ARGUMENTS}}}"#);
+        let answer = gate.request("tools/call", &params).await;
+        assert_eq!(answer["result"]["isError"], is_error, "{answer}");
+        let text = answer["result"]["content"][0]["text"].as_str().expect("text");
+        for said in ["Waiting for approval", "has been open for ", " s are left", "after about 30 s"] {
+            assert!(text.contains(said), "{text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_approved_call_that_fails_says_that_its_approval_is_used_up() {
+    let site = Site::new().await;
+    let mut gate = site.gate().await;
+    let id = gate.asks("broken", ARGUMENTS).await;
+    site.decide(&id, Verdict::Approve, "").await;
+    let text = gate.call("broken", ARGUMENTS).await;
+    for said in ["no such table", &id, "used up for this one attempt", "asks a human again"] {
+        assert!(text.contains(said), "{text}");
+    }
+    assert_ne!(gate.asks("broken", ARGUMENTS).await, id);
 }
 
 #[tokio::test]
@@ -189,6 +296,12 @@ async fn a_call_that_was_given_up_does_not_run_when_it_is_approved() {
     assert_eq!(site.calls().len(), 0);
     assert!(
         gate.aside.iter().all(|message| message["method"] == "notifications/progress"),
+        "{:?}",
+        gate.aside
+    );
+    // The tool's own progress may begin at 0, and progress may only rise.
+    assert!(
+        gate.aside.iter().all(|message| message["params"]["progress"].as_f64().is_some_and(|it| it < 0.0)),
         "{:?}",
         gate.aside
     );

@@ -60,16 +60,21 @@ async fn of_an_approved_call_a_server_gets_nothing_that_could_make_it_another() 
     let mut gate = site.gate().await;
     let id = gate.asks("drop_table", r#"{"table":"a"}"#).await;
     site.decide(&id, Verdict::Approve, "").await;
-    let meta =
-        r#"{"fastmcp":{"version":"1"},"progressToken":1.0,"io.modelcontextprotocol/x":[ 1 ],"force":true}"#;
+    let meta = r#"{"fastmcp":{"version":"1"},"progressToken":1.0,"io.modelcontextprotocol/x":[1],"io.modelcontextprotocol/clientInfo":{ "name":"c" },"force":true}"#;
     let params = format!(
-        r#"{{"version":"1","name":"drop_table","arguments":{{"table":"a"}},"_meta":{meta},"task":{{"ttl":1}}}}"#
+        r#"{{"version":"1","name":"drop_table","arguments":{{"table":"a"}},"_meta":{meta},"task":{{"ttl":1,"run":"now"}}}}"#
     );
-    let answer = gate.request("tools/call", &params).await;
+    gate.send(&format!(
+        r#"{{"jsonrpc":"2.0","id":"a","version":"1","method":"tools/call","params":{params}}}"#
+    ))
+    .await;
+    let answer = gate.answer().await;
     assert_eq!(answer["result"]["content"][0]["text"], "ran drop_table", "{answer}");
     let [call] = &site.calls()[..] else { panic!("one call: {:?}", site.calls()) };
-    let sent = r#""params":{"name":"drop_table","arguments":{"table":"a"},"_meta":{"progressToken":1.0,"io.modelcontextprotocol/x":[ 1 ]},"task":{"ttl":1}}"#;
-    assert!(call.contains(sent), "{call}");
+    let (id, sent) = call.split_once(r#","method""#).expect("a method");
+    assert!(id.strip_prefix(r#"{"jsonrpc":"2.0","id":"#).is_some_and(|id| id.parse::<u64>().is_ok()), "{id}");
+    let expected = r#":"tools/call","params":{"name":"drop_table","arguments":{"table":"a"},"_meta":{"progressToken":1.0,"io.modelcontextprotocol/clientInfo":{ "name":"c" }},"task":{"ttl":1}}}"#;
+    assert_eq!(sent, expected);
 }
 
 // README: What the policy allows reaches the server as it was written, without a call to Sayso.
@@ -119,6 +124,37 @@ async fn a_message_that_can_be_read_in_two_ways_is_refused() {
     assert_eq!(site.mails().await, 0);
 }
 
+/// Methods and names that some reader takes for others: by case, by white space, or by what ends a text in C.
+#[tokio::test]
+async fn a_method_or_a_name_that_some_reader_takes_for_a_gated_one_is_refused() {
+    let site = Site::new().await;
+    site.policy("default = \"allow\"\n[[tools]]\nmatch = \"drop_*\"\ndecision = \"deny\"\n");
+    let mut gate = site.gate().await;
+    for method in [
+        "Tools/Call",
+        "tools/call ",
+        " tools/call",
+        "tools/call\\u0000",
+        "tools/\\u200bcall",
+        "tool\u{17f}/call",
+        "tools/_call",
+        "TOOLS/CALL",
+        "tools/call\\n",
+    ] {
+        let answer = gate.request(method, r#"{"name":"drop_table"}"#).await;
+        assert_eq!(answer["error"]["code"], -32600, "{method}: {answer}");
+        gate.send(&format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":{{"name":"drop_table"}}}}"#))
+            .await;
+    }
+    for name in ["drop_table\\u0000", "list_tables\\u0000", "list_tables\\n", "\\u007flist_tables"] {
+        let answer = gate.request("tools/call", &format!(r#"{{"name":"{name}"}}"#)).await;
+        assert_eq!(answer["error"]["code"], -32602, "{name}: {answer}");
+    }
+    gate.request("tools/list", "{}").await;
+    let received = std::fs::read_to_string(site.path("received")).expect("what was received");
+    assert!(!received.to_lowercase().contains("call"), "{received}");
+}
+
 /// A server may show anybody the ids of the requests that it gets, in a log or in a tool's result.
 #[tokio::test]
 async fn a_client_that_has_learnt_the_ids_of_the_gate_cannot_use_them() {
@@ -128,14 +164,12 @@ async fn a_client_that_has_learnt_the_ids_of_the_gate_cannot_use_them() {
     let received = std::fs::read_to_string(site.path("received")).expect("what was received");
     let listing = received.lines().find(|line| line.contains("tools/list")).expect("a request of the gate's");
     let listing: serde_json::Value = serde_json::from_str(listing).expect("JSON");
-    let (prefix, _) = listing["id"].as_str().expect("a text").rsplit_once('/').expect("a count");
-    let id = format!("{prefix}/7");
-    gate.send(&format!(
-        r#"{{"jsonrpc":"2.0","id":"{id}","method":"tools/call","params":{{"name":"list_tables"}}}}"#
-    ))
-    .await;
+    let id = listing["id"].as_u64().expect("an integer") + 1;
+    // It is the next that the gate would take for its own request, and it is the client's all the same.
+    gate.send(&format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/list"}}"#)).await;
     let answer = gate.answer().await;
-    assert_eq!((&answer["id"], &answer["error"]["code"]), (&id.into(), &(-32600).into()), "{answer}");
+    assert!(answer["id"] == id && answer["result"]["tools"].is_array(), "{answer}");
+    gate.asks("drop_table", "{}").await;
     assert_eq!(site.calls(), [""; 0]);
 }
 

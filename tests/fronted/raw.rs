@@ -54,7 +54,8 @@ impl Site {
             tool("list_tables"),
             tool("forbidden"),
             tool("hang"),
-            tool("late")
+            tool("late"),
+            tool("broken")
         ]));
         site
     }
@@ -203,12 +204,16 @@ impl Raw {
         id
     }
 
-    /// The text of a tool's result for arguments that are this text.
-    pub(crate) async fn call(&mut self, tool: &str, arguments: &str) -> String {
-        let answer =
-            self.request("tools/call", &format!(r#"{{"name":"{tool}","arguments":{arguments}}}"#)).await;
+    /// The text of a tool's result for params that are this text.
+    pub(crate) async fn call_with(&mut self, params: &str) -> String {
+        let answer = self.request("tools/call", params).await;
         let text = answer.pointer("/result/content/0/text").or(answer.pointer("/error/message"));
         text.and_then(Value::as_str).unwrap_or_else(|| panic!("no text in {answer}")).to_owned()
+    }
+
+    /// The text of a tool's result for arguments that are this text.
+    pub(crate) async fn call(&mut self, tool: &str, arguments: &str) -> String {
+        self.call_with(&format!(r#"{{"name":"{tool}","arguments":{arguments}}}"#)).await
     }
 
     /// The approval that a call has to wait for.

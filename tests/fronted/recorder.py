@@ -1,7 +1,8 @@
 """An MCP server that writes down every line it is sent: python recorder.py DIRECTORY
 
-DIRECTORY/tools.json is what it lists, read anew each time, or "never"; DIRECTORY/received is what it was sent. The tool
-`hang` never answers, the tool `late` when it is sent a `ping`, and the method `noise` has it write what is no message. It
+DIRECTORY/tools.json is what it lists, read anew each time, or "never", or "zero": a list under the id 0; DIRECTORY/received is
+what it was sent. The tool `hang` never answers, the tool `late` when it is sent a `ping`, the tool `broken` with an error, and
+the method `noise` has it write what is no message. It
 speaks both eras of the protocol, as far as a tool needs them.
 """
 
@@ -26,7 +27,9 @@ def result_of(method, params):
     if method == "tools/list":
         with open(directory + "/tools.json", encoding="utf-8") as tools:
             listed = json.load(tools)
-            return NEVER if listed == "never" else {"resultType": "complete", "tools": listed}
+            if listed == "zero":
+                print(json.dumps({"jsonrpc": "2.0", "id": 0, "result": {"tools": []}}), flush=True)
+            return NEVER if listed in ("never", "zero") else {"resultType": "complete", "tools": listed}
     if method == "tools/call":
         return {"resultType": "complete", "content": [{"type": "text", "text": "ran " + params["name"]}]}
     return None
@@ -48,6 +51,10 @@ for line in sys.stdin.buffer:
         late.clear()
     if message["method"] == "noise":
         print("what is no message", flush=True)
+        continue
+    if message["method"] == "tools/call" and params.get("name") == "broken":
+        error = {"code": -32602, "message": "no such table"}
+        print(json.dumps({"jsonrpc": "2.0", "id": message["id"], "error": error}), flush=True)
         continue
     result = result_of(message["method"], params)
     if result is NEVER:

@@ -19,7 +19,8 @@ async fn same(setting: &Setting, mode: &str, direct: &Server, gated: &[&Server],
     assert!(setting.local.messages().await.is_empty());
 }
 
-/// Everything the reference server has that comes out the same twice.
+/// Everything the reference server has that comes out the same twice. A tool that it does not list is not among it: such a
+/// call ends at the gate.
 fn everything() -> Vec<Value> {
     let url = "https://example.com/";
     let steps = json!([
@@ -43,7 +44,6 @@ fn everything() -> Vec<Value> {
         ["log_level", "info"],
         ["call", "echo", {"message": "Ä\u{2028}\u{1f388}\\"}],
         ["call", "echo", {"message": 5}],
-        ["call", "nothing", {}],
         ["call", "get-sum", {"a": 1, "b": 2.5}],
         ["call", "get-structured-content", {"location": "Chicago"}],
         ["call", "get-tiny-image", {}],
@@ -143,7 +143,6 @@ async fn both_eras_of_the_protocol_pass() {
         ["call", "git_show", at(json!({"revision": "nothing"}))],
         ["call", "git_status", {"repo_path": "/nowhere"}],
         ["call", "git_status", {}],
-        ["call", "nothing", {}],
     ]);
     let gated = setting.gated(&server, ALLOW).await;
     let (_gate, listening) = setting.listening(&server, ALLOW).await;

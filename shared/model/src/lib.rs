@@ -39,6 +39,6 @@ pub use redemption::{GateName, Nonce, Receipt, RedemptionRequest};
 pub use registration::{GateDescription, KeyLabel, Overlap};
 pub use request::{ApprovalId, ExpiresIn, IdempotencyKey, Reason, Request, RequestFingerprint, Summary};
 pub use revealed::{Piece, reveal, reveal_to_string};
-pub use time::{Retention, Timestamp, TokenLifetime};
+pub use time::{Retention, Timestamp, TokenLifetime, come_back_after, to_the_second};
 pub use undelivered::{Undelivered, UndeliveredCause};
 pub use url::BaseUrl;

@@ -70,6 +70,27 @@ impl fmt::Display for Timestamp {
     }
 }
 
+/// A span of time to the second, like `2 h 5 min 9 s`. To the second, so that no two answers that tell it are alike: some
+/// hosts stop an agent that gets the same answer several times.
+pub fn to_the_second(span: Duration) -> String {
+    let seconds = span.as_secs();
+    let parts = [(seconds / 86_400, "d"), (seconds / 3600 % 24, "h"), (seconds / 60 % 60, "min")];
+    let mut said: Vec<String> =
+        parts.iter().filter(|(count, _)| *count > 0).map(|(count, unit)| format!("{count} {unit}")).collect();
+    said.push(format!("{} s", seconds % 60));
+    said.join(" ")
+}
+
+/// How long to leave a request alone that has been open for so long: a human who has not answered at once answers in minutes,
+/// or in hours.
+pub fn come_back_after(open_for: Duration) -> Duration {
+    Duration::from_secs(match open_for.as_secs() {
+        ..300 => 30,
+        300..3600 => 120,
+        _ => 600,
+    })
+}
+
 /// How long an approval token is valid after the approval: 60 seconds to 24 hours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TokenLifetime(Duration);

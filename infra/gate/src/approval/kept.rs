@@ -16,6 +16,9 @@ use thiserror::Error;
 /// How long after its deadline an approval is of no use to anybody: a token lives a day at most.
 const LONG_OVER: Duration = Duration::from_secs(8 * 86_400);
 
+/// In a directory with this bit only the owner of an entry may replace it, as in `/tmp`.
+const STICKY: u32 = 0o1000;
+
 /// Far above any honest file, in bytes.
 const LONGEST_FILE: u64 = 64 * 1024;
 
@@ -23,6 +26,15 @@ const LONGEST_FILE: u64 = 64 * 1024;
 const UNFINISHED: &str = ".sayso-gate-";
 
 const EXTENSION: &str = ".json";
+
+/// What the answer to a call is called beside its approval.
+const ANSWER_EXTENSION: &str = "answer";
+
+/// The longest answer that is kept, in bytes.
+const LONGEST_ANSWER: usize = 4 * 1024 * 1024;
+
+/// How long an answer is kept for the same call.
+const ANSWER_KEPT: Duration = Duration::from_secs(600);
 
 /// A directory of approvals.
 #[derive(Debug)]
@@ -63,6 +75,14 @@ pub(crate) struct KeptApproval {
     file: PathBuf,
 }
 
+/// What a server answered to an approved call that its client had given up.
+#[derive(Debug, Clone)]
+pub(crate) struct KeptAnswer {
+    pub(crate) approval: KeptApproval,
+    /// As it was given to [`KeptApproval::keep_answer`].
+    pub(crate) message: String,
+}
+
 #[derive(Serialize, Deserialize)]
 struct KeptJson {
     approval_id: String,
@@ -98,6 +118,15 @@ impl Kept {
         if found.permissions().mode() & 0o022 != 0 {
             return Err(CannotKeep::because(&directory, "others may write to it: chmod 700 it"));
         }
+        // Whoever may rename a directory above it may put another in its place.
+        let resolved = fs::canonicalize(&directory).map_err(cannot)?;
+        for above in resolved.ancestors().skip(1).chain(directory.ancestors().skip(1)) {
+            let mode = fs::metadata(above).map_err(cannot)?.permissions().mode();
+            if mode & 0o002 != 0 && mode & STICKY == 0 {
+                let why = format!("everybody may write to {}, which it is in", above.display());
+                return Err(CannotKeep::because(&directory, why));
+            }
+        }
         let kept = Self { directory };
         // Better now than when somebody waits; and a file of ours says who we are.
         let ours = kept.unfinished().and_then(|file| file.as_file().metadata());
@@ -111,6 +140,18 @@ impl Kept {
     /// What is kept under this key; a file that does not read as one is none.
     pub(super) fn find(&self, key: &Key) -> Option<KeptApproval> {
         read(&self.directory.join(format!("{}{EXTENSION}", key.0)))
+    }
+
+    /// What the server answered to the call of this key when nobody heard it.
+    pub(super) fn answer(&self, key: &Key, now: Timestamp) -> Option<KeptAnswer> {
+        let approval = self.find(key)?;
+        let file = approval.file.with_extension(ANSWER_EXTENSION);
+        let text = read_text(&file, u64::try_from(LONGEST_ANSWER).ok()?)?;
+        let (id, message) = text.split_once('\n')?;
+        if id != approval.id.to_string() || written_at(&file)?.until(now) > ANSWER_KEPT {
+            return None;
+        }
+        Some(KeptAnswer { message: message.to_owned(), approval })
     }
 
     /// Keeps an approval under this key, in the place of whatever was there.
@@ -162,8 +203,10 @@ impl Kept {
         for entry in entries.flatten() {
             let (name, path) = (entry.file_name(), entry.path());
             let Some(name) = name.to_str() else { continue };
-            let stem = name.strip_suffix(EXTENSION).unwrap_or_default();
-            let approval = stem.len() == 64 && stem.bytes().all(|byte| byte.is_ascii_hexdigit());
+            let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+            let answer = path.extension().is_some_and(|extension| extension == ANSWER_EXTENSION);
+            let ours = answer || name.ends_with(EXTENSION);
+            let approval = ours && stem.len() == 64 && stem.bytes().all(|byte| byte.is_ascii_hexdigit());
             if !approval && !name.starts_with(UNFINISHED) {
                 continue;
             }
@@ -171,7 +214,7 @@ impl Kept {
                 Some(kept) => kept.closes_at,
                 None => written_at(&path).unwrap_or(now),
             };
-            if ended.until(now) > LONG_OVER {
+            if ended.until(now) > if answer { ANSWER_KEPT } else { LONG_OVER } {
                 // What cannot be removed is in nobody's way.
                 let _ = fs::remove_file(&path);
             }
@@ -184,17 +227,35 @@ impl KeptApproval {
     /// the next call is given the same outcome again, and what was used stays used.
     pub(crate) fn forget(self) {
         if read(&self.file).is_some_and(|there| there.id == self.id) {
+            let _ = fs::remove_file(self.file.with_extension(ANSWER_EXTENSION));
             let _ = fs::remove_file(&self.file);
         }
     }
+
+    /// Keeps what the server answered for the same call, for ten minutes. When that fails, or the answer is too long, the
+    /// approval stays kept, and the same call is told that it was used.
+    pub(crate) fn keep_answer(&self, message: &str) {
+        let text = format!("{}\n{message}", self.id);
+        let (Some(directory), true) = (self.file.parent(), text.len() < LONGEST_ANSWER) else { return };
+        let write = || -> io::Result<()> {
+            let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(directory)?;
+            file.write_all(text.as_bytes())?;
+            file.persist(self.file.with_extension(ANSWER_EXTENSION))?;
+            Ok(())
+        };
+        let _ = write();
+    }
+}
+
+/// A file that is shorter than this.
+fn read_text(path: &Path, longest: u64) -> Option<String> {
+    let mut text = String::new();
+    let read = File::open(path).ok()?.take(longest).read_to_string(&mut text).ok()?;
+    u64::try_from(read).is_ok_and(|read| read < longest).then_some(text)
 }
 
 fn read(path: &Path) -> Option<KeptApproval> {
-    let mut text = String::new();
-    let read = File::open(path).ok()?.take(LONGEST_FILE).read_to_string(&mut text).ok()?;
-    if u64::try_from(read).is_ok_and(|read| read == LONGEST_FILE) {
-        return None;
-    }
+    let text = read_text(path, LONGEST_FILE)?;
     let json: KeptJson = serde_json::from_str(&text).ok()?;
     Some(KeptApproval {
         id: ApprovalId::parse(&json.approval_id).ok()?,

@@ -14,7 +14,7 @@ use crate::clock;
 mod kept;
 
 use kept::Key;
-pub(crate) use kept::{CannotKeep, Kept, KeptApproval};
+pub(crate) use kept::{CannotKeep, Kept, KeptAnswer, KeptApproval};
 
 /// How long a long wait goes on when Sayso is lost.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -102,6 +102,8 @@ pub(crate) enum Answer {
     Withdrawn(KeptApproval),
     /// The tool is not what it was when this was asked, so nothing may run on it. A pending request has been withdrawn.
     DefinitionChanged(KeptApproval),
+    /// It ran before, and nobody heard what came of it.
+    Ran(KeptAnswer),
 }
 
 /// Why there is no answer: nothing may run. What was asked stays kept.
@@ -129,6 +131,9 @@ impl Asker {
         waiting: impl FnOnce(&Waiting),
     ) -> Result<Answer, NoAnswer> {
         let key = Key::new(self.approvals.url(), &self.audience, ask.scope, ask.action);
+        if let Some(answer) = self.kept.answer(&key, clock::now()) {
+            return Ok(Answer::Ran(answer));
+        }
         let before = match self.find(ask, &key).await? {
             Found::Answered(answer) => return Ok(answer),
             Found::Pending(kept) => Some(kept),

@@ -4,15 +4,23 @@
 use std::fmt::Display;
 
 use sayso_gate::{Refusal, UndeliveredCause};
+use sayso_model::{come_back_after, to_the_second};
 use serde_json::{Value, json};
 
 use super::call::Call;
-use super::conversation::NotListed;
+use super::definition::{Definition, changed_members};
+use super::listing::NotListed;
 use super::message::{Message, code};
-use crate::approval::{Denied, KeptApproval, NoAnswer, Waiting, when_undelivered};
+use super::policy::WaitingIs;
+use crate::approval::{Denied, KeptAnswer, KeptApproval, NoAnswer, Waiting, when_undelivered};
+use crate::clock;
 
 fn tool_error(call: &Call, text: &str) -> Message {
-    let mut result = json!({"content": [{"type": "text", "text": text}], "isError": true});
+    tool_result(call, text, true)
+}
+
+fn tool_result(call: &Call, text: &str, is_error: bool) -> Message {
+    let mut result = json!({"content": [{"type": "text", "text": text}], "isError": is_error});
     if call.is_modern() {
         result["resultType"] = Value::from("complete");
     }
@@ -44,12 +52,11 @@ pub(super) fn too_many(call: &Call) -> Message {
 /// The tool is not what the server lists: nobody can be asked about it.
 pub(super) fn not_listed(call: &Call, problem: &NotListed) -> Message {
     let tool = &call.tool;
-    let text = format!(
-        "{tool} needs a human's approval and did not run: {problem}, so nobody can tell what it would do."
-    );
+    let text =
+        format!("{tool} did not run: {problem}, and only what the server lists goes through this gate.");
     match problem {
         NotListed::Unknown => Message::error(Some(&call.id), code::INVALID_PARAMS, &text),
-        NotListed::Ambiguous | NotListed::NoList => tool_error(call, &text),
+        NotListed::Ambiguous | NotListed::NoList(_) => tool_error(call, &text),
     }
 }
 
@@ -75,6 +82,58 @@ pub(super) fn follow_up(call: &Call) -> Message {
     )
 }
 
+/// A call that continues another, of a tool that is allowed for what the server says of it.
+pub(super) fn follow_up_of_described(call: &Call) -> Message {
+    let tool = &call.tool;
+    tool_error(
+        call,
+        &format!(
+            "{tool} was not continued: the operator's policy allows it for its description, and a continued call holds what no description is about. Call it with everything in its arguments. If it cannot do without, the operator can allow {tool} by its name alone."
+        ),
+    )
+}
+
+/// What may go on of it cannot be told from the rest.
+pub(super) fn not_plain(call: &Call) -> Message {
+    not_an_action(
+        call,
+        &"`_meta` holds a name that some readers take for another, or `task` is no object: remove it",
+    )
+}
+
+/// The same call is under way, on the approval that this one found.
+pub(super) fn still_running(call: &Call, kept: &KeptApproval) -> Message {
+    let (tool, id) = (&call.tool, kept.id);
+    tool_error(
+        call,
+        &format!(
+            "{tool} is running: approval {id} was used for a call that you gave up, and the server has not answered it yet. Call {tool} again with the same arguments a little later: that gets its result, and does not run it twice."
+        ),
+    )
+}
+
+/// What the server answered to the same call after its client had given it up.
+pub(super) fn ran(call: &Call, kept: &KeptAnswer) -> Message {
+    let id = call.id.to_raw();
+    match (Message::parse(&kept.message), id) {
+        (Ok(message), Some(id)) => message.with("id", id),
+        _ => not_an_action(call, &"it ran, and the server's answer to it was damaged since"),
+    }
+}
+
+/// An approved call that came back as an error: what that means for the approval.
+pub(super) fn failed_after_approval(answer: &Message, kept: &KeptApproval) -> Message {
+    let message =
+        answer.at(&["error", "message"]).and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
+    let (tool, id) = (&kept.tool, kept.id);
+    let text = format!(
+        "{} [Approval {id} of {tool} was used up for this one attempt. If the error does not say that nothing was sent, find out whether it ran. Calling it again asks a human again.]",
+        message.unwrap_or_default()
+    );
+    let raw = serde_json::value::to_raw_value(&text);
+    raw.map_or_else(|_| answer.clone(), |raw| answer.with_at(&["error", "message"], &raw))
+}
+
 /// Sayso was not asked, or did not answer.
 pub(super) fn not_asked(call: &Call, error: &NoAnswer) -> Message {
     let tool = &call.tool;
@@ -82,12 +141,15 @@ pub(super) fn not_asked(call: &Call, error: &NoAnswer) -> Message {
 }
 
 /// The tool is another than the one that the human was asked about.
-pub(super) fn definition_changed(call: &Call, kept: &KeptApproval) -> Message {
+pub(super) fn definition_changed(call: &Call, kept: &KeptApproval, now: &Definition) -> Message {
     let (tool, id) = (&call.tool, kept.id);
+    let changed = changed_members(kept.definition.as_deref().unwrap_or_default(), &now.fingerprint);
+    let changed =
+        if changed.is_empty() { String::new() } else { format!(" (its `{}`)", changed.join("`, its `")) };
     tool_error(
         call,
         &format!(
-            "The server changed its definition of {tool} after approval {id} was asked for: what would run may not be what the human was asked about. It did not run, and that approval will not be used. List the tools again, and call {tool} again to ask anew. If this comes back every time, the server never describes {tool} the same way twice, and {tool} cannot be approved until it does: tell its operator."
+            "The server changed its definition of {tool}{changed} after approval {id} was asked for: what would run may not be what the human was asked about. It did not run, and that approval will not be used. List the tools again, and call {tool} again to ask anew. If this comes back every time, the server never describes {tool} the same way twice, and {tool} cannot be approved until it does: tell its operator."
         ),
     )
 }
@@ -161,8 +223,8 @@ pub(super) fn undeliverable(call: &Call, waiting: &Waiting, cause: UndeliveredCa
     )
 }
 
-/// Nobody has answered yet.
-pub(super) fn waiting(call: &Call, waiting: &Waiting) -> Message {
+/// Nobody has answered yet. No two of these are alike.
+pub(super) fn waiting(call: &Call, waiting: &Waiting, is: WaitingIs) -> Message {
     let tool = &call.tool;
     let Waiting { id, approver, closes_at, status_url, mail_sent, .. } = waiting;
     let mail = if *mail_sent {
@@ -170,10 +232,12 @@ pub(super) fn waiting(call: &Call, waiting: &Waiting) -> Message {
     } else {
         " It is not certain that the mail has gone out: calling again sends it if it has not."
     };
-    tool_error(
-        call,
-        &format!(
-            "Waiting for approval {id}: {approver} has been asked whether {tool} may run with exactly these arguments, and has until {closes_at} to answer.{mail} It has not run. Do what does not depend on it, then call {tool} again with the same arguments: that finds this approval, waits for it, and runs once it is given. Status: {status_url}"
-        ),
-    )
+    let now = clock::now();
+    let (open_for, left) = (id.made_at().until(now), now.until(*closes_at));
+    let (open_for, left, after) =
+        (to_the_second(open_for), to_the_second(left), to_the_second(come_back_after(open_for)));
+    let text = format!(
+        "Waiting for approval {id}: {approver} has been asked whether {tool} may run with exactly these arguments, and has until {closes_at} to answer. The request has been open for {open_for}; {left} are left.{mail} It has not run. Do what does not depend on it, and after about {after} call {tool} again with the same arguments: that finds this approval, waits for it, and runs once it is given. Status: {status_url}"
+    );
+    tool_result(call, &text, is == WaitingIs::Error)
 }

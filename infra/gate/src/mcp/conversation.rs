@@ -1,41 +1,65 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value, json};
-use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
-use super::call::Call;
-use super::definition::Definition;
-use super::message::{Id, Kind, Message};
+use super::answer;
+use super::listing::{Names, NoList};
+use super::message::{Id, Kind, Message, code};
 use crate::approval::KeptApproval;
-
-/// How long the server behind the gate may take to list its tools.
-const LISTING_LIMIT: Duration = Duration::from_secs(30);
-
-/// Far above any honest list: a server whose pages never end is not waited for.
-const MOST_PAGES: usize = 100;
 
 /// How many calls may be held at once: each has a human asked.
 const MOST_HELD: usize = 256;
 
+/// How many requests the server may have at once.
+const MOST_SENT: usize = 4096;
+
+/// A server that says so lists other tools now, or other headers for them.
+const HEADER_MISMATCH: &str = "-32020";
+
+const CANCELLED: &[&str] = &["params", "requestId"];
+const SUBSCRIPTION: &[&str] = &["params", "_meta", "io.modelcontextprotocol/subscriptionId"];
+const SUBSCRIBED: &[&str] = &["result", "_meta", "io.modelcontextprotocol/subscriptionId"];
+
 /// What a client and the server behind the gate have going: the state of one pair of lines.
+///
+/// The server never sees a client's request ids. Each request reaches it under the next integer, the gate's own requests
+/// among them. So no client can have the answer to its request taken for the server's list of tools, no client gets
+/// another's answer, and a server that takes no ids but integers is served, too.
 pub(crate) struct Conversation {
     client: mpsc::Sender<Message>,
     upstream: Option<mpsc::Sender<Message>>,
-    /// Our own requests to the server. Their ids begin with something that a client cannot guess, and may not use where the
-    /// server tells it: else it could have the answer to a request of its own taken for the server's list of tools.
-    own: Mutex<HashMap<Id, oneshot::Sender<Message>>>,
-    own_prefix: String,
-    own_count: AtomicU64,
+    latest: AtomicU64,
+    /// Requests that the server has not answered, by the id that it knows.
+    sent: Mutex<HashMap<Id, Sent>>,
     /// Calls that have not reached the server. Whoever takes one out of here decides what becomes of it.
     held: Mutex<HashMap<Id, Option<Stop>>>,
-    /// Approved calls that have, until they are answered.
-    running: Mutex<HashMap<Id, KeptApproval>>,
+    names: Mutex<Names>,
+}
+
+/// Whose request it is.
+enum Sent {
+    /// The gate's.
+    Own(oneshot::Sender<Result<Message, NoList>>),
+    /// The client's.
+    Client(Theirs),
+}
+
+/// A client's request.
+struct Theirs {
+    id: Id,
+    /// As the client wrote it.
+    raw: Box<RawValue>,
+    /// Whether it is a subscription: what it brings always names it.
+    listens: bool,
+    /// The approval that it runs on, if a human was asked.
+    approved: Option<KeptApproval>,
+    /// Whether the client has given it up.
+    gone: bool,
 }
 
 /// By which a held call is stopped.
@@ -57,30 +81,15 @@ pub(crate) enum NotHeld {
     TooMany,
 }
 
-/// Why the server's own description of a tool cannot be had.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub(crate) enum NotListed {
-    /// There is no such tool, or none that the server owns up to.
-    #[error("the server does not list it")]
-    Unknown,
-    /// Two tools of one name.
-    #[error("the server lists it more than once")]
-    Ambiguous,
-    /// No list, or none that is one.
-    #[error("the server did not list its tools when it was asked")]
-    NoList,
-}
-
 impl Conversation {
-    pub(crate) fn new(client: mpsc::Sender<Message>, upstream: mpsc::Sender<Message>, secret: &str) -> Self {
+    pub(crate) fn new(client: mpsc::Sender<Message>, upstream: mpsc::Sender<Message>) -> Self {
         Self {
             client,
             upstream: Some(upstream),
-            own: Mutex::default(),
-            own_prefix: format!("sayso-gate/{secret}/"),
-            own_count: AtomicU64::new(0),
+            latest: AtomicU64::new(0),
+            sent: Mutex::default(),
             held: Mutex::default(),
-            running: Mutex::default(),
+            names: Mutex::default(),
         }
     }
 
@@ -89,8 +98,49 @@ impl Conversation {
         self.client.send(message).await.map_err(|_| Over)
     }
 
-    /// To the server.
+    /// What the client sent, to the server.
     pub(crate) async fn forward(&self, message: Message) -> Result<(), Over> {
+        match message.kind().clone() {
+            Kind::Request { id, .. } => self.forward_request(&id, message, None).await,
+            _ => self.send(message).await,
+        }
+    }
+
+    async fn forward_request(
+        &self,
+        id: &Id,
+        message: Message,
+        approved: Option<KeptApproval>,
+    ) -> Result<(), Over> {
+        match self.renamed(id, &message, approved) {
+            Some(message) => self.send(message).await,
+            None => {
+                let problem = "too many requests are under way: wait for the answers to some of them";
+                self.answer(Message::error(Some(id), code::INTERNAL_ERROR, problem)).await
+            }
+        }
+    }
+
+    /// A client's request under the id that the server gets; `None` if the server has too many.
+    fn renamed(&self, id: &Id, message: &Message, approved: Option<KeptApproval>) -> Option<Message> {
+        let raw = message.member("id")?.to_owned();
+        let listens =
+            matches!(message.kind(), Kind::Request { method, .. } if method == "subscriptions/listen");
+        let fresh = self.next_id();
+        let renamed = message.with("id", fresh.to_raw()?);
+        let mut sent = lock(&self.sent);
+        if sent.len() >= MOST_SENT {
+            return None;
+        }
+        sent.insert(fresh, Sent::Client(Theirs { id: id.clone(), raw, listens, approved, gone: false }));
+        Some(renamed)
+    }
+
+    fn next_id(&self) -> Id {
+        Id::number(self.latest.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    async fn send(&self, message: Message) -> Result<(), Over> {
         self.upstream.as_ref().ok_or(Over)?.send(message).await.map_err(|_| Over)
     }
 
@@ -125,130 +175,155 @@ impl Conversation {
         held && self.answer(answer).await.is_ok()
     }
 
-    /// Sends a call on to the server, unless its client has given it up. `kept` is forgotten when the server answers.
-    pub(crate) async fn release(&self, id: &Id, call: Message, kept: Option<KeptApproval>) {
-        {
-            let mut held = lock(&self.held);
-            if held.remove(id).is_none() {
-                return;
-            }
-            if let Some(kept) = kept {
-                lock(&self.running).insert(id.clone(), kept);
-            }
+    /// Sends a call on to the server, unless its client has given it up. `approved` is forgotten when the server answers.
+    pub(crate) async fn release(&self, id: &Id, call: Message, approved: Option<KeptApproval>) {
+        if lock(&self.held).remove(id).is_some() {
+            let _ = self.forward_request(id, call, approved).await;
         }
-        let _ = self.forward(call).await;
     }
 
-    /// Whether a `notifications/cancelled` is not for the server: it was about a call that is held, which it stops, or about
-    /// what is not the client's.
-    pub(crate) fn cancel(&self, notification: &Message) -> bool {
-        let id = notification.at(&["params", "requestId"]).and_then(|raw| Id::parse(&raw));
-        id.is_some_and(|id| self.is_own(&id) || self.give_up(&id))
+    /// What the server is to have of a client's `notifications/cancelled`. A call that is held is stopped, and the server
+    /// has never heard of it. A call that a human approved goes on: clients give a call up because it takes long, and what
+    /// was approved is not to be left half done. Its answer is kept for the same call.
+    pub(crate) fn cancelled(&self, notification: &Message) -> Option<Message> {
+        let Some(raw) = notification.at(CANCELLED) else { return Some(notification.clone()) };
+        let id = Id::parse(&raw)?;
+        // In two steps: while `held` is locked, a call may move from there to `sent`.
+        if self.stop(&id) {
+            return None;
+        }
+        let known = self.given_up(&id)?;
+        Some(notification.with_at(CANCELLED, known.to_raw()?.as_ref()))
     }
 
-    /// Whether it is an id of a request of our own.
-    pub(crate) fn is_own(&self, id: &Id) -> bool {
-        id.is_text_with(&self.own_prefix)
+    /// The client of this request is gone: nobody will hear its answer.
+    pub(crate) fn gone(&self, id: &Id) {
+        if !self.stop(id) {
+            self.given_up(id);
+        }
     }
 
-    /// Stops a call that is held; whether it was. Of one that runs nobody will hear what came of it, so that its approval
-    /// stays kept: the same call is told first that it may have run.
-    pub(crate) fn give_up(&self, id: &Id) -> bool {
-        // In two steps: while `held` is locked, a call may move from there to `running`.
-        let held = lock(&self.held).remove(id);
-        match held {
-            Some(stop) => {
-                if let Some(Stop { task, asking }) = stop {
-                    tokio::spawn(async move {
-                        let _asked = asking.lock().await;
-                        task.abort();
-                    });
+    /// By which the server knows a request whose answer nobody waits for any more; `None` if it does not have it, or is to
+    /// go on with it.
+    fn given_up(&self, id: &Id) -> Option<Id> {
+        let mut sent = lock(&self.sent);
+        let (known, theirs) = sent.iter_mut().find_map(|(known, sent)| match sent {
+            Sent::Client(theirs) if theirs.id == *id && !theirs.gone => Some((known, theirs)),
+            _ => None,
+        })?;
+        theirs.gone = theirs.approved.is_some();
+        (!theirs.gone).then(|| known.clone())
+    }
+
+    /// Whether the server has the call that this approval was used for.
+    pub(crate) fn runs(&self, approved: &KeptApproval) -> bool {
+        lock(&self.sent).values().any(|sent| match sent {
+            Sent::Client(theirs) => theirs.approved.as_ref().is_some_and(|it| it.id == approved.id),
+            Sent::Own(_) => false,
+        })
+    }
+
+    /// Stops a call that is held; whether it was.
+    fn stop(&self, id: &Id) -> bool {
+        let Some(stop) = lock(&self.held).remove(id) else { return false };
+        if let Some(Stop { task, asking }) = stop {
+            tokio::spawn(async move {
+                let _asked = asking.lock().await;
+                task.abort();
+            });
+        }
+        true
+    }
+
+    /// What the client is to have of what the server sent.
+    pub(crate) fn received(&self, message: Message) -> Option<Message> {
+        match message.kind() {
+            Kind::Response { id } => {
+                let sent = lock(&self.sent).remove(id);
+                match sent {
+                    Some(Sent::Own(waiting)) => {
+                        // Who asked may have stopped waiting.
+                        let _ = waiting.send(Ok(message));
+                        None
+                    }
+                    Some(Sent::Client(theirs)) => self.answered(theirs, &message),
+                    None => {
+                        self.misdirected();
+                        // An error about what could not be read has no id.
+                        id.to_value().is_null().then_some(message)
+                    }
                 }
-                true
             }
-            None => {
-                lock(&self.running).remove(id);
-                false
+            Kind::Notification { method } => {
+                if method == "notifications/tools/list_changed" {
+                    self.names().forget();
+                }
+                Some(self.restored(&message, method == "notifications/cancelled"))
             }
+            _ => Some(message),
         }
     }
 
-    /// What the server sent, unless it is for us.
-    pub(crate) fn unless_ours(&self, message: Message) -> Option<Message> {
-        let Kind::Response { id } = message.kind() else { return Some(message) };
-        if let Some(waiting) = lock(&self.own).remove(id) {
-            // Who asked may have stopped waiting.
-            let _ = waiting.send(message);
+    /// The server's answer to a client's request, as the client is to have it. That of an approved call whose client has gone
+    /// is kept for the same call.
+    fn answered(&self, theirs: Theirs, message: &Message) -> Option<Message> {
+        let failed = message.member("error").is_some();
+        if message.at(&["error", "code"]).is_some_and(|code| code.get() == HEADER_MISMATCH) {
+            self.names().forget();
+        }
+        let answer = message.with("id", theirs.raw.clone()).with_at(SUBSCRIBED, &theirs.raw);
+        let Some(approved) = theirs.approved else { return Some(answer) };
+        let answer = if failed { answer::failed_after_approval(&answer, &approved) } else { answer };
+        if theirs.gone {
+            approved.keep_answer(&answer.to_line());
             return None;
         }
-        if self.is_own(id) {
-            return None;
-        }
-        if let Some(kept) = lock(&self.running).remove(id) {
-            kept.forget();
-        }
-        Some(message)
+        approved.forget();
+        Some(answer)
     }
 
-    /// The tool that is called, as the server lists it now.
-    pub(crate) async fn definition(&self, call: &Call) -> Result<Definition, NotListed> {
-        let pages = tokio::time::timeout(LISTING_LIMIT, self.listed(call));
-        let mut found = pages.await.map_err(|_| NotListed::NoList)??;
-        match (found.pop(), found.pop()) {
-            (Some(tool), None) => Ok(Definition::from_listed(tool)),
-            (None, _) => Err(NotListed::Unknown),
-            (Some(_), Some(_)) => Err(NotListed::Ambiguous),
+    /// A notification that names a subscription of the client's by the server's id for it.
+    fn restored(&self, message: &Message, ends: bool) -> Message {
+        let mut sent = lock(&self.sent);
+        [SUBSCRIPTION, CANCELLED].iter().fold(message.clone(), |message, path| {
+            let id = message.at(path).and_then(|raw| Id::parse(&raw));
+            let raw = id.as_ref().and_then(|id| match sent.get(id) {
+                Some(Sent::Client(theirs)) if theirs.listens => Some(theirs.raw.clone()),
+                _ => None,
+            });
+            let (Some(id), Some(raw)) = (id, raw) else { return message };
+            if ends {
+                // Nothing else answers a subscription that the server has ended.
+                sent.remove(&id);
+            }
+            message.with_at(path, &raw)
+        })
+    }
+
+    /// An answer came that nobody asked for. A server that answers with ids of its own choosing has answered us, too.
+    fn misdirected(&self) {
+        let mut sent = lock(&self.sent);
+        let own: Vec<Id> =
+            sent.iter().filter(|(_, sent)| matches!(sent, Sent::Own(_))).map(|(id, _)| id.clone()).collect();
+        for id in own {
+            if let Some(Sent::Own(waiting)) = sent.remove(&id) {
+                let _ = waiting.send(Err(NoList::Misdirected));
+            }
         }
     }
 
-    async fn listed(&self, call: &Call) -> Result<Vec<Value>, NotListed> {
-        let mut found = Vec::new();
-        let mut cursor = None;
-        for _ in 0..MOST_PAGES {
-            let mut params = Map::new();
-            if let Some(cursor) = cursor {
-                params.insert("cursor".to_owned(), cursor);
-            }
-            let meta = call.protocol_meta();
-            if !meta.is_empty() {
-                params.insert("_meta".to_owned(), Value::Object(meta));
-            }
-            let answer = self.ask(Value::Object(params)).await.ok_or(NotListed::NoList)?;
-            let page: Value = answer
-                .member("result")
-                .and_then(|result: &RawValue| serde_json::from_str(result.get()).ok())
-                .ok_or(NotListed::NoList)?;
-            let tools = page.get("tools").and_then(Value::as_array).ok_or(NotListed::NoList)?;
-            found.extend(tools.iter().filter(|tool| tool["name"] == json!(call.tool)).cloned());
-            match page.get("nextCursor") {
-                None | Some(Value::Null) => return Ok(found),
-                Some(next) => cursor = Some(next.clone()),
-            }
-        }
-        Err(NotListed::NoList)
-    }
-
-    async fn ask(&self, params: Value) -> Option<Message> {
-        let count = self.own_count.fetch_add(1, Ordering::Relaxed);
-        let id = Id::text(&format!("{}{count}", self.own_prefix));
-        let request = Message::request(&id, "tools/list", &params);
+    /// The server's answer to a request of the gate's own.
+    pub(super) async fn ask(&self, method: &str, params: &Value) -> Result<Message, NoList> {
+        let id = self.next_id();
+        let request = Message::request(&id, method, params);
         let (answered, answer) = oneshot::channel();
-        lock(&self.own).insert(id.clone(), answered);
-        let _asked = Asked { own: &self.own, id };
-        self.forward(request).await.ok()?;
-        answer.await.ok()
+        lock(&self.sent).insert(id, Sent::Own(answered));
+        self.send(request).await.map_err(|Over| NoList::Silent)?;
+        answer.await.unwrap_or(Err(NoList::Silent))
     }
-}
 
-/// A request of our own. When it is not waited for any more, its answer is nobody's.
-struct Asked<'a> {
-    own: &'a Mutex<HashMap<Id, oneshot::Sender<Message>>>,
-    id: Id,
-}
-
-impl Drop for Asked<'_> {
-    fn drop(&mut self) {
-        lock(self.own).remove(&self.id);
+    pub(super) fn names(&self) -> MutexGuard<'_, Names> {
+        lock(&self.names)
     }
 }
 

@@ -1,6 +1,5 @@
 use std::sync::Arc;
 
-use sayso_gate::Refusal;
 use tokio::task::JoinSet;
 
 use super::Line;
@@ -8,9 +7,12 @@ use super::answer;
 use super::call::Call;
 use super::conversation::{Conversation, NotHeld, Over, Stop};
 use super::held;
-use super::message::{Kind, Message, code};
+use super::message::{Kind, Message, code, passes_for};
 use super::policy::{Hints, Policy, Verdict};
 use crate::approval::Asker;
+
+/// The method that a policy is about.
+const CALL: &str = "tools/call";
 
 /// What stands between clients and the server: the policy, and whom to ask.
 #[derive(Clone)]
@@ -21,8 +23,6 @@ pub(crate) struct Inner {
     pub(crate) asker: Asker,
     /// Which server is behind the gate: the same tool of another is another approval to keep.
     pub(crate) upstream: String,
-    /// Of this process: what no client can guess.
-    secret: String,
 }
 
 /// Who ended a conversation.
@@ -33,15 +33,15 @@ pub(crate) enum Ended {
 }
 
 impl Gatekeeper {
-    pub(crate) fn new(policy: Policy, asker: Asker, upstream: String) -> Result<Self, Refusal> {
-        Ok(Self(Arc::new(Inner { policy, asker, upstream, secret: secret()? })))
+    pub(crate) fn new(policy: Policy, asker: Asker, upstream: String) -> Self {
+        Self(Arc::new(Inner { policy, asker, upstream }))
     }
 
     /// Passes messages between a client and the server, in both directions and independently of each other, until either
     /// ends. What the server still says when the client has gone is passed on.
     pub(crate) async fn serve(&self, client: Line, mut upstream: Line) -> Ended {
         let Line { to: to_client, from: mut from_client } = client;
-        let conversation = Arc::new(Conversation::new(to_client.clone(), upstream.to, &self.0.secret));
+        let conversation = Arc::new(Conversation::new(to_client.clone(), upstream.to));
         let mut calls = JoinSet::new();
         let ended = tokio::select! {
             ended = async {
@@ -54,7 +54,7 @@ impl Gatekeeper {
             } => ended,
             () = async {
                 while let Some(message) = upstream.from.recv().await {
-                    if let Some(message) = conversation.unless_ours(message)
+                    if let Some(message) = conversation.received(message)
                         && conversation.answer(message).await.is_err() {
                         break;
                     }
@@ -67,7 +67,7 @@ impl Gatekeeper {
             return ended;
         };
         while let Some(message) = upstream.from.recv().await {
-            if let Some(message) = conversation.unless_ours(message)
+            if let Some(message) = conversation.received(message)
                 && to_client.send(message).await.is_err()
             {
                 break;
@@ -83,11 +83,11 @@ impl Gatekeeper {
         message: Message,
     ) -> Result<(), Over> {
         match message.kind() {
-            Kind::Request { id, .. } if conversation.is_own(id) => {
-                let problem = "the request has an id that is not its sender's: choose another";
+            Kind::Request { id, method } if passes_for(method, CALL) => {
+                let problem = "some readers take this method for `tools/call`: write it exactly so";
                 conversation.answer(Message::error(Some(id), code::INVALID_REQUEST, problem)).await
             }
-            Kind::Request { id, method } if method == "tools/call" => {
+            Kind::Request { id, method } if method == CALL => {
                 match Call::parse(id.clone(), message.clone()) {
                     Ok(call) => self.tool_call(conversation, calls, call).await,
                     Err(problem) => {
@@ -96,14 +96,15 @@ impl Gatekeeper {
                 }
             }
             // No version of the protocol has a call that wants no answer; whatever a server makes of one, it would run.
-            Kind::Notification { method } if method == "tools/call" => Ok(()),
-            Kind::Notification { method }
-                if method == "notifications/cancelled" && conversation.cancel(&message) =>
-            {
-                Ok(())
+            Kind::Notification { method } if method == CALL || passes_for(method, CALL) => Ok(()),
+            Kind::Notification { method } if method == "notifications/cancelled" => {
+                match conversation.cancelled(&message) {
+                    Some(cancelled) => conversation.forward(cancelled).await,
+                    None => Ok(()),
+                }
             }
             Kind::Gone { id } => {
-                conversation.give_up(id);
+                conversation.gone(id);
                 Ok(())
             }
             _ => conversation.forward(message).await,
@@ -119,7 +120,11 @@ impl Gatekeeper {
         let policy = &self.0.policy;
         if !policy.needs_hints(&call.tool) {
             match policy.judge(&call.tool, Hints::default()) {
-                Verdict::Allow => return conversation.forward(call.into_message()).await,
+                Verdict::Allow if conversation.lists(&call.tool) => {
+                    return conversation.forward(call.into_message()).await;
+                }
+                // The server is asked for its tools first.
+                Verdict::Allow => {}
                 Verdict::Deny => return conversation.answer(answer::forbidden(&call)).await,
                 Verdict::Ask(_) => {}
             }
@@ -144,12 +149,4 @@ impl Gatekeeper {
         conversation.stop_by(&id, Stop { task, asking });
         Ok(())
     }
-}
-
-/// 128 random bits.
-#[expect(clippy::disallowed_methods, reason = "a gate links no sayso-cloud")]
-fn secret() -> Result<String, Refusal> {
-    let mut bytes = [0_u8; 16];
-    getrandom::fill(&mut bytes).map_err(|_| Refusal::NoRandomness)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }

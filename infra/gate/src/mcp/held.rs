@@ -13,7 +13,7 @@ use super::conversation::Conversation;
 use super::definition::Definition;
 use super::gatekeeper::Inner;
 use super::message::{Id, Message};
-use super::policy::{Terms, Verdict};
+use super::policy::{Hints, Terms, Verdict};
 use crate::approval::{self, Answer, Approved, Ask, KeptApproval};
 use crate::clock;
 
@@ -24,26 +24,43 @@ const PROGRESS_EVERY: Duration = Duration::from_secs(5);
 /// must not be stopped.
 pub(crate) async fn decide(gate: &Inner, conversation: &Conversation, call: Call, asking: &Mutex<()>) {
     let id = call.id.clone();
+    let by_name = !gate.policy.needs_hints(&call.tool);
+    if by_name && matches!(gate.policy.judge(&call.tool, Hints::default()), Verdict::Allow) {
+        return match conversation.ask_whether_listed(&call).await {
+            Ok(()) => conversation.release(&id, call.into_message(), None).await,
+            Err(problem) => tell(conversation, &id, answer::not_listed(&call, &problem), None).await,
+        };
+    }
     let definition = match conversation.definition(&call).await {
         Ok(definition) => definition,
         Err(problem) => return tell(conversation, &id, answer::not_listed(&call, &problem), None).await,
     };
     match gate.policy.judge(&call.tool, definition.hints) {
-        Verdict::Allow => conversation.release(&id, call.into_message(), None).await,
+        // It was the description that allowed it: nothing goes on that the description is not about.
+        Verdict::Allow if call.is_follow_up() => {
+            tell(conversation, &id, answer::follow_up_of_described(&call), None).await;
+        }
+        Verdict::Allow => match call.clone().described() {
+            Some(described) => conversation.release(&id, described, None).await,
+            None => tell(conversation, &id, answer::not_plain(&call), None).await,
+        },
         Verdict::Deny => tell(conversation, &id, answer::forbidden(&call), None).await,
         Verdict::Ask(terms) => {
             let (told, over) = match ask(gate, conversation, &call, &terms, &definition, asking).await {
                 Ok(Answer::Approved(approved)) => {
                     return run(gate, conversation, call, &definition, approved).await;
                 }
-                Ok(Answer::Waiting(waiting)) => (answer::waiting(&call, &waiting), None),
+                Ok(Answer::Waiting(waiting)) => (answer::waiting(&call, &waiting, gate.policy.waiting), None),
                 Ok(Answer::Undeliverable(waiting, cause)) => {
                     (answer::undeliverable(&call, &waiting, cause), None)
                 }
                 Ok(Answer::Denied(denied)) => (answer::denied(&call, &denied), Some(denied.kept)),
                 Ok(Answer::Expired(kept)) => (answer::expired(&call, &kept), Some(kept)),
                 Ok(Answer::Withdrawn(kept)) => (answer::withdrawn(&call, &kept), Some(kept)),
-                Ok(Answer::DefinitionChanged(kept)) => (answer::definition_changed(&call, &kept), Some(kept)),
+                Ok(Answer::DefinitionChanged(kept)) => {
+                    (answer::definition_changed(&call, &kept, &definition), Some(kept))
+                }
+                Ok(Answer::Ran(kept)) => (answer::ran(&call, &kept), Some(kept.approval)),
                 Err(refused) => (refused, None),
             };
             tell(conversation, &id, told, over).await;
@@ -55,6 +72,9 @@ pub(crate) async fn decide(gate: &Inner, conversation: &Conversation, call: Call
 fn action(gate: &Inner, call: &Call) -> Result<Action, Message> {
     if call.is_follow_up() {
         return Err(answer::follow_up(call));
+    }
+    if !call.is_plain() {
+        return Err(answer::not_plain(call));
     }
     let refuse = |problem: &dyn std::fmt::Display| answer::not_an_action(call, problem);
     let tool: ToolName = gate.policy.tool_name(&call.tool).map_err(|invalid| refuse(&invalid))?;
@@ -114,8 +134,9 @@ async fn tell_progress(
     let mut told = 0_u32;
     loop {
         told += 1;
-        // The server's own progress comes after this one and must be greater: ours stays next to nothing.
-        let progress = json!({"progressToken": token, "progress": f64::from(told) / 1e6, "message": message});
+        // Progress may only rise, and the server's own begins at 0 or above: ours rises and stays below that.
+        let progress =
+            json!({"progressToken": token, "progress": -1e-3 / f64::from(told), "message": message});
         let _ = conversation.answer(Message::notification("notifications/progress", &progress)).await;
         clock::sleep(PROGRESS_EVERY).await;
     }
@@ -130,14 +151,17 @@ async fn run(
     approved: Approved,
 ) {
     let id = call.id.clone();
+    if conversation.runs(&approved.kept) {
+        return tell(conversation, &id, answer::still_running(&call, &approved.kept), None).await;
+    }
     // A human may have taken minutes, in which the server may have become another.
-    let unchanged = match conversation.definition(&call).await {
-        Ok(now) => now.fingerprint == asked_for.fingerprint,
+    let now = match conversation.definition(&call).await {
+        Ok(now) => now,
         Err(problem) => return tell(conversation, &id, answer::not_listed(&call, &problem), None).await,
     };
     let kept = approved.kept.clone();
-    if !unchanged {
-        let told = answer::definition_changed(&call, &kept);
+    if now.fingerprint != asked_for.fingerprint {
+        let told = answer::definition_changed(&call, &kept, &now);
         return tell(conversation, &id, told, Some(kept)).await;
     }
     let permitted = match action(gate, &call) {
@@ -146,9 +170,11 @@ async fn run(
     };
     match permitted {
         // From here on the call runs, or nobody knows whether it did: the approval is kept until there is an answer.
-        Ok(permit) => {
-            conversation.release(&id, call.permitted(permit), Some(kept)).await;
-        }
+        Ok(permit) => match call.clone().permitted(permit) {
+            Some(permitted) => conversation.release(&id, permitted, Some(kept)).await,
+            // It was plain when it was asked about.
+            None => tell(conversation, &id, answer::not_plain(&call), None).await,
+        },
         Err(refusal) => {
             let told = answer::refused(&call, &kept, &refusal);
             let over = approval::is_over(&refusal).then_some(kept);

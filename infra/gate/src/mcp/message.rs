@@ -38,14 +38,14 @@ impl Id {
         }
     }
 
+    /// An id that is an integer.
+    pub(crate) fn number(number: u64) -> Self {
+        Self(number.to_string())
+    }
+
     /// An id that is a text.
     pub(crate) fn text(text: &str) -> Self {
         Self(json!(text).to_string())
-    }
-
-    /// Whether it is a text that begins like this.
-    pub(crate) fn is_text_with(&self, prefix: &str) -> bool {
-        self.to_value().as_str().is_some_and(|text| text.starts_with(prefix))
     }
 
     /// As a value in a message.
@@ -174,6 +174,17 @@ impl Message {
         Self::own(&json!({"jsonrpc": "2.0", "id": id, "error": {"code": code, "message": message}}))
     }
 
+    /// A request of these parts and no others.
+    pub(crate) fn of_parts(id: &RawValue, method: &str, params: &RawValue) -> Option<Self> {
+        let text = format!(
+            r#"{{"jsonrpc":"2.0","id":{},"method":{},"params":{}}}"#,
+            id.get(),
+            json!(method),
+            params.get()
+        );
+        Self::parse(&text).ok()
+    }
+
     /// That nobody waits for the answer to a request any more.
     pub(crate) fn gone(id: Id) -> Self {
         Self { kind: Kind::Gone { id }, members: Members::new() }
@@ -255,6 +266,14 @@ pub(crate) fn object(text: &str, known: &[&str]) -> Result<Members, Ambiguity> {
         Some((name, _)) => Err(Ambiguity::LookAlike(name.clone())),
         None => Ok(members.into_iter().map(|(name, value)| (name, value.to_owned())).collect()),
     }
+}
+
+/// Whether some reader could take a method for this one: by its case, by white space, or by characters that nobody sees.
+pub(crate) fn passes_for(method: &str, known: &str) -> bool {
+    let plain = |name: &str| -> String {
+        loosely(name).chars().filter(|c| c.is_alphanumeric() || c.is_ascii_punctuation()).collect()
+    };
+    method != known && plain(method) == plain(known)
 }
 
 /// A name as the loosest reader takes it: upper and lower case are one as Unicode has it (a long s is an s, the sign of

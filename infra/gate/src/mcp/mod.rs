@@ -7,6 +7,7 @@ mod conversation;
 mod definition;
 mod gatekeeper;
 mod held;
+mod listing;
 pub(crate) mod message;
 pub(crate) mod policy;
 pub(crate) mod upstream;
@@ -106,7 +107,7 @@ async fn front(settings: McpSettings) -> Result<ExitCode, CannotStart> {
             Upstream::command_from_env(words.collect::<Result<_, _>>()?)?
         }
     };
-    let gatekeeper = Gatekeeper::new(policy, asker(settings.connection)?, upstream.name())?;
+    let gatekeeper = Gatekeeper::new(policy, asker(settings.connection)?, upstream.name());
     let code = match settings.listen {
         None => over_pipes(&gatekeeper, &upstream).await?,
         Some(address) => over_http(gatekeeper, &upstream, address, settings.allowed_hosts).await?,

@@ -17,12 +17,23 @@ mod summary;
 pub(crate) struct Policy {
     /// How long a call waits for the human before it answers that it is still waiting.
     pub(crate) wait: Duration,
+    /// What "still waiting" is to the client.
+    pub(crate) waiting: WaitingIs,
     /// What stands in front of a tool's name for the approver, and in the action.
     pub(crate) server: Option<ServerName>,
     default: Ruling,
     summary: Option<Template>,
     expires_in: ExpiresIn,
     rules: Vec<Rule>,
+}
+
+/// What a call that still waits for a human returns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WaitingIs {
+    /// A tool error: no client checks one against the tool's output schema.
+    Error,
+    /// A result, for hosts that end the agent's run when a tool fails.
+    Result,
 }
 
 /// What is wrong with a policy's file, where, and how to mend it.
@@ -96,6 +107,7 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             wait: Duration::from_secs(45),
+            waiting: WaitingIs::Error,
             server: None,
             default: Ruling::Ask(Words::default()),
             summary: None,

@@ -103,6 +103,13 @@ fn not_approved(closed: Answer) -> Stopped {
             // Not called with these: and if it were, nothing runs and nothing is forgotten.
             return Stopped::new(status::TRY_AGAIN, format!("Nothing ran. Approval {} stands.", kept.id));
         }
+        // Only a server's answers are kept, and a command's are its own.
+        Answer::Ran(answer) => {
+            return Stopped::new(
+                status::TRY_AGAIN,
+                format!("Nothing ran. Approval {} stands.", answer.approval.id),
+            );
+        }
         Answer::Undeliverable(Waiting { approver, .. }, cause) => {
             let (what, tell) = approval::when_undelivered(cause);
             let why = format!("The mail to {approver} {what}. Nothing ran. Tell your operator {tell}");

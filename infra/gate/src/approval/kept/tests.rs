@@ -179,10 +179,45 @@ fn a_directory_that_will_not_do_is_said_so_at_once() {
     let shared = directory.path().join("shared");
     fs::create_dir(&shared).unwrap();
     fs::set_permissions(&shared, fs::Permissions::from_mode(0o777)).unwrap();
-    for (path, said) in [(file.clone(), "file"), (file.join("below"), "below"), (shared, "chmod 700")] {
+    let open_to_all = directory.path().join("open");
+    fs::create_dir_all(open_to_all.join("ours/state")).unwrap();
+    fs::set_permissions(&open_to_all, fs::Permissions::from_mode(0o777)).unwrap();
+    let link = directory.path().join("link");
+    symlink(open_to_all.join("ours"), &link).unwrap();
+    for (path, said) in [
+        (file.clone(), "file"),
+        (file.join("below"), "below"),
+        (shared, "chmod 700"),
+        (open_to_all.join("ours/state"), "everybody may write to"),
+        (link.join("state"), "everybody may write to"),
+    ] {
         let error = Kept::open(Some(path)).unwrap_err().to_string();
         assert!(error.contains(said) && error.ends_with("choose another with --state DIR"), "{error}");
     }
+    // As `/tmp` is: nobody can put another directory in the place of ours.
+    fs::set_permissions(&open_to_all, fs::Permissions::from_mode(0o1777)).unwrap();
+    assert!(Kept::open(Some(open_to_all.join("ours/state"))).is_ok());
+}
+
+#[test]
+fn an_answer_that_nobody_heard_is_found_by_the_same_call_and_goes_with_its_approval() {
+    let directory = directory();
+    let kept = open(&directory);
+    let now = crate::clock::now();
+    let approval = kept.keep(&key("run"), &requested(FIRST, now), &tool(), None).unwrap();
+    assert!(kept.answer(&key("run"), now).is_none());
+    approval.keep_answer("{\"id\":1,\"result\":{}}");
+    assert_eq!(kept.answer(&key("run"), now).unwrap().message, "{\"id\":1,\"result\":{}}");
+    assert!(kept.answer(&key("other"), now).is_none());
+    assert!(kept.answer(&key("run"), now.plus(Duration::from_secs(700))).is_none(), "ten minutes");
+    // That of an approval which another has replaced is no answer to the new one.
+    let newer = kept.keep(&key("run"), &requested(SECOND, now), &tool(), None).unwrap();
+    assert!(kept.answer(&key("run"), now).is_none());
+    newer.keep_answer("{}");
+    newer.forget();
+    assert!(names(&kept).is_empty());
+    approval.keep_answer(&"a".repeat(LONGEST_ANSWER));
+    assert!(names(&kept).is_empty(), "an answer that is too long is not kept");
 }
 
 #[test]

@@ -8,12 +8,13 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::summary::Template;
-use super::{Policy, PolicyError, Rule, Ruling, ServerName, Words};
+use super::{Policy, PolicyError, Rule, Ruling, ServerName, WaitingIs, Words};
 
-/// MCP clients give a call about a minute.
-const LONGEST_WAIT: u64 = 50;
+/// Most MCP clients give a call about a minute; some wait as long as they hear of progress. The operator knows which.
+const LONGEST_WAIT: u64 = 3600;
 
-const TOP: [&str; 6] = ["server", "default", "wait_seconds", "expires_in_seconds", "summary", "tools"];
+const TOP: [&str; 7] =
+    ["server", "default", "wait_seconds", "waiting", "expires_in_seconds", "summary", "tools"];
 
 const RULE: [&str; 7] =
     ["match", "decision", "read_only_hint", "destructive_hint", "summary", "reason", "expires_in_seconds"];
@@ -32,6 +33,7 @@ pub(super) fn read(text: &str) -> Result<Policy, PolicyError> {
             }
             "default" => policy.default = setting.ruling()?,
             "wait_seconds" => policy.wait = setting.wait()?,
+            "waiting" => policy.waiting = setting.waiting()?,
             "expires_in_seconds" => policy.expires_in = setting.expires_in()?,
             "summary" => policy.summary = Some(setting.template(false)?),
             "tools" => read_rules(&mut policy, &setting)?,
@@ -172,8 +174,16 @@ impl Setting<'_> {
         match u64::try_from(seconds) {
             Ok(fits) if fits <= LONGEST_WAIT => Ok(Duration::from_secs(fits)),
             _ => Err(self.wrong(format!(
-                "`wait_seconds` must be 0 to {LONGEST_WAIT} (clients give up after about a minute), not {seconds}"
+                "`wait_seconds` must be 0 to {LONGEST_WAIT} (most clients give up after about a minute), not {seconds}"
             ))),
+        }
+    }
+
+    fn waiting(&self) -> Result<WaitingIs, PolicyError> {
+        match self.text()? {
+            "error" => Ok(WaitingIs::Error),
+            "result" => Ok(WaitingIs::Result),
+            _ => Err(self.wrong("`waiting` must be \"error\" or \"result\"".to_owned())),
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::events::Events;
@@ -24,11 +24,7 @@ const END_LIMIT: Duration = Duration::from_secs(3);
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// How many pages of a list of tools are read.
-const MOST_PAGES: usize = 64;
-
 const EVENT_STREAM: &str = "text/event-stream";
-const HEADER_MISMATCH: i64 = -32020;
 
 const UNREACHABLE: &str =
     "the server cannot be reached and nothing was sent to it: check its URL and that it runs";
@@ -104,15 +100,8 @@ impl Session {
     /// Sends a request, and passes on what it brings until it is answered.
     pub(super) async fn ask(&self, message: Message, id: Id, method: &str) -> Finished {
         let asked = Asked { id: &id, method, modern: Self::is_modern(&message) };
-        let mut answered = self.exchange(&message, &asked).await;
-        if let Err(Refused::Answer(error)) = &answered
-            && method == "tools/call"
-            && error.at(&["error", "code"]).is_some_and(|code| code.get() == HEADER_MISMATCH.to_string())
-        {
-            // Not run, for want of a header that only a list of the tools tells of.
-            self.learn(&message).await;
-            answered = self.exchange(&message, &asked).await;
-        }
+        // Once, whatever it answers: one approval is for one attempt.
+        let answered = self.exchange(&message, &asked).await;
         match answered {
             Ok(()) => {}
             Err(Refused::Answer(error)) => _ = self.pass(error, &asked).await,
@@ -273,40 +262,6 @@ impl Session {
                 }
             }
             _ => {}
-        }
-    }
-
-    /// Asks for the list of the tools, in the name of this request.
-    async fn learn(&self, message: &Message) {
-        let id = Id::text("sayso-gate");
-        let Some(meta) = message.at(&["params", "_meta"]) else { return };
-        let Ok(Value::Object(mut meta)) = serde_json::from_str(meta.get()) else { return };
-        meta.remove("progressToken");
-        let mut params = json!({"_meta": meta});
-        for _ in 0..MOST_PAGES {
-            let request = Message::request(&id, "tools/list", &params);
-            let Some(answer) = self.fetch(&request).await else { return };
-            self.note(&answer, "tools/list");
-            match answer.at(&["result", "nextCursor"]) {
-                Some(cursor) => params["cursor"] = serde_json::from_str(cursor.get()).unwrap_or_default(),
-                None => return,
-            }
-        }
-    }
-
-    /// The answer to a request of our own.
-    async fn fetch(&self, request: &Message) -> Option<Message> {
-        let response = self.post(request).send().await.ok()?;
-        let is_answer = |message: &Message| matches!(message.kind(), Kind::Response { .. });
-        if !is_stream(&response) {
-            return Message::parse(&body(response).await?).ok().filter(is_answer);
-        }
-        let mut events = Events::of(response);
-        loop {
-            let message = Message::parse(&events.next().await?).ok();
-            if message.as_ref().is_some_and(is_answer) {
-                return message;
-            }
         }
     }
 

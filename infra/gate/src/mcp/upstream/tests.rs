@@ -195,7 +195,7 @@ async fn a_request_without_a_session_repeats_itself_in_headers() {
 }
 
 #[tokio::test]
-async fn a_call_that_lacks_an_annotated_header_is_repeated_with_it() {
+async fn a_call_is_sent_once_and_with_its_annotated_headers_once_the_tools_were_listed() {
     let (url, log) = scripted(|asked| {
         let schema = json!({"properties": {"a": {"type": "string", "x-mcp-header": "A"}}});
         if asked.is("tools/list") {
@@ -217,15 +217,15 @@ async fn a_call_that_lacks_an_annotated_header_is_repeated_with_it() {
     .await;
     let (_, mut line) = open(&url).await;
     let call = modern(1, "tools/call", json!({"name": "t", "arguments": {"a": "x"}}));
+    // The server says that it did not run the call. It might say so of one that it has run.
+    send(&line, &call).await;
+    assert_eq!(received(&mut line).await["error"]["code"], -32020);
+    send(&line, &modern(2, "tools/list", json!({"cursor": "2"}))).await;
+    received(&mut line).await;
     send(&line, &call).await;
     assert_eq!(received(&mut line).await["result"], json!({}));
-    // A refusal that a list does not mend passes, and is asked for once.
-    send(&line, &modern(2, "tools/call", json!({"name": "t", "arguments": {"a": "y"}}))).await;
-    assert_eq!(received(&mut line).await["error"]["code"], -32020);
     let log = log.lock().expect("a lock");
-    assert_eq!(log.iter().filter(|asked| asked.is("tools/call")).count(), 4);
-    let listed: Vec<_> = log.iter().filter(|asked| asked.is("tools/list")).collect();
-    assert!(listed.iter().all(|asked| asked.body["params"]["_meta"].get("progressToken").is_none()));
+    assert_eq!(log.iter().filter(|asked| asked.is("tools/call")).count(), 2);
 }
 
 #[tokio::test]

@@ -31,13 +31,14 @@ fn what_is_wrong_is_refused_with_its_line_and_the_mend() {
         ("\n\nnonsense", 3, &["this is not TOML"]),
         ("default = \"ask\"\ndefault = \"allow\"", 2, &["this is not TOML", "duplicate key"]),
         ("\ndefualt = \"ask\"", 2, &["`defualt`", "did you mean `default`?"]),
-        ("wait = 5", 1, &["`wait`", "did you mean `wait_seconds`?"]),
+        ("wait_second = 5", 1, &["`wait_second`", "did you mean `wait_seconds`?"]),
         ("colour = 5", 1, &["`colour`", "remove it", "wait_seconds"]),
         ("[sayso]\nurl = \"x\"", 1, &["`sayso`", "remove it"]),
         ("default = \"alow\"", 1, &["\"allow\", \"ask\" or \"deny\", not \"alow\""]),
         ("default = true", 1, &["`default` must be a text"]),
-        ("wait_seconds = 51", 1, &["0 to 50", "not 51"]),
-        ("wait_seconds = -1", 1, &["0 to 50", "not -1"]),
+        ("wait_seconds = 3601", 1, &["0 to 3600", "not 3601"]),
+        ("waiting = \"results\"", 1, &["\"error\" or \"result\""]),
+        ("wait_seconds = -1", 1, &["0 to 3600", "not -1"]),
         ("wait_seconds = \"5\"", 1, &["whole number of seconds"]),
         ("wait_seconds = 4.5", 1, &["whole number of seconds"]),
         ("wait_seconds = 99999999999999999999", 1, &["whole number of seconds"]),
@@ -48,8 +49,8 @@ fn what_is_wrong_is_refused_with_its_line_and_the_mend() {
         ("server = \"völumes\"", 1, &["`server` must be 1 to 64"]),
         (&format!("server = \"{}\"", "x".repeat(65)), 1, &["`server` must be 1 to 64"]),
         // The first of two.
-        ("wait_seconds = 90\ncolour = 5", 1, &["wait_seconds"]),
-        ("colour = 5\nwait_seconds = 90", 1, &["colour"]),
+        ("wait_seconds = 9000\ncolour = 5", 1, &["wait_seconds"]),
+        ("colour = 5\nwait_seconds = 9000", 1, &["colour"]),
     ]);
 }
 

@@ -1,0 +1,139 @@
+//! What the server behind the gate says of its tools, asked for by the gate itself.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use sayso_model::{Timestamp, reveal_to_string};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
+use thiserror::Error;
+
+use super::call::Call;
+use super::conversation::Conversation;
+use super::definition::Definition;
+use super::message::Message;
+use crate::clock;
+
+/// How long the server may take to list its tools.
+const LISTING_LIMIT: Duration = Duration::from_secs(10);
+
+/// Far above any honest list: a server whose pages never end is not waited for.
+const MOST_PAGES: usize = 100;
+
+/// How long the names of a list count without asking again.
+const FRESH: Duration = Duration::from_secs(300);
+
+/// The most that is repeated of a server's own words, in characters.
+const MOST_WORDS: usize = 200;
+
+/// Why the server's own description of a tool cannot be had.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub(crate) enum NotListed {
+    /// There is no such tool, or none that the server owns up to.
+    #[error("the server does not list it")]
+    Unknown,
+    /// Two tools of one name.
+    #[error("the server lists it more than once")]
+    Ambiguous,
+    /// No list, or none that is one.
+    #[error("the server did not list its tools when it was asked ({0})")]
+    NoList(NoList),
+}
+
+/// Why there is no list.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub(crate) enum NoList {
+    #[error("it did not answer within {} seconds", LISTING_LIMIT.as_secs())]
+    Silent,
+    #[error("it answered with an id that it had not been asked with")]
+    Misdirected,
+    #[error("the error {code}: {message}")]
+    Error { code: String, message: String },
+    #[error("its answer holds no list of tools")]
+    NotAList,
+    #[error("the list has more than {MOST_PAGES} pages")]
+    Endless,
+}
+
+/// The names that the server listed, and until when they count.
+#[derive(Debug, Default)]
+pub(super) struct Names(Option<(BTreeSet<String>, Timestamp)>);
+
+impl Names {
+    fn hold(&self, tool: &str) -> bool {
+        self.0.as_ref().is_some_and(|(names, until)| clock::now() < *until && names.contains(tool))
+    }
+
+    /// The server has said that they are others now.
+    pub(super) fn forget(&mut self) {
+        self.0 = None;
+    }
+}
+
+impl Conversation {
+    /// Whether the server is known to list a tool of this name.
+    pub(crate) fn lists(&self, tool: &str) -> bool {
+        self.names().hold(tool)
+    }
+
+    /// Asks whether the server lists the tool that is called.
+    pub(crate) async fn ask_whether_listed(&self, call: &Call) -> Result<(), NotListed> {
+        self.tools(call).await?;
+        if self.lists(&call.tool) { Ok(()) } else { Err(NotListed::Unknown) }
+    }
+
+    /// The tool that is called, as the server lists it now.
+    pub(crate) async fn definition(&self, call: &Call) -> Result<Definition, NotListed> {
+        let tools = self.tools(call).await?;
+        let mut found = tools.iter().filter(|tool| tool["name"] == json!(call.tool));
+        match (found.next(), found.next()) {
+            (Some(tool), None) => Ok(Definition::from_listed(tool)),
+            (None, _) => Err(NotListed::Unknown),
+            (Some(_), Some(_)) => Err(NotListed::Ambiguous),
+        }
+    }
+
+    /// All tools, as the server lists them now to this call's client.
+    async fn tools(&self, call: &Call) -> Result<Vec<Value>, NotListed> {
+        let pages = tokio::time::timeout(LISTING_LIMIT, self.pages(call)).await;
+        let tools = pages.unwrap_or(Err(NoList::Silent)).map_err(NotListed::NoList)?;
+        let names = tools.iter().filter_map(|tool| tool["name"].as_str().map(str::to_owned)).collect();
+        self.names().0 = Some((names, clock::now().plus(FRESH)));
+        Ok(tools)
+    }
+
+    async fn pages(&self, call: &Call) -> Result<Vec<Value>, NoList> {
+        let mut tools = Vec::new();
+        let mut cursor = None;
+        for _ in 0..MOST_PAGES {
+            let mut params = Map::new();
+            if let Some(cursor) = cursor {
+                params.insert("cursor".to_owned(), cursor);
+            }
+            let meta = call.protocol_meta();
+            if !meta.is_empty() {
+                params.insert("_meta".to_owned(), Value::Object(meta));
+            }
+            let page = page(&self.ask("tools/list", &Value::Object(params)).await?)?;
+            tools
+                .extend(page.get("tools").and_then(Value::as_array).ok_or(NoList::NotAList)?.iter().cloned());
+            match page.get("nextCursor") {
+                None | Some(Value::Null) => return Ok(tools),
+                Some(next) => cursor = Some(next.clone()),
+            }
+        }
+        Err(NoList::Endless)
+    }
+}
+
+/// The result of an answer, or the error that it is.
+fn page(answer: &Message) -> Result<Value, NoList> {
+    let read = |raw: &RawValue| serde_json::from_str::<Value>(raw.get()).ok();
+    if let Some(error) = answer.member("error") {
+        let error = read(error).unwrap_or_default();
+        let message = error["message"].as_str().unwrap_or_default();
+        let message = reveal_to_string(message).replace('\n', " ").chars().take(MOST_WORDS).collect();
+        return Err(NoList::Error { code: error["code"].to_string(), message });
+    }
+    answer.member("result").and_then(read).ok_or(NoList::NotAList)
+}
