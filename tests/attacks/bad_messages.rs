@@ -1,6 +1,6 @@
 //! What is no call of a tool at all: no key, no JSON, no JSON-RPC. A protocol error says what to change.
 
-use sayso_tests::{Protocol, RawAnswer, World, asking};
+use sayso_tests::{Protocol, Raw, RawAnswer, World, asking};
 use serde_json::json;
 
 use crate::bad_arguments::WRITES;
@@ -38,7 +38,7 @@ async fn a_caller_without_a_registered_key_is_told_how_to_get_in_and_nothing_els
             assert_eq!(answer.status, 401, "{what}: {}", answer.body);
             let challenge = answer.headers["www-authenticate"].to_str().unwrap();
             assert!(challenge.starts_with("Bearer realm=\"sayso\""), "{what}: {challenge}");
-            assert!(challenge.contains("/.well-known/oauth-protected-resource/mcp\""), "{what}: {challenge}");
+            assert!(!challenge.contains("resource_metadata"), "{what}: {challenge}");
             assert_eq!(challenge.contains("invalid_token"), *error == "invalid_token", "{what}: {challenge}");
             assert_eq!(answer.json()["error"], *error, "{what}");
             assert!(answer.json()["error_description"].as_str().unwrap().contains("agent key"), "{what}");
@@ -91,7 +91,18 @@ fn no_json() -> Vec<Row> {
 
 fn no_message() -> Vec<Row> {
     let batch = "batches are not supported";
+    let no_version = good().replace("\"jsonrpc\":\"2.0\",", "");
+    let id = |id: &str| good().replace("\"id\":7", &format!("\"id\":{id}")).into_bytes();
+    let whole = "`id` must be a text or an integer";
     vec![
+        ("no jsonrpc", no_version.into_bytes(), 400, -32_600, "\"jsonrpc\": \"2.0\""),
+        ("another jsonrpc", good().replace("2.0", "1.0").into_bytes(), 400, -32_600, "\"jsonrpc\": \"2.0\""),
+        ("id null", id("null"), 400, -32_600, whole),
+        ("half an id", id("1.5"), 400, -32_600, whole),
+        ("a list as id", id("[1]"), 400, -32_600, whole),
+        ("no method", br#"{"jsonrpc":"2.0","id":7}"#.to_vec(), 400, -32_600, "needs a `method`"),
+        ("a number as method", br#"{"jsonrpc":"2.0","id":7,"method":7}"#.to_vec(), 400, -32_600, "`method`"),
+        ("an empty object", b"{}".to_vec(), 400, -32_600, "jsonrpc"),
         ("a text", br#""tools/call""#.to_vec(), 400, -32_600, "must be a JSON object"),
         ("a batch", format!("[{}]", good()).into_bytes(), 400, -32_600, batch),
         ("an empty batch", b" [ ]".to_vec(), 400, -32_600, batch),
@@ -136,6 +147,7 @@ async fn what_is_no_call_gets_a_protocol_error_that_says_what_to_change() {
         assert!(error.0 == code && error.1.contains(message), "{what}: {error:?}");
         assert!(answer.body.len() < 1_000, "{what}: an error is not an echo");
         assert_eq!(answer.json()["jsonrpc"], "2.0", "{what}");
+        assert!(answer.json().get("id").is_none_or(|id| !id.is_null()), "{what}: {}", answer.body);
     }
     assert_nothing_happened(&world).await;
 }
@@ -214,11 +226,51 @@ async fn no_method_but_post_does_anything() {
         assert_eq!(http.request(method, &world.host.mcp_url, None).await.status, 401, "{method}");
     }
     let base = world.host.mcp_url.trim_end_matches("/mcp");
-    for path in ["/", "/mcp/", "/mcp/x", "/request_approval"] {
+    for path in ["/", "/mcp/x", "/request_approval"] {
         let answer = http.request("POST", &format!("{base}{path}"), Some("a=1".to_owned())).await;
         assert_eq!(answer.status, 404, "{path}");
     }
     assert_nothing_happened(&world).await;
+}
+
+#[tokio::test]
+async fn a_version_that_nobody_knows_and_a_cursor_that_nobody_gave_are_refused_as_json_rpc() {
+    let world = World::new().await;
+    let raw = world.raw();
+    let list =
+        |cursor: &str| format!(r#"{{"jsonrpc":"2.0","id":7,"method":"tools/list","params":{{{cursor}}}}}"#);
+    let answer = raw.post(&[("mcp-protocol-version", "2099-01-01".to_owned())], list("")).await;
+    assert_protocol_error("an unknown version", &answer, 400, -32_022);
+    assert_eq!(answer.json()["error"]["data"]["requested"], "2099-01-01");
+    assert_eq!(answer.json()["error"]["data"]["supported"].as_array().map(Vec::len), Some(5));
+    let old = Protocol::Old.headers("tools/list", "");
+    assert_protocol_error("a cursor", &raw.post(&old, list(r#""cursor":"2""#)).await, 200, -32_602);
+    let page = raw.post(&old, list("")).await;
+    assert_eq!(page.json()["result"]["tools"].as_array().map(Vec::len), Some(3));
+}
+
+#[tokio::test]
+async fn the_endpoint_is_served_with_a_slash_at_its_end_and_to_pages_of_this_machine() {
+    let world = World::new().await;
+    let slash = Raw::new(&format!("{}/", world.host.mcp_url), world.agent_key.expose());
+    assert_eq!(slash.tool(Protocol::Old, "request_approval", &ask()).await.field("status"), "pending");
+    let list = r#"{"jsonrpc":"2.0","id":7,"method":"tools/list"}"#;
+    for (origin, status) in [
+        ("http://localhost", 200),
+        ("http://localhost:6274", 200),
+        ("http://127.0.0.1:6274", 200),
+        ("http://[::1]:6274", 200),
+        ("http://127.0.0.1.evil.example", 403),
+        ("http://localhost.evil.example:80", 403),
+        ("https://evil.example", 403),
+        ("null", 403),
+    ] {
+        let mut headers = Protocol::Old.headers("tools/list", "");
+        headers.push(("origin", origin.to_owned()));
+        let answer = world.raw().post(&headers, list).await;
+        assert_eq!(answer.status, status, "{origin}");
+        assert!(!answer.headers.keys().any(|name| name.as_str().starts_with("access-control")), "{origin}");
+    }
 }
 
 /// JSON may escape a slash, and some encoders do.

@@ -105,7 +105,7 @@ async fn a_mail_that_fails_is_sent_by_the_retry() {
     assert_eq!(decided.status, 200);
 }
 
-// README: Works with MCP clients of every protocol version from 2024-11-05 to 2026-07-28.
+// README: Works with MCP clients of every protocol version from 2024-11-05 to 2026-07-28. JSON-RPC batches, which 2025-03-26 had, are refused.
 #[tokio::test]
 async fn every_protocol_version_is_served() {
     let world = World::new().await;

@@ -18,13 +18,12 @@ async fn what_is_refused_comes_through_with_its_headers() {
 async fn nobody_asks_without_a_key(deployment: &Deployment) {
     // A Function URL renames the challenge, so the reason and the way on stand in the body too.
     let renamed = "x-amzn-remapped-www-authenticate";
-    let metadata = format!("https://{}/.well-known/oauth-protected-resource/mcp", domain("Mcp"));
     let body = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
     let call = || Call::new("POST", "/mcp").body("application/json", body);
     let nobody = deployment.mcp.call(call()).await;
     assert_eq!(nobody.status, 401);
     let challenge = nobody.header(renamed);
-    assert_eq!(challenge, format!(r#"Bearer realm="sayso", resource_metadata="{metadata}""#));
+    assert_eq!(challenge, r#"Bearer realm="sayso""#);
     let told = nobody.json();
     assert!(
         told["error_description"].as_str().expect("a reason").contains("Authorization: Bearer"),
@@ -37,11 +36,26 @@ async fn nobody_asks_without_a_key(deployment: &Deployment) {
     assert_eq!((stranger.status, stranger.json()["error"].as_str()), (401, Some("invalid_token")));
     assert!(stranger.header(renamed).contains(r#"error="invalid_token""#), "{:?}", stranger.headers);
 
-    let told = deployment.open(&metadata).await;
-    assert_eq!(
-        (told.status, told.json()["resource"].as_str()),
-        (200, Some(&*format!("https://{}/mcp", domain("Mcp"))))
-    );
+    // No page in a browser has business here, whatever it says that it comes from.
+    for origin in ["http://localhost", "http://127.0.0.1:8080", "https://example.com", "null"] {
+        let page = deployment.mcp.call(call().header("origin", origin)).await;
+        assert!(page.status == 401 || page.status == 403, "{origin}: {}", page.status);
+    }
+    // Clients that would sign in are told that a key is what they need.
+    for (method, path, status) in [
+        ("GET", "/.well-known/oauth-protected-resource/mcp", 404),
+        ("GET", "/.well-known/oauth-authorization-server", 404),
+        ("GET", "/.well-known/openid-configuration", 404),
+        ("POST", "/register", 400),
+        ("GET", "/authorize", 400),
+        ("POST", "/token", 400),
+    ] {
+        let told = deployment.mcp.call(Call::new(method, path).body("application/json", "{}")).await;
+        assert_eq!(told.status, status, "{path}");
+        let described = told.json()["error_description"].as_str().unwrap_or_default().to_owned();
+        assert!(described.contains("this server takes an agent key in the Authorization header"), "{path}");
+        assert_eq!(told.json()["error"], "invalid_request", "{path}");
+    }
 }
 
 async fn nothing_is_elsewhere(deployment: &Deployment) {

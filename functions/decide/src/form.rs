@@ -123,6 +123,32 @@ mod tests {
     }
 
     #[test]
+    fn the_code_counts_in_every_script_and_with_whatever_stands_between_its_digits() {
+        let code = link(&request()).code().to_string();
+        let in_digits_from = |zero: char| -> String {
+            let digit = |c: char| c.to_digit(10).and_then(|digit| char::from_u32(zero as u32 + digit));
+            code.chars().map(|c| digit(c).unwrap_or(c)).collect()
+        };
+        let digits: String = code.chars().filter(char::is_ascii_digit).collect();
+        let between = |between: &str| digits.split("").collect::<Vec<_>>().join(between);
+        // Full-width, Arabic, Persian, Devanagari, and two of a run of several scripts' digits.
+        let scripts =
+            ['\u{ff10}', '\u{660}', '\u{6f0}', '\u{966}', '\u{1d7ce}', '\u{1d7e2}'].map(in_digits_from);
+        // Invisible, non-breaking, narrow, dashes, dots, and the keycaps that phones make of digits.
+        let separators =
+            ["\u{200b}", "\u{a0}", "\u{202f}", "\u{2011}", "\u{2013}", ".", "\u{2066}", "\u{fe0f}\u{20e3}"]
+                .map(between);
+        for typed in scripts.iter().chain(&separators) {
+            assert!(fields(typed, "deny", "").answer(&link(&request())).is_ok(), "{typed:?}");
+        }
+        for wrong in
+            [format!("{digits}0"), format!("{digits}a"), format!("{digits}\u{2460}"), digits[1..].to_owned()]
+        {
+            assert!(fields(&wrong, "deny", "").answer(&link(&request())).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
     fn everything_that_has_to_change_is_said_at_once() {
         let sent = fields("", "maybe", &"x".repeat(1_001));
         let errors = sent.answer(&link(&request())).err().unwrap();

@@ -10,9 +10,11 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use rmcp::ErrorData;
+use rmcp::model::{ErrorCode, ProtocolVersion};
 use sayso_model::{Agent, AgentKey, ProfileViolation, members};
-use serde_json::json;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use crate::Deps;
 use crate::answer::{incident, internal_error};
@@ -23,6 +25,9 @@ pub(crate) const MOST_BYTES: usize = 1024 * 1024;
 
 const PARSE_ERROR: i32 = -32700;
 const INVALID_REQUEST: i32 = -32600;
+
+/// Where a request of version 2026-07-28 or later says its version, in `params._meta`.
+const VERSION_META: &str = "io.modelcontextprotocol/protocolVersion";
 
 /// Who calls, in the request's extensions.
 #[derive(Clone)]
@@ -53,7 +58,11 @@ pub(crate) async fn check(State(deps): State<Deps>, request: Request, next: Next
         let most = format!("the body is larger than {MOST_BYTES} bytes");
         return refuse(StatusCode::PAYLOAD_TOO_LARGE, None, INVALID_REQUEST, &most);
     };
-    let (envelope, arguments) = match separate(&body) {
+    if !is_json(&parts.headers) {
+        let problem = "the body must be JSON: send the header Content-Type: application/json";
+        return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, None, INVALID_REQUEST, problem);
+    }
+    let (envelope, arguments) = match separate(&body, &parts.headers) {
         Ok(separated) => separated,
         Err(refusal) => return refusal.answer(),
     };
@@ -65,7 +74,7 @@ pub(crate) async fn check(State(deps): State<Deps>, request: Request, next: Next
 }
 
 async fn authenticate(deps: &Deps, headers: &HeaderMap) -> Result<Agent, Response> {
-    let refuse = |why: Unauthorized| why.answer(headers);
+    let refuse = Unauthorized::answer;
     let value = headers.get(header::AUTHORIZATION).ok_or_else(|| refuse(Unauthorized::NoKey))?;
     let credentials = value.to_str().ok().and_then(|value| value.split_once(' '));
     let key = credentials
@@ -77,7 +86,7 @@ async fn authenticate(deps: &Deps, headers: &HeaderMap) -> Result<Agent, Respons
         Ok(None) => Err(refuse(Unauthorized::UnknownKey)),
         Err(failure) => {
             let error = internal_error(&incident(&failure));
-            let body = Json(json!({"jsonrpc": "2.0", "id": null, "error": error}));
+            let body = Json(json!({"jsonrpc": "2.0", "error": error}));
             Err((StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "5")], body).into_response())
         }
     }
@@ -90,20 +99,22 @@ fn accepts_events(headers: &HeaderMap) -> bool {
 
 /// A body that is no JSON-RPC request.
 struct NotARequest {
-    id: Option<Box<RawValue>>,
+    id: Option<Value>,
     code: i32,
     message: String,
+    data: Option<Value>,
 }
 
 impl NotARequest {
     fn answer(self) -> Response {
-        refuse(StatusCode::BAD_REQUEST, self.id.as_deref(), self.code, &self.message)
+        let Self { id, code, message, data } = self;
+        answer(StatusCode::BAD_REQUEST, id, ErrorData::new(ErrorCode(code), message, data))
     }
 }
 
 /// The envelope with empty arguments, and the arguments.
-fn separate(body: &[u8]) -> Result<(String, String), NotARequest> {
-    let refuse = |code, message: String| NotARequest { id: None, code, message };
+fn separate(body: &[u8], headers: &HeaderMap) -> Result<(String, String), NotARequest> {
+    let refuse = |code, message: String| NotARequest { id: None, code, message, data: None };
     let text =
         std::str::from_utf8(body).map_err(|_| refuse(PARSE_ERROR, "the body is not UTF-8".to_owned()))?;
     if text.trim_start().starts_with('[') {
@@ -118,8 +129,9 @@ fn separate(body: &[u8]) -> Result<(String, String), NotARequest> {
     })?;
     let find =
         |envelope: &[(String, &RawValue)], key: &str| envelope.iter().position(|(name, _)| name == key);
-    let id = find(&envelope, "id").map(|at| envelope[at].1.to_owned());
-    let refuse = |message: String| NotARequest { id: id.clone(), code: INVALID_REQUEST, message };
+    let id = find(&envelope, "id").and_then(|at| serde_json::from_str(envelope[at].1.get()).ok());
+    let id = id.filter(is_id);
+    let refuse = |message: String| NotARequest { id: id.clone(), code: INVALID_REQUEST, message, data: None };
     let is_call = find(&envelope, "method").is_some_and(|at| method_name(envelope[at].1) == "tools/call");
     let params_at = find(&envelope, "params").filter(|_| is_call);
     let mut arguments = "{}".to_owned();
@@ -138,8 +150,55 @@ fn separate(body: &[u8]) -> Result<(String, String), NotARequest> {
     }
     let envelope = object(&envelope);
     // What is left is small and flat: a parser with a recursion limit reads it, or it is no message.
-    serde_json::from_str::<serde_json::Value>(&envelope).map_err(|e| refuse(format!("the body: {e}")))?;
-    Ok((envelope, arguments))
+    let message: Value = serde_json::from_str(&envelope).map_err(|e| refuse(format!("the body: {e}")))?;
+    is_message(&message).map_err(|problem| refuse(problem.to_owned()))?;
+    match unknown_version(headers, &message) {
+        None => Ok((envelope, arguments)),
+        Some(unknown) => Err(NotARequest {
+            id,
+            code: unknown.code.0,
+            message: unknown.message.into_owned(),
+            data: unknown.data,
+        }),
+    }
+}
+
+/// JSON-RPC 2.0, section 4, as MCP narrows it: an id is a text or an integer, and never null.
+fn is_message(message: &Value) -> Result<(), &'static str> {
+    if message["jsonrpc"] != "2.0" {
+        return Err("the body is no JSON-RPC message: it needs \"jsonrpc\": \"2.0\"");
+    }
+    if message.get("id").is_some_and(|id| !is_id(id)) {
+        return Err("`id` must be a text or an integer");
+    }
+    match message.get("method") {
+        Some(Value::String(_)) => Ok(()),
+        Some(_) => Err("`method` must be a text"),
+        None if message.get("result").or(message.get("error")).is_some() => Ok(()),
+        None => Err("the body is no JSON-RPC request: it needs a `method`"),
+    }
+}
+
+fn is_id(id: &Value) -> bool {
+    id.is_string() || id.is_i64() || id.is_u64() || id.as_f64().is_some_and(|id| id.fract() == 0.0)
+}
+
+/// A version that is named in the header alone and that nobody knows: rmcp says so in plain text.
+fn unknown_version(headers: &HeaderMap, message: &Value) -> Option<ErrorData> {
+    let version = headers.get("mcp-protocol-version")?.to_str().unwrap_or_default();
+    let known = ProtocolVersion::KNOWN_VERSIONS;
+    let also_in_the_body =
+        message.pointer("/params/_meta").is_some_and(|meta| meta.get(VERSION_META).is_some());
+    if also_in_the_body || known.iter().any(|known| known.as_str() == version) {
+        return None;
+    }
+    let data = json!({"requested": version, "supported": known});
+    Some(ErrorData::new(ErrorCode::UNSUPPORTED_PROTOCOL_VERSION, "Unsupported protocol version", Some(data)))
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
 }
 
 /// The method, however its text is escaped: `tools\/call` is the same.
@@ -152,7 +211,15 @@ fn object(members: &[(String, &RawValue)]) -> String {
     format!("{{{}}}", members.iter().map(member).collect::<Vec<_>>().join(","))
 }
 
-fn refuse(status: StatusCode, id: Option<&RawValue>, code: i32, message: &str) -> Response {
-    let body = json!({"jsonrpc": "2.0", "id": id, "error": {"code": code, "message": message}});
+fn refuse(status: StatusCode, id: Option<Value>, code: i32, message: &str) -> Response {
+    answer(status, id, ErrorData::new(ErrorCode(code), message.to_owned(), None))
+}
+
+/// An error without an id has no member of that name: no version of MCP has an id that is null.
+fn answer(status: StatusCode, id: Option<Value>, error: ErrorData) -> Response {
+    let mut body = json!({"jsonrpc": "2.0", "error": error});
+    if let Some(id) = id {
+        body["id"] = id;
+    }
     (status, Json(body)).into_response()
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{any, get};
+use axum::routing::any;
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use sayso_cloud::{Aws, BadVariable, CannotStart, Clock, KeyIds, Mailer, Signer, Store, optional, required};
@@ -42,6 +42,27 @@ pub struct Settings {
     pub retention: Retention,
     /// How much may be asked.
     pub limits: Limits,
+    /// Which pages in a browser may call.
+    pub origins: Origins,
+}
+
+/// The `Origin`s that are let through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origins {
+    /// None, as on AWS: no page in a browser has business there.
+    None,
+    /// Those of pages that this machine serves, for tools such as the MCP Inspector. They get no CORS headers.
+    Loopback,
+}
+
+impl Origins {
+    /// As rmcp has them.
+    fn allowed(self) -> &'static [&'static str] {
+        match self {
+            Self::None => &[],
+            Self::Loopback => &["http://localhost:*", "http://127.0.0.1:*", "http://[::1]:*"],
+        }
+    }
 }
 
 impl Settings {
@@ -60,6 +81,7 @@ impl Settings {
                 .unwrap_or_default(),
             retention: optional("RETENTION_DAYS", Retention::parse_days)?.unwrap_or_default(),
             limits: limits_from_env()?,
+            origins: Origins::None,
         })
     }
 }
@@ -99,14 +121,16 @@ impl Deps {
     }
 }
 
-/// `POST /mcp`, and the metadata that RFC 9728 asks of a protected resource.
+/// `POST /mcp`. There is no authorization server, so there is no RFC 9728 metadata either: clients that find some go and look
+/// for the server, and their users never read that a key is missing.
 pub fn router(deps: Deps) -> Router {
     // A Function URL checks no Host, and its own is not known before it is deployed: a page that rebinds a name to it
-    // gains nothing without the key. Browsers have no business here at all, so any Origin is refused.
+    // gains nothing without the key.
     let config = StreamableHttpServerConfig::default()
         .with_legacy_session_mode(false)
         .with_json_response(true)
         .disable_allowed_hosts()
+        .with_allowed_origins(deps.settings.origins.allowed().iter().copied())
         .enforce_origin_validation()
         .with_max_request_body_bytes(inbound::MOST_BYTES);
     let server = server::Server::new(deps.clone());
@@ -116,9 +140,9 @@ pub fn router(deps: Deps) -> Router {
         config,
     );
     Router::new()
-        .route_service("/mcp", mcp)
+        .route_service("/mcp", mcp.clone())
+        .route_service("/mcp/", mcp)
         .layer(from_fn_with_state(deps, inbound::check))
-        .route("/.well-known/oauth-protected-resource", get(unauthorized::metadata))
-        .route("/.well-known/oauth-protected-resource/mcp", get(unauthorized::metadata))
+        .merge(unauthorized::no_sign_in())
         .fallback(any(unauthorized::not_found))
 }

@@ -1,6 +1,7 @@
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CustomRequest, CustomResult, ErrorCode, Implementation,
-    ListToolsResult, PaginatedRequestParams, ProtocolVersion, ServerCapabilities, ServerConfig, Tool,
+    CallToolRequestParams, CallToolResponse, CustomRequest, CustomResult, DiscoverResult, ErrorCode,
+    Implementation, ListToolsResult, PaginatedRequestParams, ProtocolVersion, ServerCapabilities,
+    ServerConfig, Tool,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
@@ -13,7 +14,7 @@ const INSTRUCTIONS: &str = "Sayso asks a human before something irreversible hap
     do, then check_approval until it is answered. Only `approved` means yes: `denied` means no, and `expired` means \
     that nobody answered.";
 
-/// How long a client may keep the list of tools, in milliseconds: it changes with a deployment only.
+/// How long a client may keep the list of tools, and what the server is, in milliseconds: it changes with a deployment only.
 const TOOLS_TTL: u64 = 300_000;
 
 /// The MCP server: one a call, without state of its own.
@@ -37,11 +38,20 @@ impl ServerHandler for Server {
             .with_instructions(INSTRUCTIONS)
     }
 
+    async fn discover(&self, _: RequestContext<RoleServer>) -> Result<DiscoverResult, ErrorData> {
+        let versions = self.supported_protocol_versions().into_owned();
+        Ok(DiscoverResult::from_server_info(versions, self.get_info()).with_ttl_ms(TOOLS_TTL))
+    }
+
     async fn list_tools(
         &self,
-        _: Option<PaginatedRequestParams>,
+        page: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
+        if page.is_some_and(|page| page.cursor.is_some()) {
+            let problem = "unknown cursor: the list of tools has one page, ask for it without a cursor";
+            return Err(ErrorData::invalid_params(problem, None));
+        }
         Ok(ListToolsResult::with_all_items(tools::all().to_vec()).with_ttl_ms(TOOLS_TTL))
     }
 

@@ -1,12 +1,24 @@
-//! What a caller without a key is told: the challenge of RFC 6750 and the metadata of RFC 9728.
-//!
-//! A Function URL renames `WWW-Authenticate`, so the reason stands in the body as well, and the metadata at its
-//! well-known address.
+//! What a caller without a key is told: the challenge of RFC 6750. A Function URL renames `WWW-Authenticate`, so the reason
+//! stands in the body as well.
 
-use axum::Json;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, StatusCode, header};
+use axum::routing::any;
+use axum::{Json, Router};
+use http::{StatusCode, header};
 use serde_json::json;
+
+/// Where clients register themselves and sign in, when they have found no other address.
+const SIGN_IN: [&str; 3] = ["/register", "/authorize", "/token"];
+
+/// Where they look for another, with or without the endpoint's path behind it.
+const METADATA: [&str; 6] = [
+    "/.well-known/oauth-authorization-server",
+    "/.well-known/oauth-authorization-server/mcp",
+    "/.well-known/openid-configuration",
+    "/.well-known/openid-configuration/mcp",
+    "/.well-known/oauth-protected-resource",
+    "/.well-known/oauth-protected-resource/mcp",
+];
 
 /// Why there is no agent.
 #[derive(Debug, Clone, Copy)]
@@ -16,7 +28,7 @@ pub(crate) enum Unauthorized {
 }
 
 impl Unauthorized {
-    pub(crate) fn answer(self, headers: &HeaderMap) -> Response {
+    pub(crate) fn answer(self) -> Response {
         let (error, description) = match self {
             Self::NoKey => {
                 ("invalid_request", "send your agent key as the header: Authorization: Bearer <agent key>")
@@ -25,39 +37,37 @@ impl Unauthorized {
                 ("invalid_token", "this agent key is not registered: ask your operator for a current one")
             }
         };
-        let metadata = format!("{}/.well-known/oauth-protected-resource/mcp", own_url(headers));
         let challenge = match self {
             // RFC 6750 section 3.1: a request without any credentials gets no error code.
-            Self::NoKey => format!(r#"Bearer realm="sayso", resource_metadata="{metadata}""#),
-            Self::UnknownKey => format!(
-                r#"Bearer realm="sayso", error="{error}", error_description="{description}", resource_metadata="{metadata}""#
-            ),
+            Self::NoKey => r#"Bearer realm="sayso""#.to_owned(),
+            Self::UnknownKey => {
+                format!(r#"Bearer realm="sayso", error="{error}", error_description="{description}""#)
+            }
         };
         let body = Json(json!({"error": error, "error_description": description}));
         (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, challenge)], body).into_response()
     }
 }
 
-/// RFC 9728. There is no authorization server: keys come from the operator.
-pub(crate) async fn metadata(headers: HeaderMap) -> Response {
-    let body = json!({
-        "resource": format!("{}/mcp", own_url(&headers)),
-        "resource_name": "Sayso",
-        "bearer_methods_supported": ["header"],
+/// The addresses at which clients try to sign in, which say what to do instead: in the form of an OAuth error (RFC 6749,
+/// section 5.2), because that is what such a client shows its user.
+pub(crate) fn no_sign_in() -> Router {
+    let absent = METADATA.iter().fold(Router::new(), |router, path| {
+        router.route(path, any(|| async { key_wanted(StatusCode::NOT_FOUND) }))
     });
-    ([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
+    SIGN_IN.iter().fold(absent, |router, path| {
+        router.route(path, any(|| async { key_wanted(StatusCode::BAD_REQUEST) }))
+    })
+}
+
+fn key_wanted(status: StatusCode) -> Response {
+    let description = "this server takes an agent key in the Authorization header (Authorization: Bearer <agent key>): \
+                       there is nothing to sign in to, and no client to register; ask your operator for a key";
+    let body = json!({"error": "invalid_request", "error_description": description});
+    (status, [(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
 }
 
 pub(crate) async fn not_found() -> Response {
     let body = json!({"error": "not_found", "error_description": "the MCP endpoint is POST /mcp"});
     (StatusCode::NOT_FOUND, Json(body)).into_response()
-}
-
-/// This function's own address, which only the request knows: a template cannot give a function its own URL.
-fn own_url(headers: &HeaderMap) -> String {
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let plain = |c: char| c.is_ascii_alphanumeric() || ".:-[]".contains(c);
-    let host = if host.chars().all(plain) { host } else { "" };
-    let loopback = host.starts_with("127.0.0.1") || host.starts_with("localhost");
-    format!("{}://{host}", if loopback { "http" } else { "https" })
 }

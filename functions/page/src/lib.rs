@@ -3,6 +3,7 @@
 //! This function reads and shows. GET and HEAD are all it answers, and its policy lets it write nothing, sign nothing
 //! and send nothing: a mail scanner that opens every link changes nothing here. The form it shows goes to `decide`.
 
+mod address;
 mod answer;
 mod headers;
 mod pages;
@@ -45,12 +46,11 @@ impl Deps {
     }
 }
 
-/// `GET /{id}/{secret}`, `GET /{id}`, and nothing else.
+/// `GET /{id}/{secret}`, `GET /{id}`, with what mail clients add to them, and nothing else.
 pub fn router(deps: Deps) -> Router {
     let form_action = deps.decide_url.origin().to_owned();
     let routes = Router::new()
-        .route("/{id}", get(pages::status))
-        .route("/{id}/{secret}", get(pages::deciding))
+        .route("/{*address}", get(pages::page))
         .fallback(pages::not_found)
         .layer(from_fn(read_only))
         .with_state(deps);

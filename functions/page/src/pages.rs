@@ -5,6 +5,7 @@ use http::StatusCode;
 use sayso_cloud::{Failure, random};
 use sayso_model::{Approval, ApprovalId, LinkSecret};
 
+use crate::address::Address;
 use crate::views::{self, Form, FormErrors, Telling};
 use crate::{Deps, html};
 
@@ -12,11 +13,18 @@ pub(crate) async fn not_found() -> Response {
     html(StatusCode::NOT_FOUND, views::not_found())
 }
 
+/// What an address leads to.
+pub(crate) async fn page(State(deps): State<Deps>, path: Result<Path<String>, PathRejection>) -> Response {
+    let address = path.map_or(Address::Nothing, |Path(path)| Address::parse(&path));
+    match address {
+        Address::Deciding(id, secret) => deciding(&deps, id, secret).await,
+        Address::Status(id) => status(&deps, id).await,
+        Address::Nothing => not_found().await,
+    }
+}
+
 /// How an approval stands, for whoever has its id: no action, no words, no names.
-pub(crate) async fn status(State(deps): State<Deps>, path: Result<Path<String>, PathRejection>) -> Response {
-    let Some(id) = path.ok().and_then(|Path(id)| ApprovalId::parse(&id).ok()) else {
-        return not_found().await;
-    };
+async fn status(deps: &Deps, id: ApprovalId) -> Response {
     match deps.store.approval(id, deps.clock.now()).await {
         Ok(Some(stored)) => match stored.clone().judge(deps.clock.now()) {
             Ok(Approval::Open(_)) if stored.undelivered().is_some() => {
@@ -31,14 +39,7 @@ pub(crate) async fn status(State(deps): State<Deps>, path: Result<Path<String>, 
 }
 
 /// The request in full and the form, or how it ended, for whoever has the mailed link.
-pub(crate) async fn deciding(
-    State(deps): State<Deps>,
-    path: Result<Path<(String, String)>, PathRejection>,
-) -> Response {
-    let parsed = path
-        .ok()
-        .and_then(|Path((id, secret))| ApprovalId::parse(&id).ok().zip(LinkSecret::parse(&secret).ok()));
-    let Some((id, secret)) = parsed else { return not_found().await };
+async fn deciding(deps: &Deps, id: ApprovalId, secret: LinkSecret) -> Response {
     let stored = match deps.store.approval(id, deps.clock.now()).await {
         Ok(Some(stored)) => stored,
         Ok(None) => return not_found().await,

@@ -56,6 +56,7 @@ impl Functions {
             token_lifetime: settings.token_lifetime,
             retention,
             limits: settings.limits,
+            origins: sayso_mcp::Origins::Loopback,
         };
         let page = sayso_page::Settings { table: table.clone(), keys: keys.clone(), decide_url: urls.decide };
         let decide = sayso_decide::Settings {

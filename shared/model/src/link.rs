@@ -12,6 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use thiserror::Error;
+use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCategory as _};
 
 use crate::{Invalid, Notice, Request, RequestFingerprint};
 
@@ -77,12 +78,29 @@ impl DecidingLink {
         ConfirmationCode(format!("{:06}", number % 1_000_000))
     }
 
-    /// The approver's proof: this link and the code as typed, in which spaces and dashes do not count.
+    /// The approver's proof: this link and the code as typed. A digit counts in every script; separators, punctuation, marks
+    /// and what nobody sees do not count.
     pub fn prove(&self, typed: &str) -> Result<EmailLinkProof, WrongCode> {
-        let digits: String = typed.chars().filter(|c| !c.is_whitespace() && *c != '-').collect();
+        let digits: String = typed.chars().filter_map(typed_as).collect();
         let fits = bool::from(self.code().0.as_bytes().ct_eq(digits.as_bytes()));
         if fits { Ok(EmailLinkProof(())) } else { Err(WrongCode) }
     }
+}
+
+/// What a typed character counts as: a digit of ASCII, nothing, or itself, which no code holds.
+fn typed_as(c: char) -> Option<char> {
+    use GeneralCategoryGroup::{Letter, Number, Symbol};
+    if is_decimal_digit(c) {
+        // The digits of a script follow each other from its zero (Unicode, section 4.6), and scripts by tens.
+        let below = (1..=c as u32).map_while(|down| char::from_u32(c as u32 - down));
+        let place = below.take_while(|c| is_decimal_digit(*c)).count() % 10;
+        return u32::try_from(place).ok().and_then(|digit| char::from_digit(digit, 10));
+    }
+    matches!(c.general_category_group(), Letter | Number | Symbol).then_some(c)
+}
+
+fn is_decimal_digit(c: char) -> bool {
+    c.general_category() == GeneralCategory::DecimalNumber
 }
 
 impl fmt::Debug for LinkSecret {

@@ -9,7 +9,8 @@ pub fn not_found() -> Markup {
     notice(
         "There is nothing here",
         &[
-            "Open the link in the mail again, or copy all of it: it may have been cut. Links work as long as the approval is kept.",
+            "The link may be damaged. Go back to the mail and open the link there. If it is cut at the end of a line, copy all of it, to its last character and without spaces or line breaks, and paste it into the address bar.",
+            "Links work as long as the approval is kept.",
         ],
     )
 }

@@ -38,6 +38,11 @@ impl Id {
         }
     }
 
+    /// Of an error about what could not be read: some write null, and some leave it out.
+    fn null() -> Self {
+        Self("null".to_owned())
+    }
+
     /// An id that is an integer.
     pub(crate) fn number(number: u64) -> Self {
         Self(number.to_string())
@@ -148,6 +153,8 @@ impl Message {
             (Some(Some(method)), Some(Some(id))) => Kind::Request { id, method },
             (Some(Some(method)), None) => Kind::Notification { method },
             (None, Some(Some(id))) if answers => Kind::Response { id },
+            // An error about what could not be read.
+            (None, None) if find(&members, "error").is_some() => Kind::Response { id: Id::null() },
             (None, _) => return Err(refuse("it has neither a `method` nor an answer with an `id`")),
         };
         Ok(Self { kind, members })
@@ -168,10 +175,13 @@ impl Message {
         Self::own(&json!({"jsonrpc": "2.0", "id": id.to_value(), "result": result}))
     }
 
-    /// An error of our own; without an id if what it answers had none.
+    /// An error of our own; without an id if what it answers had none. No version of MCP has an id that is null.
     pub(crate) fn error(id: Option<&Id>, code: i32, message: &str) -> Self {
-        let id = id.map(Id::to_value);
-        Self::own(&json!({"jsonrpc": "2.0", "id": id, "error": {"code": code, "message": message}}))
+        let mut error = json!({"jsonrpc": "2.0", "error": {"code": code, "message": message}});
+        if let Some(id) = id {
+            error["id"] = id.to_value();
+        }
+        Self::own(&error)
     }
 
     /// A request of these parts and no others.

@@ -43,7 +43,11 @@ where
     });
     // Connections outlive the listener.
     let _closing = Closing(Arc::clone(&front));
-    axum::serve(listener, Router::new().route("/mcp", any(answer)).with_state(front)).await
+    axum::serve(
+        listener,
+        Router::new().route("/mcp", any(answer)).route("/mcp/", any(answer)).with_state(front),
+    )
+    .await
 }
 
 /// Opens conversations.
