@@ -1,6 +1,6 @@
 use sayso_tests::{Verdict, World};
 
-// README: A new request costs one read, three writes and one mail (the first write is a transaction: it also counts the request against the limits); a check costs one read after the key's; a decision one read, one signature, one write.
+// README: A new request costs one read, three writes and one mail (the first write is a transaction: it also counts the request against the limits); a check costs one read after the key's, and one write if it waits; a decision one read, one signature, one write.
 #[tokio::test]
 async fn the_calls_are_counted() {
     let world = World::new().await;
@@ -27,6 +27,16 @@ async fn the_calls_are_counted() {
     agent.check(&id).await;
     assert_eq!(world.tap.take_calls(), ["GetItem", "BatchGetItem"]);
 
+    let waited = agent.ask("waited").await.field("approval_id").to_owned();
+    world.tap.take_calls();
+    let wait = serde_json::json!({"approval_id": waited, "wait_seconds": 1});
+    let waiting = tokio::spawn(async move { agent.call("check_approval", wait).await });
+    world.pass_until_done(waiting).await;
+    let calls = world.tap.take_calls();
+    assert_eq!(calls[..3], ["GetItem", "BatchGetItem", "UpdateItem"]);
+    assert!(calls[3..].iter().all(|call| call.ends_with("GetItem")), "{calls:?}");
+
+    let agent = world.agent().await;
     let second = agent.ask("payments").await.field("approval_id").to_owned();
     world.tap.take_calls();
     let link = world.link(&second);

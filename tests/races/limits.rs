@@ -21,11 +21,12 @@ fn limits(requests: u32, mails: u32, pending: u32) -> Limits {
         mails: HourlyLimit::parse(&mails.to_string()).expect("a limit"),
         pending: PendingLimit::parse(&pending.to_string()).expect("a limit"),
         cool_down: CoolDown::parse_seconds("600").expect("ten minutes"),
+        waits: Limits::default().waits,
     }
 }
 
 /// As many agents as there are names, all with one approver.
-async fn agents(world: &World, names: &[&str]) -> Vec<Raw> {
+pub(crate) async fn agents(world: &World, names: &[&str]) -> Vec<Raw> {
     let mut agents = Vec::new();
     for name in names {
         let key = random::agent_key();
@@ -133,14 +134,15 @@ async fn no_crowd_of_agents_mails_an_approver_more_often_than_allowed() {
     let world = World::limited(limits(1_000, 9, 100)).await;
     let crowd = agents(&world, &["a", "b", "c", "d", "e"]).await;
     let opened = through(&ask_at_once(&crowd, actions("t")).await, "mails_per_approver_per_hour");
-    assert_eq!(opened.len(), 9);
+    // The last two are for agents that have asked nothing yet, and all of these may have.
+    assert!((7..=9).contains(&opened.len()), "{}", opened.len());
     assert_opened(&world, &opened).await;
     // Another agent's approver is another.
     let other = world.agent().await.ask("t").await;
     assert_eq!(other.field("status"), "pending");
     world.pass(3_600);
     let opened = through(&ask_at_once(&crowd, actions("u")).await, "mails_per_approver_per_hour");
-    assert_eq!(opened.len(), 9);
+    assert!((7..=9).contains(&opened.len()), "{}", opened.len());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

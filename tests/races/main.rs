@@ -7,4 +7,5 @@ mod limits;
 mod mailing;
 mod one_outcome;
 mod same_request;
+mod shares;
 mod together;

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use sayso_cloud::Clock;
 use sayso_model::token::{ApprovalToken, Expectations, Issuer, Jwks, verify};
 use sayso_model::{Action, Audience, CanonicalJson, ToolName};
+use sayso_model::{Limits, WaitLimit};
 use sayso_tests::{Dice, Protocol, World, asking};
 
 use crate::together::{all_at_once, client, outcome_on, status, told_by};
@@ -205,7 +206,8 @@ async fn nobody_decides_after_the_deadline_however_many_try() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn fifty_who_wait_are_all_told_and_get_the_same_token() {
-    let world = World::new().await;
+    let waits = WaitLimit::parse("50").expect("a limit");
+    let world = World::limited(Limits { waits, ..Limits::default() }).await;
     let scene = Scene::new(&world, "customers_2019").await;
     let arguments = format!(r#"{{"approval_id":"{}","wait_seconds":50}}"#, scene.id);
     let waiting: Vec<_> = (0..50)

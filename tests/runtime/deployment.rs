@@ -31,16 +31,18 @@ pub(crate) fn values(table: &str, key_arn: &str) -> BTreeMap<&'static str, Strin
         ("DECIDE_URL", format!("https://{}", domain("Decide"))),
         ("DENIED_COOL_DOWN_SECONDS", "600".to_owned()),
         ("ISSUER", format!("https://{}", domain("Redeem"))),
+        ("LONGEST_WAIT_SECONDS", "20".to_owned()),
         ("MAIL_FROM", "sayso@example.com".to_owned()),
         ("MAILS_PER_APPROVER_PER_HOUR", "60".to_owned()),
         ("OTHER_SIGNING_KEY_ID", String::new()),
         ("PAGE_URL", format!("https://{}", domain("Page"))),
         ("PENDING_PER_AGENT", "50".to_owned()),
-        ("REQUESTS_PER_AGENT_PER_HOUR", "60".to_owned()),
+        ("REQUESTS_PER_AGENT_PER_HOUR", "20".to_owned()),
         ("RETENTION_DAYS", "90".to_owned()),
         ("SIGNING_KEY_ID", key_arn.to_owned()),
         ("TABLE_NAME", table.to_owned()),
         ("TOKEN_LIFETIME_SECONDS", "3600".to_owned()),
+        ("WAITS_PER_AGENT", "3".to_owned()),
     ])
 }
 

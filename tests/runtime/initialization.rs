@@ -8,11 +8,13 @@ use serde_json::Value;
 use crate::deployment::{FUNCTIONS, environment, names, values};
 
 /// What limits an agent.
-const LIMITS: [&str; 4] = [
+const LIMITS: [&str; 6] = [
     "REQUESTS_PER_AGENT_PER_HOUR",
     "MAILS_PER_APPROVER_PER_HOUR",
     "PENDING_PER_AGENT",
     "DENIED_COOL_DOWN_SECONDS",
+    "WAITS_PER_AGENT",
+    "LONGEST_WAIT_SECONDS",
 ];
 
 /// What each function is told, and nothing more: `redeem` learns its own host from the call.
@@ -67,6 +69,8 @@ async fn a_wrong_variable_ends_the_binary_with_its_name_and_no_value() {
         ("Mcp", "TOKEN_LIFETIME_SECONDS", "86401"),
         ("Mcp", "RETENTION_DAYS", "for-ever"),
         ("Mcp", "REQUESTS_PER_AGENT_PER_HOUR", "0"),
+        ("Mcp", "WAITS_PER_AGENT", "101"),
+        ("Mcp", "LONGEST_WAIT_SECONDS", "51"),
         ("Mcp", "MAILS_PER_APPROVER_PER_HOUR", "10001"),
         ("Mcp", "PENDING_PER_AGENT", "101"),
         ("Mcp", "DENIED_COOL_DOWN_SECONDS", "86401"),

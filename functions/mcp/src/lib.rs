@@ -12,7 +12,8 @@ use rmcp::transport::streamable_http_server::session::never::NeverSessionManager
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use sayso_cloud::{Aws, BadVariable, CannotStart, Clock, KeyIds, Mailer, Signer, Store, optional, required};
 use sayso_model::{
-    BaseUrl, CoolDown, EmailAddress, HourlyLimit, Limits, PendingLimit, Retention, TokenLifetime,
+    BaseUrl, CoolDown, EmailAddress, HourlyLimit, Limits, LongestWait, PendingLimit, Retention,
+    TokenLifetime, WaitLimit,
 };
 
 mod answer;
@@ -42,6 +43,8 @@ pub struct Settings {
     pub retention: Retention,
     /// How much may be asked.
     pub limits: Limits,
+    /// How long a check may wait for an answer.
+    pub longest_wait: LongestWait,
     /// Which pages in a browser may call.
     pub origins: Origins,
 }
@@ -67,8 +70,9 @@ impl Origins {
 
 impl Settings {
     /// `TABLE_NAME`, the [`KeyIds`], `PAGE_URL`, `MAIL_FROM`; optionally `CONFIGURATION_SET`, `TOKEN_LIFETIME_SECONDS`
-    /// (3600), `RETENTION_DAYS` (90), and what limits: `REQUESTS_PER_AGENT_PER_HOUR` (60),
-    /// `MAILS_PER_APPROVER_PER_HOUR` (60), `PENDING_PER_AGENT` (50), `DENIED_COOL_DOWN_SECONDS` (600).
+    /// (3600), `RETENTION_DAYS` (90), and what limits: `REQUESTS_PER_AGENT_PER_HOUR` (20),
+    /// `MAILS_PER_APPROVER_PER_HOUR` (60), `PENDING_PER_AGENT` (50), `DENIED_COOL_DOWN_SECONDS` (600), `WAITS_PER_AGENT` (3),
+    /// `LONGEST_WAIT_SECONDS` (50).
     pub fn from_env() -> Result<Self, BadVariable> {
         let text = |value: &str| Ok::<_, std::convert::Infallible>(value.to_owned());
         Ok(Self {
@@ -81,18 +85,20 @@ impl Settings {
                 .unwrap_or_default(),
             retention: optional("RETENTION_DAYS", Retention::parse_days)?.unwrap_or_default(),
             limits: limits_from_env()?,
+            longest_wait: optional("LONGEST_WAIT_SECONDS", LongestWait::parse_seconds)?.unwrap_or_default(),
             origins: Origins::None,
         })
     }
 }
 
 fn limits_from_env() -> Result<Limits, BadVariable> {
-    let Limits { requests, mails, pending, cool_down } = Limits::default();
+    let Limits { requests, mails, pending, cool_down, waits } = Limits::default();
     Ok(Limits {
         requests: optional("REQUESTS_PER_AGENT_PER_HOUR", HourlyLimit::parse)?.unwrap_or(requests),
         mails: optional("MAILS_PER_APPROVER_PER_HOUR", HourlyLimit::parse)?.unwrap_or(mails),
         pending: optional("PENDING_PER_AGENT", PendingLimit::parse)?.unwrap_or(pending),
         cool_down: optional("DENIED_COOL_DOWN_SECONDS", CoolDown::parse_seconds)?.unwrap_or(cool_down),
+        waits: optional("WAITS_PER_AGENT", WaitLimit::parse)?.unwrap_or(waits),
     })
 }
 

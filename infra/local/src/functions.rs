@@ -56,6 +56,7 @@ impl Functions {
             token_lifetime: settings.token_lifetime,
             retention,
             limits: settings.limits,
+            longest_wait: sayso_model::LongestWait::default(),
             origins: sayso_mcp::Origins::Loopback,
         };
         let page = sayso_page::Settings { table: table.clone(), keys: keys.clone(), decide_url: urls.decide };

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use sayso_model::{
-    AgentName, ApprovalId, ApproverId, Audience, BaseUrl, EmailAddress, GateDescription, Overlap, Timestamp,
+    AgentName, ApprovalId, ApproverId, Audience, BaseUrl, EmailAddress, GateDescription, HourlyLimit,
+    Overlap, Timestamp,
 };
 
 /// Operates a deployment of Sayso: who may ask, who decides, and what has been asked.
@@ -210,6 +211,12 @@ pub(crate) struct Check {
     /// How many concurrent executions the deployment is to reserve: its parameters …Concurrency together
     #[arg(long, value_name = "NUMBER", default_value_t = 46)]
     pub(crate) reserve: u16,
+    /// How many requests an agent may make in an hour: the parameter RequestsPerAgentPerHour
+    #[arg(long, value_name = "NUMBER", value_parser = HourlyLimit::parse, default_value = "20")]
+    pub(crate) requests_per_agent: HourlyLimit,
+    /// How many an approver may be mailed in an hour: the parameter MailsPerApproverPerHour
+    #[arg(long, value_name = "NUMBER", value_parser = HourlyLimit::parse, default_value = "60")]
+    pub(crate) mails_per_approver: HourlyLimit,
 }
 
 #[derive(Subcommand)]

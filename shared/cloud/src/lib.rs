@@ -25,5 +25,5 @@ pub use mailer::{APPROVAL_TAG, Mail, Mailer, NotSent};
 pub use signer::{KeyIds, Signer};
 pub use store::{
     Audited, Claim, Concluded, Named, PointerClaim, Reached, Recorded, RecordedApproval, Redeemed, Store,
-    StoredApproval,
+    StoredApproval, Wait,
 };

@@ -47,6 +47,14 @@ name! {
     /// The operator's name for an agent, shown to approvers: 1 to 64 ASCII letters, digits, `_`, `-`, `.`.
     AgentName, "agent name", 64, "_-."
 }
+
+impl AgentName {
+    /// The first 32 bits of its SHA-256, in hexadecimal: tells agents apart where counting them has to be short. Two agents
+    /// with one tag share what is counted.
+    pub fn tag(&self) -> String {
+        Sha256::digest(self.as_str()).iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+    }
+}
 name! {
     /// A pseudonymous id of an approver: in tokens and records, where the address never is.
     ApproverId, "approver id", 64, "_-"

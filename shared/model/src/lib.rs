@@ -32,7 +32,9 @@ pub use approval::{
 };
 pub use invalid::Invalid;
 pub use json::{CanonicalJson, MAX_BYTES, MAX_DEPTH, ProfileViolation, check_text, members};
-pub use limits::{CoolDown, Hour, HourlyLimit, LIMIT_META, Limits, PendingLimit, RETRY_AFTER_META};
+pub use limits::{
+    CoolDown, Hour, HourlyLimit, LIMIT_META, Limits, LongestWait, PendingLimit, RETRY_AFTER_META, WaitLimit,
+};
 pub use link::{ConfirmationCode, DecidingLink, EmailLinkProof, LinkSecret, LinkSecretHash, WrongCode};
 pub use notice::{MessageId, Notice, NoticeState, SENDING_LIMIT};
 pub use redemption::{GateName, Nonce, Receipt, RedemptionRequest};

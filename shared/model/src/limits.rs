@@ -24,16 +24,26 @@ pub struct Limits {
     pub pending: PendingLimit,
     /// How long a denied request cannot be made again.
     pub cool_down: CoolDown,
+    /// Checks of one agent that wait for an answer at the same time.
+    pub waits: WaitLimit,
+}
+
+impl Limits {
+    /// Whether one agent alone can use up what an approver gets in an hour, but for what is kept for others.
+    pub fn lets_one_agent_fill_an_hour(&self) -> bool {
+        self.requests.get() >= self.mails.shared()
+    }
 }
 
 impl Default for Limits {
-    /// 60 requests and 60 mails an hour, 50 pending, and ten minutes after a denial.
+    /// 20 requests and 60 mails an hour, 50 pending, ten minutes after a denial, and three checks that wait.
     fn default() -> Self {
         Self {
-            requests: HourlyLimit(60),
+            requests: HourlyLimit(20),
             mails: HourlyLimit(60),
             pending: PendingLimit(50),
             cool_down: CoolDown(Duration::from_secs(600)),
+            waits: WaitLimit(3),
         }
     }
 }
@@ -56,6 +66,51 @@ impl HourlyLimit {
     /// The number.
     pub fn get(self) -> u32 {
         self.0
+    }
+
+    /// What of an approver's hour is there for whoever comes first: all but the last quarter, which is kept for agents that
+    /// have asked nothing in it.
+    pub fn shared(self) -> u32 {
+        self.0 - self.0 / 4
+    }
+}
+
+/// How many checks of one agent wait at the same time: 1 to 100. Each holds a concurrent execution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WaitLimit(u32);
+
+impl WaitLimit {
+    /// From a setting's text.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        within(text, 1, 100).map(Self)
+    }
+
+    /// The number.
+    pub fn get(self) -> u32 {
+        self.0
+    }
+}
+
+/// How long a check may wait: 0 to 50 seconds, because clients give up after 60.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LongestWait(Duration);
+
+impl LongestWait {
+    /// From a setting's text, in seconds.
+    pub fn parse_seconds(text: &str) -> Result<Self, Invalid> {
+        within(text, 0, 50).map(|seconds| Self(Duration::from_secs(seconds.into())))
+    }
+
+    /// How long.
+    pub fn duration(self) -> Duration {
+        self.0
+    }
+}
+
+impl Default for LongestWait {
+    /// 50 seconds.
+    fn default() -> Self {
+        Self(Duration::from_secs(50))
     }
 }
 

@@ -6,6 +6,7 @@ use rmcp::service::{Peer, RequestContext};
 use sayso_cloud::StoredApproval;
 use sayso_model::{
     Agent, Approval, ClosedApproval, NoticeState, Outcome, Request, Timestamp, UndeliveredCause,
+    come_back_after, to_the_second,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -57,6 +58,8 @@ pub(crate) struct Answer {
 #[serde(untagged)]
 enum Details {
     Pending {
+        open_for: String,
+        closes_in: String,
         closes_at: String,
         mail_sent: bool,
         retry_after_seconds: u64,
@@ -90,7 +93,7 @@ pub(super) fn definition() -> Tool {
             "approval_id": {"type": "string", "description": "The id that request_approval returned."},
             "wait_seconds": {
                 "type": "integer", "minimum": 0, "maximum": MOST_SECONDS, "default": DEFAULT_SECONDS,
-                "description": "How long to wait for an answer while the request is pending; 0 looks once.",
+                "description": "How long to wait for an answer while the request is pending; 0 looks once. Your operator may allow less.",
             },
         },
         "required": ["approval_id"],
@@ -107,6 +110,8 @@ pub(super) fn definition() -> Tool {
             "closes_at": moment("While nobody has answered: from then on nobody can decide."),
             "mail_sent": {"type": "boolean", "description": "While nobody has answered: whether the mail to the approver is known to have gone out, and not to have come back."},
             "cause": {"type": "string", "enum": ["bounce", "complaint", "reject"], "description": "When undeliverable: what the mail service reported."},
+            "open_for": {"type": "string", "description": "While pending: how long it has been open."},
+            "closes_in": {"type": "string", "description": "While pending: how long is left."},
             "retry_after_seconds": {"type": "integer", "description": "While pending: when to check again."},
             "decided_at": moment("When the approver decided."),
             "proven_by": {"type": "string", "description": "How the decision was proven: `email-link`."},
@@ -162,7 +167,46 @@ pub(crate) async fn call(
         Approval::Open(_) if stored.undelivered().is_some() || wait.is_zero() => {
             Ok(open_answer(&stored, now))
         }
-        Approval::Open(_) => wait_for_answer(deps, &stored, wait, progress).await,
+        Approval::Open(_) => wait_in_turn(deps, agent, &stored, wait, progress).await,
+    }
+}
+
+/// Waits, unless as many checks of this agent do as the operator allows: that one is told so at once. What it takes to count
+/// the wait is a part of it.
+async fn wait_in_turn(
+    deps: &Deps,
+    agent: &Agent,
+    stored: &StoredApproval,
+    wait: Duration,
+    progress: Progress<'_>,
+) -> Result<Answer, NotDone> {
+    let wait = wait.min(deps.settings.longest_wait.duration());
+    let (now, started) = (deps.clock.now(), deps.clock.elapsed());
+    let most = deps.settings.limits.waits;
+    let Some(counted) = deps.store.begin_wait(&agent.name, now, now.plus(wait), most).await? else {
+        return Ok(not_waited(open_answer(stored, now), most.get()));
+    };
+    let answer = wait_for_answer(deps, stored, started, wait, progress).await;
+    if deps.clock.elapsed().saturating_sub(started) < wait {
+        // If this fails the wait counts for as long as it might have taken, and no longer.
+        let _ = deps.store.end_wait(counted).await;
+    }
+    answer
+}
+
+/// As many checks wait as may: this one came back at once.
+fn not_waited(answer: Answer, most: u32) -> Answer {
+    let next = format!(
+        "{most} of your checks are waiting already, the most that your operator allows, so this one did not wait. {}",
+        answer.next
+    );
+    match answer.details {
+        Details::Pending { open_for, closes_in, closes_at, mail_sent, .. } => Answer {
+            next,
+            details: Details::Pending { open_for, closes_in, closes_at, mail_sent, retry_after_seconds: 30 },
+            ..answer
+        },
+        details => Answer { details, ..answer },
     }
 }
 
@@ -179,10 +223,10 @@ fn wait_duration(seconds: Option<i64>) -> Result<Duration, NotDone> {
 async fn wait_for_answer(
     deps: &Deps,
     stored: &StoredApproval,
+    started: Duration,
     wait: Duration,
     progress: Progress<'_>,
 ) -> Result<Answer, NotDone> {
-    let started = deps.clock.elapsed();
     let mut said = None;
     loop {
         let now = deps.clock.now();
@@ -254,13 +298,14 @@ fn open_answer(stored: &StoredApproval, now: Timestamp) -> Answer {
         "Nobody has answered yet, and it is not certain that the approver got the mail. Do not act. Call \
          request_approval again with the same tool and arguments: it sends the mail if it was not sent."
     };
-    let retry_after_seconds = match request.created_at.until(now).as_secs() {
-        0..300 => 5,
-        300..3600 => 30,
-        _ => 120,
-    };
-    let details = Details::Pending { closes_at, mail_sent, retry_after_seconds };
-    Answer { approval_id, status: "pending", next: next.to_owned(), details }
+    let (open_for, left) = (request.created_at.until(now), now.until(request.closes_at));
+    let (said, closes_in) = (to_the_second(open_for), to_the_second(left));
+    let retry_after_seconds = come_back_after(open_for).min(left).as_secs().max(1);
+    let next = format!(
+        "{next} It has been open for {said}, and {closes_in} are left. Without a wait, check again in {retry_after_seconds} s."
+    );
+    let details = Details::Pending { open_for: said, closes_in, closes_at, mail_sent, retry_after_seconds };
+    Answer { approval_id, status: "pending", next, details }
 }
 
 /// What an agent whose approver was not reached does now.

@@ -28,8 +28,10 @@ pub(super) async fn make_room(deps: &Deps, agent: &Agent, reached: Reached) -> R
         Reached::Mails => Err(NotDone::Limited {
             limit: "mails_per_approver_per_hour",
             message: format!(
-                "The approver has been sent {} requests in this hour, the most that your operator allows. Nobody was asked.",
-                limits.mails.get()
+                "The approver has been sent as many requests in this hour as your operator allows: {}, of which {} are kept for \
+                 agents that have not asked in it. Nobody was asked.",
+                limits.mails.get(),
+                limits.mails.get() - limits.mails.shared()
             ),
             retry_after: next_hour,
         }),

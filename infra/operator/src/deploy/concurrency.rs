@@ -25,16 +25,23 @@ pub(super) async fn look(aws: &Aws, reserve: u16, findings: &mut Findings) {
     let unreserved = limit.unreserved_concurrent_executions.unwrap_or(most);
     let free = (unreserved - STAYS_UNRESERVED).max(0);
     let found = format!("{most} at a time, {unreserved} of them unreserved: {free} can be reserved");
+    if most < STAYS_UNRESERVED && free < i32::from(reserve).max(1) {
+        return findings.failed(
+            CHECK,
+            format!("{found}. Agents that wait for an answer can hold all of them: page, decide and redeem then answer 429"),
+            format!(
+                "ask for more before anybody depends on this: {}. Until then deploy with the …Concurrency parameters at 0 (checks wait 20 s at most) and WaitsPerAgent at 1",
+                raise(region(aws))
+            ),
+        );
+    }
     if reserve == 0 {
         return findings.well(CHECK, found);
     }
     if free >= i32::from(reserve) {
         return findings.well(CHECK, format!("{found}, and {reserve} are to be"));
     }
-    let raise = format!(
-        "`aws service-quotas request-service-quota-increase --service-code lambda --quota-code L-B99A9384 --desired-value 1000 --region {}`",
-        region(aws)
-    );
+    let raise = raise(region(aws));
     findings.attention(
         CHECK,
         format!("{found}, but {reserve} are to be"),
@@ -42,4 +49,10 @@ pub(super) async fn look(aws: &Aws, reserve: u16, findings: &mut Findings) {
             "deploy with the …Concurrency parameters at 0, and ask for more: {raise}, or Service Quotas, AWS Lambda, Concurrent executions. If the deployment has its share already, --reserve 0"
         ),
     );
+}
+
+fn raise(region: &str) -> String {
+    format!(
+        "`aws service-quotas request-service-quota-increase --service-code lambda --quota-code L-B99A9384 --desired-value 1000 --region {region}`"
+    )
 }

@@ -3,6 +3,7 @@
 
 use sayso_cloud::Aws;
 use sayso_cloud::operator::Registry;
+use sayso_model::Limits;
 use serde_json::json;
 
 use crate::arguments::{Check, Connection};
@@ -30,10 +31,31 @@ pub(crate) async fn check(connection: &Connection, check: &Check) -> Result<Repo
     account::look(&aws, &mut findings).await;
     mail::look(&aws, sender, &check.approver, registry.as_ref(), &mut findings).await;
     concurrency::look(&aws, check.reserve, &mut findings).await;
+    limits(check, &mut findings);
     if let Some(registry) = &registry {
         table::look(registry, &mut findings).await;
     }
     Ok(findings.into_report(region(&aws)))
+}
+
+/// Whether one agent can keep an approver from hearing of the others.
+fn limits(check: &Check, findings: &mut Findings) {
+    const CHECK: &str = "limits";
+    let limits =
+        Limits { requests: check.requests_per_agent, mails: check.mails_per_approver, ..Limits::default() };
+    let found = format!(
+        "an agent may make {} requests an hour, an approver gets {}",
+        limits.requests.get(),
+        limits.mails.get()
+    );
+    if limits.lets_one_agent_fill_an_hour() {
+        let advice = format!(
+            "lower RequestsPerAgentPerHour well below {}, or raise MailsPerApproverPerHour: one agent can use up its approver's hour, but for what is kept for agents that have not asked",
+            limits.mails.shared()
+        );
+        return findings.attention(CHECK, found, advice);
+    }
+    findings.well(CHECK, found);
 }
 
 fn region(aws: &Aws) -> &str {

@@ -17,6 +17,10 @@ use crate::Failure;
 /// `ttl` is a reserved word.
 const COUNT: &str = "ADD counted :one SET #ttl = :ttl";
 const COUNT_FITS: &str = "attribute_not_exists(counted) OR counted < :most";
+/// The last part of the hour is for agents that have asked nothing of this approver in it.
+const COUNT_MAIL: &str = "ADD counted :one, asked :agent SET #ttl = :ttl";
+const MAIL_FITS: &str =
+    "attribute_not_exists(counted) OR counted < :shared OR (counted < :most AND NOT contains(asked, :tag))";
 const ENTER: &str = "ADD pending :entry SET #ttl = :ttl";
 const ENTRY_FITS: &str = "attribute_not_exists(pending) OR size(pending) < :most";
 const LEAVE: &str = "DELETE pending :entries SET #ttl = :ttl";
@@ -51,7 +55,7 @@ fn pending_ttl(now: Timestamp) -> i64 {
     now.as_unix_seconds() + LONGEST_OPEN + SLACK
 }
 
-fn number(value: impl ToString) -> AttributeValue {
+pub(super) fn number(value: impl ToString) -> AttributeValue {
     AttributeValue::N(value.to_string())
 }
 
@@ -66,7 +70,7 @@ pub(super) fn counting(
     let named = Named { id: request.id, closes_at: request.closes_at };
     Ok([
         count(table, format!("LIMIT#REQUESTS#{agent}#{starts_at}"), limits.requests, hour)?,
-        count(table, format!("LIMIT#MAILS#{approver}#{starts_at}"), limits.mails, hour)?,
+        count_mail(table, format!("LIMIT#MAILS#{approver}#{starts_at}"), agent, limits.mails, hour)?,
         enter(table, pending_key(agent), named, limits.pending, request.created_at)?,
     ])
 }
@@ -78,6 +82,28 @@ fn count(table: &str, pk: String, most: HourlyLimit, hour: Hour) -> Result<Trans
         .expression_attribute_names("#ttl", "ttl")
         .expression_attribute_values(":one", number(1))
         .expression_attribute_values(":ttl", number(hour.ends_at().as_unix_seconds() + SLACK))
+        .expression_attribute_values(":most", number(most.get()));
+    finish(update.table_name(table).key("pk", text(pk)).build())
+}
+
+fn count_mail(
+    table: &str,
+    pk: String,
+    agent: &AgentName,
+    most: HourlyLimit,
+    hour: Hour,
+) -> Result<TransactWriteItem, Failure> {
+    // Short, because an hour's row holds one for each agent that asked.
+    let tag = agent.tag();
+    let update = Update::builder()
+        .update_expression(COUNT_MAIL)
+        .condition_expression(MAIL_FITS)
+        .expression_attribute_names("#ttl", "ttl")
+        .expression_attribute_values(":one", number(1))
+        .expression_attribute_values(":agent", AttributeValue::Ss(vec![tag.clone()]))
+        .expression_attribute_values(":tag", text(tag))
+        .expression_attribute_values(":ttl", number(hour.ends_at().as_unix_seconds() + SLACK))
+        .expression_attribute_values(":shared", number(most.shared()))
         .expression_attribute_values(":most", number(most.get()));
     finish(update.table_name(table).key("pk", text(pk)).build())
 }

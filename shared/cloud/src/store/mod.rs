@@ -29,6 +29,7 @@ mod recorded;
 mod redemption;
 mod request;
 mod undelivered;
+mod waits;
 
 pub(crate) use agent::{AGENT, AgentItem, agent_key};
 pub use approval::StoredApproval;
@@ -39,6 +40,7 @@ pub use pointer::{Claim, Named, PointerClaim};
 pub use recorded::{Recorded, RecordedApproval};
 pub(crate) use recorded::{scan, string};
 pub use redemption::Redeemed;
+pub use waits::Wait;
 
 pub(crate) type Item = HashMap<String, AttributeValue>;
 
