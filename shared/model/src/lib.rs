@@ -31,14 +31,18 @@ pub use approval::{
     ProvenBy,
 };
 pub use invalid::Invalid;
-pub use json::{CanonicalJson, MAX_BYTES, MAX_DEPTH, ProfileViolation, check_text, members};
+pub use json::{
+    CanonicalJson, JsonToken, JsonTokens, MAX_BYTES, MAX_DEPTH, ProfileViolation, check_text, members,
+};
 pub use limits::{CoolDown, Hour, HourlyLimit, LIMIT_META, Limits, PendingLimit, RETRY_AFTER_META};
 pub use link::{ConfirmationCode, DecidingLink, EmailLinkProof, LinkSecret, LinkSecretHash, WrongCode};
 pub use notice::{MessageId, Notice, NoticeState, SENDING_LIMIT};
 pub use redemption::{GateName, Nonce, Receipt, RedemptionRequest};
 pub use registration::{GateDescription, KeyLabel, Overlap};
 pub use request::{ApprovalId, ExpiresIn, IdempotencyKey, Reason, Request, RequestFingerprint, Summary};
-pub use revealed::{Piece, reveal, reveal_to_string};
+pub use revealed::{
+    Piece, Reading, Shown, counted, reveal, reveal_arguments, reveal_to_string, shown_arguments,
+};
 pub use time::{Retention, Timestamp, TokenLifetime};
 pub use undelivered::{Undelivered, UndeliveredCause};
 pub use url::BaseUrl;
