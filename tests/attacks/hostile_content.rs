@@ -82,7 +82,8 @@ fn assert_mail_is_ours(world: &World, mail: &Mail, id: &str) {
         (mail.to.as_slice(), mail.from.as_str()),
         (&["alex@example.com".to_owned()][..], "Sayso <sayso@localhost>")
     );
-    assert_eq!(mail.headers, [("Auto-Submitted".to_owned(), "auto-generated".to_owned())]);
+    let ours = [("Auto-Submitted", "auto-generated"), ("Reply-To", "no-reply@localhost")];
+    assert_eq!(mail.headers, ours.map(|(name, value)| (name.to_owned(), value.to_owned())));
     let (text, html) = (mail.text.clone().unwrap_or_default(), mail.html.clone().unwrap_or_default());
     assert_inert(&html);
     let link = world.link(id).0;

@@ -112,6 +112,12 @@ async fn a_mail_says_first_that_a_reply_decides_nothing() {
     assert!(mail.text.as_deref().unwrap().starts_with(first));
     let html = text_of(mail.html.as_deref().unwrap(), "body");
     assert!(html.find(first).unwrap() < html.find("Would run").unwrap());
+    let reply_to = mail.headers.iter().find(|(name, _)| name == "Reply-To").map(|(_, value)| value.as_str());
+    assert_eq!(
+        reply_to,
+        Some("no-reply@localhost"),
+        "the sender's domain, until the operator says otherwise"
+    );
 }
 
 #[tokio::test]
