@@ -6,7 +6,7 @@ use sayso_local::outbox::Mail;
 use sayso_tests::{Answer, Page, Verdict, World, asking};
 use serde_json::{Value, json};
 
-use crate::inspect::{addresses, assert_inert, folded, shape, text_of};
+use crate::inspect::{assert_inert, linkable, shape, stretches, text_of};
 
 /// Markup, template tricks and addresses: to be shown letter by letter.
 const MARKUP: [&str; 12] = [
@@ -82,16 +82,15 @@ fn assert_mail_is_ours(world: &World, mail: &Mail, id: &str) {
         (mail.to.as_slice(), mail.from.as_str()),
         (&["alex@example.com".to_owned()][..], "Sayso <sayso@localhost>")
     );
-    assert_eq!(mail.headers, [("Auto-Submitted".to_owned(), "auto-generated".to_owned())]);
+    let ours = [("Auto-Submitted", "auto-generated"), ("Reply-To", "no-reply@localhost")];
+    assert_eq!(mail.headers, ours.map(|(name, value)| (name.to_owned(), value.to_owned())));
     let (text, html) = (mail.text.clone().unwrap_or_default(), mail.html.clone().unwrap_or_default());
     assert_inert(&html);
     let link = world.link(id).0;
-    let visible = text_of(&html, "body");
-    for shown in [&text, &visible] {
-        let found = addresses(&shown.to_lowercase());
-        assert!(found.iter().all(|found| *found == link.to_lowercase()), "{found:?}");
+    assert_eq!(linkable(&text), std::slice::from_ref(&link));
+    for stretch in stretches(&html) {
+        assert!(linkable(&stretch).is_empty(), "{stretch}");
     }
-    assert_eq!(addresses(&text), std::slice::from_ref(&link));
     let document = scraper::Html::parse_document(&html);
     let linked: Vec<&str> =
         document.select(&crate::inspect::selector("[href]")).filter_map(|a| a.attr("href")).collect();
@@ -109,7 +108,10 @@ async fn markup_in_any_field_is_text_on_the_page_and_in_the_mail() {
     let world = World::new().await;
     let (_, honest_mail, honest_page) = shown(&world, asking("honest")).await;
     let known = honest(&honest_page);
-    let known_mail = shape(honest_mail.html.as_deref().unwrap());
+    // Where an address is taken apart.
+    let apart = ["br style".to_owned()];
+    let known_mail: BTreeSet<String> =
+        shape(honest_mail.html.as_deref().unwrap()).into_iter().chain(apart).collect();
     for field in FIELDS {
         for (at, text) in MARKUP.into_iter().enumerate() {
             let (answer, mail, page) = shown(&world, asking_with(field, text)).await;
@@ -122,6 +124,8 @@ async fn markup_in_any_field_is_text_on_the_page_and_in_the_mail() {
                 shape(mail.html.as_deref().unwrap()).difference(&known_mail).cloned().collect();
             assert!(added.is_empty(), "{what}: markup of its own in the mail: {added:?}");
             assert_eq!(page.forms().len(), 1, "{what}");
+            let mailed = text_of(mail.html.as_deref().unwrap(), "body");
+            assert!(mailed.contains(&as_written(field, text)), "{what}: letter by letter: {mailed}");
             assert!(
                 on_page(&page, field).contains(&as_written(field, text)),
                 "{what}: {}",
@@ -179,16 +183,41 @@ async fn ten_thousand_newlines_push_nothing_out_of_sight_or_out_of_the_action() 
     let text = format!("echo ok{}rm -rf /", "\n".repeat(10_000));
     let (_, mail, page) = shown(&world, asking_with("value", &text)).await;
     let written = text_of(&page.html, "pre.json");
-    assert_eq!(written.matches(r"\n").count(), 20_000, "both copies, whole");
+    assert_eq!(written.matches("echo ok10,000 line breaks\nrm -rf /").count(), 2, "both copies: {written}");
     assert!(written.lines().count() < 40, "{} lines", written.lines().count());
-    assert!(folded(&written).contains(r#"\n rm -rf /""#));
-    assert!(mail.text.clone().unwrap().contains("more characters are not shown in this mail"));
+    assert!(page.text().contains("Read closely. 2 marks below, in the arguments,"));
+    let mailed = mail.text.unwrap();
+    assert!(
+        mailed.contains("echo ok⟨10,000 line breaks⟩rm -rf /") && mailed.contains("Read closely: 2 marks")
+    );
+    // Nothing of it hides behind blanks between the lines either, or behind what is blank by another name.
+    for blank in [" \n", "\t\n", "\u{a0}", "\u{2028}", "\u{3164}\n"] {
+        let text = format!("ok{}rm -rf /", blank.repeat(1_850));
+        for field in ["value", "key", "summary", "reason"] {
+            if field == "summary" && blank.contains('\n') {
+                continue;
+            }
+            let text = if field == "value" { text.clone() } else { format!("ok{}rm", blank.repeat(240)) };
+            let (_, mail, page) = shown(&world, asking_with(field, &text)).await;
+            let end = text.strip_prefix("ok").unwrap().trim_start_matches(|c| blank.contains(c));
+            let near = |shown: &str| {
+                shown.lines().filter(|line| line.contains("ok")).any(|line| {
+                    let rest = shown.split(line).nth(1).unwrap_or_default();
+                    line.contains(end) || rest.lines().take(3).any(|line| line.contains(end))
+                })
+            };
+            let on_page = on_page(&page, field);
+            assert!(near(&on_page) && on_page.lines().count() < 40, "{field} {blank:?}: {on_page}");
+            assert!(page.text().contains("Read closely."), "{field} {blank:?}");
+            assert!(near(&mail.text.unwrap()), "{field} {blank:?}");
+        }
+    }
 
     let (_, _, page) =
         shown(&world, asking_with("reason", &format!("fine{}drop all", "\n".repeat(1_900)))).await;
     let words = text_of(&page.html, "blockquote.words");
     assert!(
-        words.contains("fine1900 line breaks") && words.contains("drop all") && words.lines().count() < 10,
+        words.contains("fine1,900 line breaks") && words.contains("drop all") && words.lines().count() < 10,
         "{words}"
     );
     let spaces = format!("fine{}drop all", " ".repeat(400));

@@ -49,11 +49,6 @@ pub(crate) fn text_of(html: &str, css: &str) -> String {
     Html::parse_document(html).select(&selector(css)).flat_map(|element| element.text()).collect()
 }
 
-/// White space folded, as a browser shows ordinary text.
-pub(crate) fn folded(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
 /// Everything of an answer that must not tell one refusal from another: all but the time.
 pub(crate) fn indistinguishable(page: &Page) -> (u16, Vec<(String, String)>, String) {
     let mut headers: Vec<(String, String)> = page
@@ -73,9 +68,42 @@ pub(crate) async fn assert_pending(world: &World, approval_id: &str) {
     assert_eq!(world.table().keys("OUTCOME#").await, Vec::<String>::new());
 }
 
-/// Every address in a plain text.
-pub(crate) fn addresses(text: &str) -> Vec<String> {
+/// Every word of a plain text in which some mail client could see an address: with a scheme, an at sign, or a dot (or
+/// what is taken for one) between what could be labels of a host. Numbers with fewer dots than an address has are none.
+pub(crate) fn linkable(text: &str) -> Vec<String> {
     let words = text.split(|c: char| c.is_whitespace() || "<>\"'()".contains(c));
-    let links = words.filter(|word| word.contains("://") || word.contains("www."));
-    links.map(str::to_owned).collect()
+    words.filter(|word| is_linkable(word)).map(str::to_owned).collect()
+}
+
+fn is_linkable(word: &str) -> bool {
+    // What our own marks stand in is no part of a host.
+    let in_label =
+        |c: char| (!c.is_ascii() && !"⟨⟩".contains(c)) || c.is_ascii_alphanumeric() || "_-%~".contains(c);
+    let is_dot = |c: char| ".。．｡".contains(c);
+    let characters: Vec<char> = word.chars().collect();
+    let between = |at: usize| {
+        at > 0
+            && is_dot(characters[at])
+            && in_label(characters[at - 1])
+            && characters.get(at + 1).is_some_and(|after| in_label(*after))
+    };
+    let scheme = word
+        .split_once("://")
+        .is_some_and(|(scheme, _)| scheme.ends_with(|c: char| c.is_ascii_alphanumeric()));
+    let dots: Vec<usize> = (0..characters.len()).filter(|at| between(*at)).collect();
+    let numeric = dots.iter().all(|at| {
+        let digit = |at: usize| characters.get(at).is_some_and(char::is_ascii_digit);
+        digit(at - 1) && digit(at + 1)
+    });
+    let at_sign = characters
+        .windows(3)
+        .any(|three| matches!(three, [before, '@' | '＠', after] if *before != '⟨' && *after != '⟩'));
+    scheme || at_sign || (!dots.is_empty() && (!numeric || dots.len() > 2))
+}
+
+/// The text of a mail, element by element and without that of its own link: what a client looks for addresses in.
+pub(crate) fn stretches(html: &str) -> Vec<String> {
+    let document = Html::parse_document(html);
+    let body = document.select(&selector("body")).next().expect("a body");
+    body.text().map(str::to_owned).collect()
 }

@@ -6,6 +6,7 @@ mod bad_arguments;
 mod bad_messages;
 mod hostile_content;
 mod inspect;
+mod mails;
 mod nothing_the_agent_sees;
 mod scanner;
 mod secrets;

@@ -3,13 +3,13 @@
 use sayso_tests::{Form, Verdict, World};
 use scraper::Html;
 
-use crate::inspect::{addresses, assert_inert, assert_pending, selector};
+use crate::inspect::{assert_inert, assert_pending, linkable, selector};
 
 /// Every address in a mail, wherever a client or a scanner would find one.
 fn links(mail: &sayso_local::outbox::Mail) -> Vec<String> {
-    let mut links = addresses(mail.text.as_deref().unwrap_or_default());
+    let mut links = linkable(mail.text.as_deref().unwrap_or_default());
     let html = mail.html.clone().unwrap_or_default();
-    links.extend(addresses(&html));
+    links.extend(linkable(&html));
     for element in Html::parse_document(&html).select(&selector("[href], [src], [action]")) {
         let found = ["href", "src", "action"].into_iter().filter_map(|name| element.attr(name));
         links.extend(found.map(str::to_owned));

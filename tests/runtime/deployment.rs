@@ -37,6 +37,7 @@ pub(crate) fn values(table: &str, key_arn: &str) -> BTreeMap<&'static str, Strin
         ("OTHER_SIGNING_KEY_ID", String::new()),
         ("PAGE_URL", format!("https://{}", domain("Page"))),
         ("PENDING_PER_AGENT", "50".to_owned()),
+        ("REPLY_TO", String::new()),
         ("REQUESTS_PER_AGENT_PER_HOUR", "20".to_owned()),
         ("RETENTION_DAYS", "90".to_owned()),
         ("SIGNING_KEY_ID", key_arn.to_owned()),

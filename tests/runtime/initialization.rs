@@ -24,7 +24,14 @@ fn the_template_gives_each_function_exactly_what_it_reads() {
     let readers = ["TABLE_NAME", "SIGNING_KEY_ID", "OTHER_SIGNING_KEY_ID"];
     let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
     let told = |own: &[&str]| set(&[&readers[..], own].concat());
-    let mcp = ["PAGE_URL", "MAIL_FROM", "CONFIGURATION_SET", "TOKEN_LIFETIME_SECONDS", "RETENTION_DAYS"];
+    let mcp = [
+        "PAGE_URL",
+        "MAIL_FROM",
+        "REPLY_TO",
+        "CONFIGURATION_SET",
+        "TOKEN_LIFETIME_SECONDS",
+        "RETENTION_DAYS",
+    ];
     assert_eq!(names(&template, "Mcp"), told(&[&mcp[..], &LIMITS].concat()));
     assert_eq!(names(&template, "Page"), told(&["DECIDE_URL"]));
     assert_eq!(names(&template, "Decide"), told(&["ISSUER", "RETENTION_DAYS"]));
@@ -44,8 +51,13 @@ async fn a_missing_variable_ends_the_binary_with_its_name_and_no_value() {
     let (template, backends) = started().await;
     for (function, binary, domain) in FUNCTIONS {
         let complete = environment(&template, function, &backends);
-        let optional =
-            ["CONFIGURATION_SET", "OTHER_SIGNING_KEY_ID", "TOKEN_LIFETIME_SECONDS", "RETENTION_DAYS"];
+        let optional = [
+            "REPLY_TO",
+            "CONFIGURATION_SET",
+            "OTHER_SIGNING_KEY_ID",
+            "TOKEN_LIFETIME_SECONDS",
+            "RETENTION_DAYS",
+        ];
         let optional = [&optional[..], &LIMITS].concat();
         for name in names(&template, function).into_iter().filter(|name| !optional.contains(&name.as_str())) {
             let without: Vec<_> = complete.iter().filter(|(other, _)| *other != name).cloned().collect();

@@ -35,6 +35,8 @@ pub struct Settings {
     pub page_url: BaseUrl,
     /// The verified sender.
     pub mail_from: EmailAddress,
+    /// Where an answer to a mail goes. It decides nothing.
+    pub reply_to: EmailAddress,
     /// The SES configuration set that mails are sent under.
     pub configuration_set: Option<String>,
     /// How long a token is valid after the approval.
@@ -69,17 +71,19 @@ impl Origins {
 }
 
 impl Settings {
-    /// `TABLE_NAME`, the [`KeyIds`], `PAGE_URL`, `MAIL_FROM`; optionally `CONFIGURATION_SET`, `TOKEN_LIFETIME_SECONDS`
-    /// (3600), `RETENTION_DAYS` (90), and what limits: `REQUESTS_PER_AGENT_PER_HOUR` (20),
-    /// `MAILS_PER_APPROVER_PER_HOUR` (60), `PENDING_PER_AGENT` (50), `DENIED_COOL_DOWN_SECONDS` (600), `WAITS_PER_AGENT` (3),
-    /// `LONGEST_WAIT_SECONDS` (50).
+    /// `TABLE_NAME`, the [`KeyIds`], `PAGE_URL`, `MAIL_FROM`; optionally `REPLY_TO` (`no-reply@` the sender's domain),
+    /// `CONFIGURATION_SET`, `TOKEN_LIFETIME_SECONDS` (3600), `RETENTION_DAYS` (90), and what limits:
+    /// `REQUESTS_PER_AGENT_PER_HOUR` (20), `MAILS_PER_APPROVER_PER_HOUR` (60), `PENDING_PER_AGENT` (50),
+    /// `DENIED_COOL_DOWN_SECONDS` (600), `WAITS_PER_AGENT` (3), `LONGEST_WAIT_SECONDS` (50).
     pub fn from_env() -> Result<Self, BadVariable> {
         let text = |value: &str| Ok::<_, std::convert::Infallible>(value.to_owned());
+        let mail_from = required("MAIL_FROM", EmailAddress::parse)?;
         Ok(Self {
             table: required("TABLE_NAME", text)?,
             keys: KeyIds::from_env()?,
             page_url: required("PAGE_URL", BaseUrl::parse)?,
-            mail_from: required("MAIL_FROM", EmailAddress::parse)?,
+            reply_to: optional("REPLY_TO", EmailAddress::parse)?.unwrap_or_else(|| mail_from.no_reply()),
+            mail_from,
             configuration_set: optional("CONFIGURATION_SET", text)?,
             token_lifetime: optional("TOKEN_LIFETIME_SECONDS", TokenLifetime::parse_seconds)?
                 .unwrap_or_default(),
@@ -121,7 +125,7 @@ impl Deps {
     pub async fn connect(aws: &Aws, settings: Settings, clock: Clock) -> Result<Self, CannotStart> {
         let signer = Signer::connect(aws.kms(), settings.keys.clone()).await?;
         let store = Store::new(aws.dynamodb(), settings.table.clone(), signer.keys());
-        let mailer = Mailer::new(aws.sesv2(), settings.mail_from.clone());
+        let mailer = Mailer::new(aws.sesv2(), settings.mail_from.clone(), settings.reply_to.clone());
         let mailer = mailer.under(settings.configuration_set.clone());
         Ok(Self { store, mailer, clock, settings: Arc::new(settings) })
     }

@@ -52,6 +52,7 @@ impl Functions {
             keys: keys.clone(),
             page_url: urls.page,
             mail_from: settings.mail_from,
+            reply_to: settings.reply_to,
             configuration_set: None,
             token_lifetime: settings.token_lifetime,
             retention,

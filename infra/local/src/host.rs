@@ -98,6 +98,8 @@ pub struct Settings {
     pub port: u16,
     /// The sender of the mails.
     pub mail_from: EmailAddress,
+    /// Where answers to them go.
+    pub reply_to: EmailAddress,
     /// How long a token is valid.
     pub token_lifetime: TokenLifetime,
     /// How long answered approvals are kept.
@@ -109,9 +111,11 @@ pub struct Settings {
 impl Settings {
     /// The defaults, from `port` on.
     pub fn new(port: u16) -> Result<Self, Invalid> {
+        let mail_from = EmailAddress::parse("sayso@localhost")?;
         Ok(Self {
             port,
-            mail_from: EmailAddress::parse("sayso@localhost")?,
+            reply_to: mail_from.no_reply(),
+            mail_from,
             token_lifetime: TokenLifetime::default(),
             retention: Retention::default(),
             limits: Limits::default(),

@@ -4,13 +4,14 @@
 use sayso_cloud::RecordedApproval;
 use sayso_model::{
     Approval, ApprovalId, EmailAddress, NoticeState, Outcome, Request, Timestamp, Undelivered,
+    reveal_arguments,
 };
 use serde_json::{Value, json};
 
 use crate::arguments::Wanted;
 use crate::connection::Deployment;
 use crate::outcome::{Report, Stopped};
-use crate::terminal::{block, complain, fields, one_line, table};
+use crate::terminal::{block, complain, fields, marked, one_line, table};
 
 /// How one stands, as far as an operator has to know.
 struct Standing {
@@ -127,12 +128,12 @@ fn for_people(recorded: &RecordedApproval, standing: &Standing, addresses: bool)
         ("Tool", request.action.tool.to_string()),
         ("Digest", request.action.digest().to_string()),
     ]);
+    text.push_str(&format!("Arguments\n{}", marked(&reveal_arguments(&request.action.arguments))));
     let mut section = |title: &str, words: Option<&str>| {
         if let Some(words) = words {
             text.push_str(&format!("{title}\n{}", block(words)));
         }
     };
-    section("Arguments", Some(&request.action.arguments.indented()));
     section("In the agent's words", Some(request.summary.as_str()));
     section("Why, in the agent's words", request.reason.as_ref().map(|reason| reason.as_str()));
     section("The approver's note", standing.note.as_deref());

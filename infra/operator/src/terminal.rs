@@ -2,7 +2,7 @@
 
 use std::io::{self, Write as _};
 
-use sayso_model::reveal_to_string;
+use sayso_model::{Reading, reveal_to_string};
 
 use crate::outcome::{Report, Stopped};
 
@@ -43,12 +43,17 @@ pub(crate) fn complain(message: &str) {
 
 /// Text from outside on one line, with whatever cannot be seen named.
 pub(crate) fn one_line(text: &str) -> String {
-    reveal_to_string(text).replace('\n', "⟨U+000A line feed⟩").replace('\t', "⟨U+0009 tab⟩")
+    reveal_to_string(text, Reading::Words).replace('\n', "⟨U+000A line feed⟩").replace('\t', "⟨U+0009 tab⟩")
 }
 
 /// Text from outside on lines of its own, each marked, so that none can pass for a line of ours.
 pub(crate) fn block(text: &str) -> String {
-    reveal_to_string(text).split('\n').map(|line| format!("  | {line}\n")).collect()
+    marked(&reveal_to_string(text, Reading::Words))
+}
+
+/// As [`block`], of what is revealed already.
+pub(crate) fn marked(revealed: &str) -> String {
+    revealed.split('\n').map(|line| format!("  | {line}\n")).collect()
 }
 
 /// Columns as wide as what is in them, two spaces between; the last is as long as it is.

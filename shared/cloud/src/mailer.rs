@@ -59,13 +59,14 @@ impl NotSent {
 pub struct Mailer {
     client: aws_sdk_sesv2::Client,
     from: EmailAddress,
+    reply_to: EmailAddress,
     configuration_set: Option<String>,
 }
 
 impl Mailer {
-    /// `from` must be an identity that SES has verified.
-    pub fn new(client: aws_sdk_sesv2::Client, from: EmailAddress) -> Self {
-        Self { client, from, configuration_set: None }
+    /// `from` must be an identity that SES has verified. Answers go to `reply_to`, which needs no such thing.
+    pub fn new(client: aws_sdk_sesv2::Client, from: EmailAddress, reply_to: EmailAddress) -> Self {
+        Self { client, from, reply_to, configuration_set: None }
     }
 
     /// Sends under this SES configuration set: what counts and reports bounces.
@@ -81,6 +82,7 @@ impl Mailer {
             .client
             .send_email()
             .from_email_address(format!("Sayso <{}>", self.from.expose()))
+            .reply_to_addresses(self.reply_to.expose())
             .destination(Destination::builder().to_addresses(mail.to.expose()).build())
             .content(EmailContent::builder().simple(message(mail).map_err(NotSent::Refused)?).build())
             .email_tags(tag)

@@ -141,6 +141,13 @@ impl EmailAddress {
         &self.0
     }
 
+    /// `no-reply@` the same domain: where an answer belongs that nobody reads. Where that is too long to be an address,
+    /// the address itself.
+    pub fn no_reply(&self) -> Self {
+        let domain = self.0.rsplit_once('@').map_or("", |(_, domain)| domain);
+        Self::parse(&format!("no-reply@{domain}")).unwrap_or_else(|_| self.clone())
+    }
+
     /// For an agent or a page: `a•••@example.com`.
     pub fn masked(&self) -> String {
         let (local, domain) = self.0.rsplit_once('@').unwrap_or_default();

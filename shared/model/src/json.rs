@@ -19,6 +19,9 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 mod number;
+mod tokens;
+
+pub use tokens::{JsonToken, JsonTokens};
 
 /// The deepest nesting of objects and arrays, counting the outermost object as one.
 pub const MAX_DEPTH: usize = 32;

@@ -31,7 +31,9 @@ pub use approval::{
     ProvenBy,
 };
 pub use invalid::Invalid;
-pub use json::{CanonicalJson, MAX_BYTES, MAX_DEPTH, ProfileViolation, check_text, members};
+pub use json::{
+    CanonicalJson, JsonToken, JsonTokens, MAX_BYTES, MAX_DEPTH, ProfileViolation, check_text, members,
+};
 pub use limits::{
     CoolDown, Hour, HourlyLimit, LIMIT_META, Limits, LongestWait, PendingLimit, RETRY_AFTER_META, WaitLimit,
 };
@@ -40,7 +42,9 @@ pub use notice::{MessageId, Notice, NoticeState, SENDING_LIMIT};
 pub use redemption::{GateName, Nonce, Receipt, RedemptionRequest};
 pub use registration::{GateDescription, KeyLabel, Overlap};
 pub use request::{ApprovalId, ExpiresIn, IdempotencyKey, Reason, Request, RequestFingerprint, Summary};
-pub use revealed::{Piece, reveal, reveal_to_string};
+pub use revealed::{
+    Piece, Reading, Shown, counted, reveal, reveal_arguments, reveal_to_string, shown_arguments,
+};
 pub use time::{Retention, Timestamp, TokenLifetime, come_back_after, to_the_second};
 pub use undelivered::{Undelivered, UndeliveredCause};
 pub use url::BaseUrl;

@@ -1,13 +1,35 @@
 //! Untrusted text made honest: what a reader cannot see, or would take for something else, is named.
 //!
-//! Named are control and format characters (bidirectional overrides and zero-width characters among them), spaces
-//! that are not U+0020, private and unassigned code points, piles of combining marks, and letters that make a word
-//! look like one in another script (Unicode TR 39). Line feed and tab stay as they are: a caller decides how to
-//! show lines. Not done here: escaping for HTML, which the template does.
+//! Named everywhere are control and format characters (bidirectional overrides and zero-width characters among them),
+//! spaces that are not U+0020, private and unassigned code points, marks that strike a letter out, stand on none or are
+//! piled up, letters that have another spelling in NFC, and letters that make a word look like one in another script
+//! (Unicode TR 39). Long runs of what is blank are folded to one name with their exact count. Arguments are no prose:
+//! there, whatever passes for an ASCII character is named as well, dashes and quotation marks too. What passes for what
+//! is Unicode's data, not a list of ours. Not done here: escaping for HTML, which the template does.
 
-use unicode_properties::{GeneralCategory, UnicodeGeneralCategory as _};
+use unicode_normalization::char::compose;
 use unicode_security::MixedScript as _;
-use unicode_security::skeleton;
+
+use characters::{
+    composes_to_another, is_hidden, is_mark, is_overlay, is_word, passes_for_a_letter, passes_for_any_syntax,
+    passes_for_path_syntax, word_passes_for_ascii,
+};
+
+mod arguments;
+mod characters;
+mod gaps;
+
+pub use arguments::{Shown, reveal_arguments, shown_arguments};
+pub use gaps::counted;
+
+/// How a text is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// As prose, which is full of dashes and quotation marks.
+    Words,
+    /// As a machine will read it: a dash that is not ASCII's is not what it looks like.
+    Arguments,
+}
 
 /// A stretch of text to show.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,142 +38,137 @@ pub enum Piece<'a> {
     Plain(&'a str),
     /// A character that cannot be seen: show the name in its place.
     Hidden(char),
-    /// A letter that passes for another: show it, and the name beside it.
+    /// A character that passes for another: show it, and the name beside it.
     LookAlike(char),
+    /// A run of what is blank, long enough to push the rest out of sight: show its name in its place.
+    Gap(&'a str),
 }
 
-impl Piece<'_> {
-    /// `U+202E`, with a word for the kinds that are known for attacks.
-    pub fn name(c: char) -> String {
-        let known = match c {
-            '\u{200b}' => " zero-width space",
-            '\u{200c}' => " zero-width non-joiner",
-            '\u{200d}' => " zero-width joiner",
-            '\u{2060}' | '\u{feff}' => " zero-width no-break",
-            '\u{00ad}' => " soft hyphen",
-            '\u{00a0}' => " no-break space",
-            '\u{200e}' | '\u{200f}' | '\u{061c}' => " direction mark",
-            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => " direction override",
-            '\u{2028}' | '\u{2029}' => " line separator",
-            '\u{e0000}'..='\u{e007f}' => " tag",
-            c if c.is_control() => " control",
-            _ => "",
-        };
-        format!("U+{:04X}{known}", u32::from(c))
+impl<'a> Piece<'a> {
+    /// The name to show, unless the piece is plain.
+    pub fn named(&self) -> Option<String> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Hidden(c) | Self::LookAlike(c) => Some(characters::name(*c)),
+            Self::Gap(run) => Some(gaps::name(run)),
+        }
     }
 }
 
 /// Splits `text` into what can be shown as it is and what must be named. Nothing is dropped.
-pub fn reveal(text: &str) -> Vec<Piece<'_>> {
+pub fn reveal(text: &str, reading: Reading) -> Vec<Piece<'_>> {
     let mut pieces = Vec::new();
     let mut rest = text;
     while !rest.is_empty() {
-        let end = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
-        let (word, after) = rest.split_at(end);
-        reveal_word(word, &mut pieces);
-        let end = after.find(is_word).unwrap_or(after.len());
-        let (between, after) = after.split_at(end);
-        push(between, name_between, &mut pieces);
+        let end = rest.find(gaps::may_be_in_one).unwrap_or(rest.len());
+        let (visible, after) = rest.split_at(end);
+        reveal_visible(visible, reading, &mut pieces);
+        let end = after.find(|c| !gaps::may_be_in_one(c)).unwrap_or(after.len());
+        let (run, after) = after.split_at(end);
+        if gaps::hides_what_follows(run) {
+            pieces.push(Piece::Gap(run));
+        } else {
+            push(run, |_, c| is_hidden(c).then_some(Piece::Hidden(c)), &mut pieces);
+        }
         rest = after;
     }
     pieces
 }
 
-/// As [`reveal`], for plain text: a named character stands as `⟨U+202E direction override⟩`.
-pub fn reveal_to_string(text: &str) -> String {
-    let show = |piece| match piece {
-        Piece::Plain(plain) => plain.to_owned(),
-        Piece::Hidden(c) => format!("⟨{}⟩", Piece::name(c)),
-        Piece::LookAlike(c) => format!("{c}⟨{}⟩", Piece::name(c)),
-    };
-    reveal(text).into_iter().map(show).collect()
+/// As [`reveal`], for plain text: a named character stands as `⟨U+202E direction override⟩`. These brackets are ours:
+/// where the text has one, it is named too.
+pub fn reveal_to_string(text: &str, reading: Reading) -> String {
+    reveal(text, reading).iter().map(|piece| in_brackets(piece, str::to_owned)).collect()
 }
 
-fn name_between<'a>(_: usize, c: char) -> Option<Piece<'a>> {
-    if is_hidden(c) {
-        Some(Piece::Hidden(c))
-    } else if passes_for_syntax(c) {
-        Some(Piece::LookAlike(c))
-    } else {
-        None
+fn in_brackets(piece: &Piece<'_>, plain: impl Fn(&str) -> String) -> String {
+    match (piece, piece.named()) {
+        (Piece::Plain(text), _) => {
+            let mut shown = String::with_capacity(text.len());
+            for c in plain(text).chars() {
+                match c {
+                    '⟨' => shown.push_str("⟨U+27E8⟩"),
+                    '⟩' => shown.push_str("⟨U+27E9⟩"),
+                    c => shown.push(c),
+                }
+            }
+            shown
+        }
+        (Piece::LookAlike(c), Some(name)) => format!("{c}⟨{name}⟩"),
+        (_, name) => format!("⟨{}⟩", name.unwrap_or_default()),
     }
 }
 
-/// Whether a character passes for one that has a meaning in a path, an address or a command. Quotation marks and dashes
-/// are not among them: prose is full of them.
-fn passes_for_syntax(c: char) -> bool {
-    let mut prototype = [0; 4];
-    let mut looks_like = skeleton(c.encode_utf8(&mut prototype));
-    !c.is_ascii()
-        && looks_like.next().is_some_and(|first| "/\\.:;@|<>=&%#?*~$!,".contains(first))
-        && looks_like.next().is_none()
+/// What has no blank in it: words, and what stands between them.
+fn reveal_visible<'a>(text: &'a str, reading: Reading, pieces: &mut Vec<Piece<'a>>) {
+    let mut rest = text;
+    while !rest.is_empty() {
+        let end = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
+        let (word, after) = rest.split_at(end);
+        reveal_word(word, reading, pieces);
+        let end = after.find(is_word).unwrap_or(after.len());
+        let (between, after) = after.split_at(end);
+        let next = after.chars().next();
+        let name = |before: Option<char>, c: char| {
+            let named = match reading {
+                Reading::Words => passes_for_path_syntax(c),
+                Reading::Arguments => passes_for_any_syntax(before.or(word.chars().last()), c, next),
+            };
+            (named || composes_to_another(c)).then_some(Piece::LookAlike(c))
+        };
+        push(between, name, pieces);
+        rest = after;
+    }
 }
 
-fn reveal_word<'a>(word: &'a str, pieces: &mut Vec<Piece<'a>>) {
+fn reveal_word<'a>(word: &'a str, reading: Reading, pieces: &mut Vec<Piece<'a>>) {
+    if word.is_ascii() {
+        return push(word, |_, _| None, pieces);
+    }
     // A word in two scripts, or one in another script that reads as ASCII from end to end.
-    let passes_for_ascii = || skeleton(word).all(|c| c.is_ascii());
-    let suspect = !word.is_ascii() && (!word.is_single_script() || passes_for_ascii());
-    let name = |marks: usize, c: char| {
-        if marks > 2 {
-            Some(Piece::Hidden(c))
-        } else if suspect && !c.is_ascii() {
-            Some(Piece::LookAlike(c))
+    let suspect = !word.is_single_script() || word_passes_for_ascii(word, reading);
+    let is_latin = word.chars().any(|c| c.is_ascii_alphabetic());
+    // What the letter before and its marks are in one character, and how many marks it has.
+    let mut base: Option<char> = None;
+    let mut marks = 0;
+    let name = |_: Option<char>, c: char| {
+        let composed = base.and_then(|base| compose(base, c));
+        let named = if is_mark(c) {
+            marks += 1;
+            let on_ascii = reading == Reading::Arguments && base.is_some_and(|base| base.is_ascii());
+            let misleads = is_overlay(c) || base.is_none() || marks > 2 || composed.is_some() || on_ascii;
+            misleads.then_some(Piece::Hidden(c))
         } else {
-            None
-        }
+            marks = 0;
+            let passes = reading == Reading::Arguments && passes_for_a_letter(c, is_latin);
+            let named = composed.is_some() || composes_to_another(c) || (suspect && !c.is_ascii()) || passes;
+            named.then_some(Piece::LookAlike(c))
+        };
+        base = composed.or(if is_mark(c) { base } else { Some(c) });
+        named
     };
     push(word, name, pieces);
 }
 
-/// Pushes `text`, naming the characters that `name` picks (given how many combining marks end with this one).
-fn push<'a>(text: &'a str, name: impl Fn(usize, char) -> Option<Piece<'a>>, pieces: &mut Vec<Piece<'a>>) {
+/// Pushes `text`, naming the characters that `name` picks (given the character before it in `text`).
+fn push<'a>(
+    text: &'a str,
+    mut name: impl FnMut(Option<char>, char) -> Option<Piece<'a>>,
+    pieces: &mut Vec<Piece<'a>>,
+) {
     let mut plain_from = 0;
-    let mut marks = 0;
+    let mut before = None;
     for (at, c) in text.char_indices() {
-        marks = if is_mark(c) { marks + 1 } else { 0 };
-        if let Some(named) = name(marks, c) {
+        if let Some(named) = name(before, c) {
             if plain_from < at {
                 pieces.push(Piece::Plain(&text[plain_from..at]));
             }
             pieces.push(named);
             plain_from = at + c.len_utf8();
         }
+        before = Some(c);
     }
     if plain_from < text.len() {
         pieces.push(Piece::Plain(&text[plain_from..]));
-    }
-}
-
-fn is_word(c: char) -> bool {
-    (c.is_alphanumeric() || is_mark(c)) && !is_hidden(c)
-}
-
-fn is_mark(c: char) -> bool {
-    use GeneralCategory::{EnclosingMark, NonspacingMark};
-    matches!(c.general_category(), NonspacingMark | EnclosingMark) && !is_hidden(c)
-}
-
-fn is_hidden(c: char) -> bool {
-    use GeneralCategory::{
-        Control, Format, LineSeparator, ParagraphSeparator, PrivateUse, SpaceSeparator, Unassigned,
-    };
-    match c {
-        ' ' | '\n' | '\t' => false,
-        // Default-ignorable or blank though their category says letter, mark or symbol.
-        '\u{034f}'
-        | '\u{115f}'
-        | '\u{1160}'
-        | '\u{17b4}'
-        | '\u{17b5}'
-        | '\u{180b}'..='\u{180f}'
-        | '\u{2800}'
-        | '\u{3164}'
-        | '\u{fe00}'..='\u{fe0f}'
-        | '\u{ffa0}'
-        | '\u{e0100}'..='\u{e01ef}' => true,
-        c => matches!(
-            c.general_category(),
-            Control | Format | LineSeparator | ParagraphSeparator | PrivateUse | SpaceSeparator | Unassigned
-        ),
     }
 }

@@ -215,7 +215,7 @@ fn draft(deps: &Deps, agent: &Agent, text: &str) -> Result<Draft, NotDone> {
         agent: agent.name.clone(),
         approver: agent.approver.id.clone(),
         audience: agent.audiences.choose(given.audience.as_deref())?.clone(),
-        action: Action { tool: ToolName::parse(&given.tool)?, arguments: canonical },
+        action: Action { tool: ToolName::asked(&given.tool)?, arguments: canonical },
         summary: Summary::parse(&given.summary)?,
         reason: given.reason.as_deref().map(Reason::parse).transpose()?,
         created_at: now,

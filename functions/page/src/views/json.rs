@@ -4,7 +4,7 @@
 use std::iter::Peekable;
 
 use maud::{Markup, PreEscaped, html};
-use sayso_model::CanonicalJson;
+use sayso_model::{CanonicalJson, JsonToken as Token, Reading};
 
 use super::text;
 
@@ -16,7 +16,7 @@ pub(super) fn pretty(json: &CanonicalJson) -> Markup {
     let mut lines =
         Lines { html: String::with_capacity(json.as_str().len() * 4), depth: 0, deepest: 0, in_block: false };
     lines.begin();
-    let mut tokens = Tokens(json.as_str()).peekable();
+    let mut tokens = json.tokens().peekable();
     while let Some(token) = tokens.next() {
         lines.token(token, &mut tokens);
     }
@@ -27,56 +27,12 @@ pub(super) fn pretty(json: &CanonicalJson) -> Markup {
 /// How many characters of keys and strings are named because they mislead.
 pub(super) fn misleading(json: &CanonicalJson) -> usize {
     let count = |token| match token {
-        Token::Text(literal) => text::misleading(&decoded(literal)),
+        Token::Key(literal) | Token::Text(literal) => {
+            text::misleading(&Token::decoded(literal), Reading::Arguments)
+        }
         Token::Punctuation(_) | Token::Scalar(_) => 0,
     };
-    Tokens(json.as_str()).map(count).sum()
-}
-
-enum Token<'a> {
-    Punctuation(char),
-    /// A string with its quotes, as written.
-    Text(&'a str),
-    /// A number, `true`, `false` or `null`.
-    Scalar(&'a str),
-}
-
-/// The tokens of a text known to be canonical JSON: valid, and without blanks between them.
-struct Tokens<'a>(&'a str);
-
-impl<'a> Iterator for Tokens<'a> {
-    type Item = Token<'a>;
-
-    fn next(&mut self) -> Option<Token<'a>> {
-        let first = self.0.chars().next()?;
-        let end = match first {
-            '{' | '}' | '[' | ']' | ',' | ':' => 1,
-            '"' => string_end(self.0),
-            _ => self.0.find([',', ']', '}']).unwrap_or(self.0.len()),
-        };
-        let (token, rest) = self.0.split_at(end);
-        self.0 = rest;
-        Some(match first {
-            '"' => Token::Text(token),
-            '{' | '}' | '[' | ']' | ',' | ':' => Token::Punctuation(first),
-            _ => Token::Scalar(token),
-        })
-    }
-}
-
-fn string_end(text: &str) -> usize {
-    let mut escaped = false;
-    let closes = |(_, byte): &(usize, u8)| {
-        let closes = *byte == b'"' && !escaped;
-        escaped = *byte == b'\\' && !escaped;
-        closes
-    };
-    text.bytes().enumerate().skip(1).find(closes).map_or(text.len(), |(at, _)| at + 1)
-}
-
-fn decoded(literal: &str) -> String {
-    // Canonical JSON decodes; were it not so, the text as written is what there is to show.
-    serde_json::from_str(literal).unwrap_or_else(|_| literal.to_owned())
+    json.tokens().map(count).sum()
 }
 
 struct Lines {
@@ -134,14 +90,13 @@ impl Lines {
                 self.html.push(' ');
             }
             Token::Scalar(scalar) => text::escape(&mut self.html, scalar),
-            Token::Text(literal) => self.string(&decoded(literal), next),
+            Token::Key(literal) => self.quoted("u", &Token::decoded(literal)),
+            Token::Text(literal) => self.string(&Token::decoded(literal)),
         }
     }
 
-    fn string<'a>(&mut self, text: &str, next: &mut Peekable<impl Iterator<Item = Token<'a>>>) {
-        if matches!(next.peek(), Some(Token::Punctuation(':'))) {
-            self.quoted("u", text);
-        } else if text.contains('\n') {
+    fn string(&mut self, text: &str) {
+        if text.contains('\n') {
             self.html.push_str("<span class=\"lines\">");
             self.quoted("q", text);
             self.in_block = true;

@@ -66,7 +66,7 @@ fn the_agents_words_come_after_the_action_and_escaped() {
     let words = page.find("&lt;b&gt;Just&lt;/b&gt; a cleanup").unwrap();
     let buttons = page.find("name=\"verdict\" value=\"approve\"").unwrap();
     assert!(action < label && label < words && words < buttons);
-    assert!(page.contains("1 character that cannot be seen or pass for others, in the agent’s words"));
+    assert!(page.contains("1 mark below, in the agent’s words, names characters that cannot be seen"));
 }
 
 #[test]

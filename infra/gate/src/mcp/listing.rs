@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use sayso_model::{Timestamp, reveal_to_string};
+use sayso_model::{Reading, Timestamp, reveal_to_string};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use thiserror::Error;
@@ -132,7 +132,7 @@ fn page(answer: &Message) -> Result<Value, NoList> {
     if let Some(error) = answer.member("error") {
         let error = read(error).unwrap_or_default();
         let message = error["message"].as_str().unwrap_or_default();
-        let message = reveal_to_string(message).replace('\n', " ").chars().take(MOST_WORDS).collect();
+        let message = reveal_to_string(message, Reading::Words).replace('\n', " ").chars().take(MOST_WORDS).collect();
         return Err(NoList::Error { code: error["code"].to_string(), message });
     }
     answer.member("result").and_then(read).ok_or(NoList::NotAList)

@@ -154,10 +154,10 @@ impl Policy {
 
     /// The tool's name in the action, with the server in front if there is one.
     pub(crate) fn tool_name(&self, tool: &str) -> Result<ToolName, Invalid> {
-        let name = ToolName::parse(tool)?;
+        let name = ToolName::asked(tool)?;
         match &self.server {
             None => Ok(name),
-            Some(server) => ToolName::parse(&format!("{server}/{name}")),
+            Some(server) => ToolName::asked(&format!("{server}/{name}")),
         }
     }
 
@@ -210,10 +210,11 @@ fn includes(earlier: &Pattern, later: &Pattern) -> bool {
 impl ServerName {
     /// 1 to 64 of the characters of a tool's name but `/`.
     fn parse(text: &str) -> Result<Self, String> {
-        if ToolName::parse(text).is_ok() && text.len() <= 64 && !text.contains('/') {
+        let fits = ToolName::parse(text).is_ok() && text.len() <= 64 && !text.contains('/');
+        if fits && ToolName::asked(&format!("{text}/tool")).is_ok() {
             return Ok(Self(text.to_owned()));
         }
-        Err("`server` must be 1 to 64 ASCII letters, digits or any of _-.:".to_owned())
+        Err("`server` must be 1 to 64 ASCII letters, digits or any of _-.:, and must not read as a web address".to_owned())
     }
 }
 

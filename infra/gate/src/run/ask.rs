@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use sayso_gate::{Action, NotAsked, Note, Permit, Refusal, Withdrawal};
-use sayso_model::reveal_to_string;
+use sayso_model::{Reading, reveal_arguments, reveal_to_string};
 use tokio::sync::watch;
 
 use super::Stopped;
@@ -65,10 +65,10 @@ fn announce(action: &Action, waiting: &Waiting) {
     let Waiting { approver, closes_at, status_url, .. } = waiting;
     let closes_at = closes_at.for_people();
     // It may hold anything, and a terminal obeys.
-    let shown = reveal_to_string(&action.arguments.indented());
+    let shown = reveal_arguments(&action.arguments);
     say(format_args!("{approver} is asked, until {closes_at}, whether this may run:"));
     say(shown);
-    say(format_args!("How it stands: {}", reveal_to_string(status_url)));
+    say(format_args!("How it stands: {}", reveal_to_string(status_url, Reading::Words)));
     say("Ctrl-C withdraws the request.");
 }
 
@@ -122,7 +122,7 @@ fn not_approved(closed: Answer) -> Stopped {
 
 /// The approver's words, behind what they decided.
 fn with_note(note: Option<&Note>) -> String {
-    let note = note.map(|note| reveal_to_string(note.as_str()).replace('\n', "\n  "));
+    let note = note.map(|note| reveal_to_string(note.as_str(), Reading::Words).replace('\n', "\n  "));
     note.map_or(".".to_owned(), |note| format!(", with this note:\n  {note}"))
 }
 
