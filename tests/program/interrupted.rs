@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sayso_tests::{Front, Program, Trouble, Verdict, World};
 use tokio::sync::Notify;
 
-use crate::lock::{LEAVES_A_LINE, Lock, asked, code, ends, opened_for_reading, signal};
+use crate::lock::{Lock, asked, code, ends, signal};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_interrupt_withdraws_the_request() {
@@ -88,21 +88,6 @@ async fn an_interrupt_while_the_approval_is_used_runs_nothing() {
     let mut program = lock.leave_a_line().await;
     assert_eq!(code(&mut program).await, 0, "{}", program.output());
     assert_eq!(lock.lines(), 1);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_interrupt_while_the_variables_are_read_runs_nothing() {
-    let lock = Lock::new().await;
-    let opened = opened_for_reading(lock.file("secrets"));
-    let mut program = lock.run(&["--env-file", "secrets"], &LEAVES_A_LINE).await;
-    let id = asked(&mut program).await;
-    lock.decide(&id, Verdict::Approve, "").await;
-    let _nothing_is_written = opened.await.expect("its other end");
-    signal(&program, "INT").await;
-    ends(&mut program, 130, "The approval is used up, and nothing ran").await;
-    assert_eq!(lock.lines(), 0);
-    // That was said: from now on it is another matter.
-    assert_ne!(asked(&mut lock.run(&["--env-file", "secrets"], &LEAVES_A_LINE).await).await, id);
 }
 
 #[tokio::test(flavor = "multi_thread")]

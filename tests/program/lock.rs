@@ -6,7 +6,6 @@ use sayso_model::{ApprovalId, CanonicalJson, Outcome, Request, Retention, Timest
 use sayso_tests::{Front, Page, Program, Verdict, World, binary};
 use tempfile::TempDir;
 use tokio::process::Command;
-use tokio::sync::oneshot;
 
 /// The program in a directory of its own, in front of a deployment of its own.
 pub(crate) struct Lock {
@@ -160,14 +159,11 @@ pub(crate) async fn signal(program: &Program, name: &str) {
     assert!(sent.expect("a shell").success());
 }
 
-/// Opens a named pipe for writing, which waits until somebody opens it for reading.
-pub(crate) fn opened_for_reading(pipe: PathBuf) -> oneshot::Receiver<fs::File> {
-    let made = std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo");
-    assert!(made.success());
-    let (opened, open) = oneshot::channel();
-    // A thread that nobody waits for: when nobody ever reads, the test fails and does not hang.
-    std::thread::spawn(move || opened.send(fs::File::options().write(true).open(pipe).expect("a pipe")));
-    open
+/// The arguments of a command without what is pinned, and that.
+pub(crate) fn without_pins(arguments: &CanonicalJson) -> (CanonicalJson, serde_json::Value) {
+    let mut arguments: serde_json::Value = serde_json::from_str(arguments.as_str()).expect("JSON");
+    let pinned = arguments.as_object_mut().expect("an object").remove("pinned").expect("pins");
+    (canonical(&arguments), pinned)
 }
 
 pub(crate) fn canonical(json: &serde_json::Value) -> CanonicalJson {

@@ -6,6 +6,7 @@ mod interrupted;
 mod kills;
 mod lock;
 mod outcomes;
+mod pinned;
 mod refused;
 mod settings;
 mod shown;

@@ -51,9 +51,15 @@ pub(crate) struct Run {
     /// Pass this variable on, too; its value is not shown (repeatable)
     #[arg(long, value_name = "NAME", value_parser = variable)]
     pub(crate) env: Vec<String>,
-    /// Set the variables in this file (NAME=VALUE lines); it is opened only when the approval has been used
+    /// Set the variables in this file (NAME=VALUE lines); the human sees its digest, and nothing of it
     #[arg(long, value_name = "FILE")]
     pub(crate) env_file: Option<PathBuf>,
+    /// Let that file set this variable, which changes what programs load (repeatable)
+    #[arg(long, value_name = "NAME", value_parser = variable, requires = "env_file")]
+    pub(crate) env_file_allow: Vec<String>,
+    /// Ask about the names of files alone: what is in them may change before the command runs
+    #[arg(long)]
+    pub(crate) no_pin: bool,
     /// Let the command read this standard input; otherwise it gets none
     #[arg(long)]
     pub(crate) stdin: bool,
@@ -69,10 +75,16 @@ The environment of the command:
   PATH HOME USER LOGNAME SHELL LANG LANGUAGE LC_* TERM TZ TMPDIR as far as they are set, what --env
   names, and what the file of --env-file has. Nothing else, and never a SAYSO_ variable.
 
+What is pinned, unless --no-pin:
+  The program, what its first line runs it by, each regular file that an argument names (or names behind the
+  `=` of an option), and the file of --env-file: by path and SHA-256, and short texts (16 KiB together) as
+  they stand. What has changed by the time of the yes is named, nothing runs, and nothing is used up. A
+  script runs from a copy: in it, $0 is not its path.
+
 What the human does not see:
-  The values of these variables, and what is in the files: the program, a script, the file of --env-file.
-  Whoever can change those changes what an approved command does: with PATH, which programs a script finds.
-  And what comes in with --stdin, from the terminal, or by other open files that this was started with: do
+  The values of these variables, the file of --env-file, and what a program opens by itself: libraries,
+  other files in the directory, and with PATH which programs a script finds. Files that arguments name are
+  opened again by the program. And what comes in with --stdin, from the terminal, or by other open files that this was started with: do
   not approve it for a command that executes what it reads, such as a shell.
 
 Exit status:
@@ -85,7 +97,7 @@ Exit status:
   78   the settings are missing or wrong, or the file of --env-file cannot be used
   126  the program cannot be executed
   127  the program is not found
-  130  Ctrl-C: the request is withdrawn; 143 when terminated
+  130  Ctrl-C: the request is withdrawn; 143 when terminated, 129 when hung up
 
 If it dies otherwise, the same command finds the same request again, answered or not. What was approved
 runs once or not at all: where it may have been run, the same command says so and does not run.

@@ -3,9 +3,8 @@
 //! **Threat.** An agent that words the command, the environment and the files around it. What the human sees is what is
 //! hashed, and what is hashed is what [`execute::replace_process`] builds the command from.
 //!
-//! **Not done here.** The values of the variables that are passed on are not shown, and neither are the contents of the
-//! program, of the directory and of the files that the arguments name: who can change those, changes what an approved command
-//! does. An agent with the same rights as this program could run the command without it.
+//! **Not done here.** The values of the variables that are passed on are not shown. What a program opens by itself is not
+//! bound (see [`pins`]). An agent with the same rights as this program could run the command without it.
 
 use std::convert::Infallible;
 use std::process::ExitCode;
@@ -22,7 +21,9 @@ mod env_file;
 mod execute;
 mod interrupts;
 mod lookup;
+mod pins;
 mod shell;
+mod starting;
 
 use interrupts::Interrupts;
 use shell::Shell;
@@ -54,10 +55,6 @@ fn asked_and_executed(arguments: Run) -> Result<Infallible, Stopped> {
     let summary = arguments.summary.unwrap_or_else(|| shell.summary());
     let connection = arguments.connection.resolve("sayso-gate run").map_err(|e| configuration(&e))?;
     let asker = asker(connection).map_err(|e| configuration(&e))?;
-    // A file that is not there yet may be there in time.
-    if let Some(missing) = shell.missing_env_file() {
-        say(format_args!("{missing} is not there; it will be read when the command has been approved"));
-    }
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|e| configuration(&format!("this machine gives no I/O: {e}")))?;
     let permitted = runtime.block_on(async {
@@ -71,10 +68,8 @@ fn asked_and_executed(arguments: Run) -> Result<Infallible, Stopped> {
             definition: None,
         };
         let approved = ask::until_approved(&asker, &ask, &mut interrupts).await?;
-        ask::redeem(&asker, approved, action.clone(), &mut interrupts).await
+        ask::redeem(&asker, approved, &shell, action.clone(), &mut interrupts).await
     });
-    // A file that never ends is read by a thread of its own; nobody waits for it any more.
-    runtime.shutdown_background();
     let permitted = permitted?;
     Err(execute::replace_process(permitted))
 }

@@ -13,6 +13,7 @@ pub(crate) mod status {
     pub(crate) const CONFIGURATION: u8 = 78;
     pub(crate) const CANNOT_BE_EXECUTED: u8 = 126;
     pub(crate) const NOT_FOUND: u8 = 127;
+    pub(crate) const HUNG_UP: u8 = 129;
     pub(crate) const INTERRUPTED: u8 = 130;
     pub(crate) const TERMINATED: u8 = 143;
 }

@@ -132,7 +132,8 @@ fn page(answer: &Message) -> Result<Value, NoList> {
     if let Some(error) = answer.member("error") {
         let error = read(error).unwrap_or_default();
         let message = error["message"].as_str().unwrap_or_default();
-        let message = reveal_to_string(message, Reading::Words).replace('\n', " ").chars().take(MOST_WORDS).collect();
+        let message =
+            reveal_to_string(message, Reading::Words).replace('\n', " ").chars().take(MOST_WORDS).collect();
         return Err(NoList::Error { code: error["code"].to_string(), message });
     }
     answer.member("result").and_then(read).ok_or(NoList::NotAList)

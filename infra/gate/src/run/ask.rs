@@ -4,12 +4,11 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use sayso_gate::{Action, NotAsked, Note, Permit, Refusal, Withdrawal};
+use sayso_gate::{Action, NotAsked, Note, Refusal, Withdrawal};
 use sayso_model::{Reading, reveal_arguments, reveal_to_string};
 use tokio::sync::watch;
 
 use super::Stopped;
-use super::env_file::{self, Variables};
 use super::execute::Permitted;
 use super::interrupts::{Interrupt, Interrupts};
 use super::shell::Shell;
@@ -175,15 +174,24 @@ async fn withdraw(
     Stopped::new(interrupt.status(), why)
 }
 
-/// Uses the approval up, and then, and not before, reads the file that the command gets variables from.
+/// Opens what was approved as it was then, and uses the approval up.
 pub(super) async fn redeem(
     asker: &Asker,
     approved: Approved,
+    shell: &Shell,
     action: Action,
     interrupts: &mut Interrupts,
 ) -> Result<Permitted, Stopped> {
     let kept = approved.kept.clone();
     say(format_args!("Approved{}", with_note(approved.note.as_ref())));
+    let mut ready = shell.ready()?;
+    ready.variables.retain(|name, _| {
+        let ours = name.starts_with("SAYSO_");
+        if ours {
+            say(format_args!("{name} in the file of --env-file is not passed on: it is Sayso's own"));
+        }
+        !ours
+    });
     let permit = tokio::select! {
         biased;
         interrupt = interrupts.next() => {
@@ -193,10 +201,9 @@ pub(super) async fn redeem(
         permit = asker.redeem(approved, action) => permit,
     };
     let permit = permit.map_err(|refusal| refused(&refusal, kept.clone()))?;
-    let variables = variables(&permit, interrupts).await;
     // As late as can be: whoever dies before this finds the approval again, and is told that it is used up.
     kept.forget();
-    Ok(Permitted { permit, variables: variables? })
+    Ok(Permitted { permit, ready })
 }
 
 fn refused(refusal: &Refusal, kept: KeptApproval) -> Stopped {
@@ -218,36 +225,4 @@ fn refused(refusal: &Refusal, kept: KeptApproval) -> Stopped {
         _ => "",
     };
     Stopped::new(status, format!("{}: {refusal}{twice}", refusal.reason()))
-}
-
-/// What the file has, read by a thread that an interrupt does not wait for.
-async fn variables(permit: &Permit, interrupts: &mut Interrupts) -> Result<Variables, Stopped> {
-    let Some(file) = Shell::from_action(permit.action()).and_then(|shell| shell.env_file) else {
-        return Ok(Variables::new());
-    };
-    let shown = file.display().to_string();
-    let used_up = |status, what: String| {
-        Stopped::new(status, format!("{what} The approval is used up, and nothing ran: it takes a new one."))
-    };
-    let read = tokio::select! {
-        read = tokio::task::spawn_blocking(move || env_file::read(&file)) => read,
-        interrupt = interrupts.next() => {
-            return Err(used_up(interrupt.status(), format!("Interrupted while {shown} was read.")));
-        }
-    };
-    let mut variables = match read {
-        Ok(Ok(variables)) => variables,
-        Ok(Err(unreadable)) => {
-            return Err(used_up(status::CONFIGURATION, format!("--env-file {shown}: {unreadable}.")));
-        }
-        Err(_) => return Err(used_up(status::CONFIGURATION, format!("--env-file {shown} was not read."))),
-    };
-    variables.retain(|name, _| {
-        let ours = name.starts_with("SAYSO_");
-        if ours {
-            say(format_args!("{name} in {shown} is not passed on: it is Sayso's own"));
-        }
-        !ours
-    });
-    Ok(variables)
 }

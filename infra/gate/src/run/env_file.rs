@@ -1,14 +1,11 @@
-//! The file of `--env-file`, read when the approval is used up and not before.
+//! The file of `--env-file`.
 //!
 //! A strict subset of what readers of such files agree on: `NAME=value` lines, blank lines, `#` comments on lines of their
 //! own, an `export` before the name. A value is one word as it stands, or quoted on one line: in single quotes as it stands,
 //! in double quotes with `\"`, `\\`, `\$`, `` \` `` and nothing else escaped. Nothing is expanded: where some reader would
 //! expand, or end the value at a `#`, the file is refused.
 
-use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read as _};
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
 
 use thiserror::Error;
 
@@ -23,27 +20,92 @@ pub(super) type Variables = BTreeMap<String, String>;
 /// The file is of no use. Says where, and nothing of what stands there.
 #[derive(Debug, Error)]
 pub(super) enum Unreadable {
-    #[error("it cannot be read ({0})")]
-    Io(#[from] io::Error),
     #[error("it has more than {MOST_BYTES} bytes")]
     TooLarge,
     #[error("it is not UTF-8 text")]
     NotText,
     #[error("line {line}: {problem}")]
     Line { line: usize, problem: &'static str },
+    #[error(
+        "line {line}: {name} changes which programs or libraries are loaded. Remove it, or allow it with --env-file-allow {name}, which the human then sees"
+    )]
+    Loads { line: usize, name: String },
 }
 
-/// Opens it, and reads it to its end.
-pub(super) fn read(file: &Path) -> Result<Variables, Unreadable> {
-    let mut bytes = Vec::new();
-    File::open(file)?.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
+/// Beginnings of the names by which loaders, allocators and shells are told what to load (`ld.so(8)`, `dyld(1)`, `bash(1)`).
+const LOADING: [&str; 9] = [
+    "LD_",
+    "DYLD_",
+    "_RLD",
+    "LIBPATH",
+    "SHLIB_PATH",
+    "GLIBC_TUNABLES",
+    "MALLOC_",
+    "BASH_FUNC_",
+    "GIT_CONFIG",
+];
+
+/// Names by which shells, interpreters and common tools find or preload code: what `sudo` removes (`env_delete` in
+/// `sudoers(5)`), and the same of runtimes that are newer.
+const FINDING: [&str; 46] = [
+    "BASH_ENV",
+    "BASHOPTS",
+    "BROWSER",
+    "CDPATH",
+    "CLASSPATH",
+    "EDITOR",
+    "ENV",
+    "FPATH",
+    "GCONV_PATH",
+    "GIT_ASKPASS",
+    "GIT_EDITOR",
+    "GIT_EXEC_PATH",
+    "GIT_EXTERNAL_DIFF",
+    "GIT_PAGER",
+    "GIT_PROXY_COMMAND",
+    "GIT_SSH",
+    "GIT_SSH_COMMAND",
+    "GIT_TEMPLATE_DIR",
+    "GLOBIGNORE",
+    "HOSTALIASES",
+    "IFS",
+    "JAVA_TOOL_OPTIONS",
+    "JDK_JAVA_OPTIONS",
+    "LESSOPEN",
+    "LOCPATH",
+    "NLSPATH",
+    "NODE_OPTIONS",
+    "NODE_PATH",
+    "NULLCMD",
+    "PAGER",
+    "PATH",
+    "PERL5DB",
+    "PERL5LIB",
+    "PERL5OPT",
+    "PERLLIB",
+    "PS4",
+    "PYTHONHOME",
+    "PYTHONINSPECT",
+    "PYTHONPATH",
+    "PYTHONSTARTUP",
+    "PYTHONUSERBASE",
+    "RUBYLIB",
+    "RUBYOPT",
+    "SHELLOPTS",
+    "ZDOTDIR",
+    "_JAVA_OPTIONS",
+];
+
+fn changes_what_loads(name: &str) -> bool {
+    FINDING.contains(&name) || LOADING.iter().any(|start| name.starts_with(start))
+}
+
+/// Reads what the file holds. Of the names that change what programs load it may set those in `allowed`.
+pub(super) fn parse(bytes: Vec<u8>, allowed: &BTreeSet<String>) -> Result<Variables, Unreadable> {
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MOST_BYTES {
         return Err(Unreadable::TooLarge);
     }
-    parse(&String::from_utf8(bytes).map_err(|_| Unreadable::NotText)?)
-}
-
-fn parse(text: &str) -> Result<Variables, Unreadable> {
+    let text = String::from_utf8(bytes).map_err(|_| Unreadable::NotText)?;
     let mut variables = Variables::new();
     for (index, line) in text.lines().enumerate() {
         let at = |problem| Unreadable::Line { line: index + 1, problem };
@@ -55,6 +117,9 @@ fn parse(text: &str) -> Result<Variables, Unreadable> {
         let (name, value) = line.split_once('=').ok_or_else(|| at("it has no `=`"))?;
         if !is_variable(name) {
             return Err(at("before the `=` must stand a name of letters, digits and _, and nothing else"));
+        }
+        if changes_what_loads(name) && !allowed.contains(name) {
+            return Err(Unreadable::Loads { line: index + 1, name: name.to_owned() });
         }
         let value = unquote(value).map_err(at)?;
         if variables.insert(name.to_owned(), value).is_some() {

@@ -1,4 +1,4 @@
-//! SIGINT and SIGTERM, while there is something to take back.
+//! SIGINT, SIGTERM and SIGHUP, while there is something to take back.
 
 use std::io;
 
@@ -11,6 +11,8 @@ use crate::terminal::status;
 pub(super) struct Interrupts {
     interrupt: Signal,
     terminate: Signal,
+    /// Absent where whoever started this program has it ignored, as `nohup` does.
+    hang_up: Option<Signal>,
 }
 
 /// How it was told.
@@ -19,6 +21,8 @@ pub(super) enum Interrupt {
     /// Ctrl-C.
     Interrupted,
     Terminated,
+    /// The terminal or the session has gone.
+    HungUp,
 }
 
 impl Interrupt {
@@ -27,14 +31,19 @@ impl Interrupt {
         match self {
             Self::Interrupted => status::INTERRUPTED,
             Self::Terminated => status::TERMINATED,
+            Self::HungUp => status::HUNG_UP,
         }
     }
 }
 
 impl Interrupts {
-    /// From now on neither of them ends this process by itself; the command that replaces it has them as usual.
+    /// From now on none of them ends this process by itself; the command that replaces it has them as usual.
     pub(super) fn listen() -> io::Result<Self> {
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hang_up: (!is_hang_up_ignored()).then(|| signal(SignalKind::hangup())).transpose()?,
+        })
     }
 
     /// The next one. Nothing is lost when this is dropped.
@@ -42,6 +51,23 @@ impl Interrupts {
         tokio::select! {
             _ = self.interrupt.recv() => Interrupt::Interrupted,
             _ = self.terminate.recv() => Interrupt::Terminated,
+            () = hung_up(&mut self.hang_up) => Interrupt::HungUp,
         }
     }
+}
+
+async fn hung_up(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => _ = signal.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// As Linux says of this process (`proc_pid_status(5)`); elsewhere it is not known, and taken for no.
+fn is_hang_up_ignored() -> bool {
+    const SIGHUP: u64 = 1;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    ignored.is_some_and(|mask| mask & SIGHUP != 0)
 }

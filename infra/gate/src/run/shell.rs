@@ -2,12 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use sayso_gate::{Action, CanonicalJson, Summary, ToolName};
 use serde::{Deserialize, Serialize};
 
-use super::{Stopped, lookup};
+use super::env_file::{self, Variables};
+use super::pins::{self, Changed, Checked, Pins};
+use super::starting::Startable;
+use super::{Stopped, lookup, starting};
 use crate::arguments::{Run, is_variable};
 use crate::terminal::status;
 
@@ -36,6 +39,12 @@ pub(super) struct Shell {
     /// The file from which it gets more of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) env_file: Option<PathBuf>,
+    /// The variables that this file may set although they change what programs load.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(super) env_file_allow: BTreeSet<String>,
+    /// What the files are; absent where the human is asked about their names alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) pinned: Option<Pins>,
     pub(super) stdin: StandardInput,
 }
 
@@ -68,7 +77,23 @@ impl Shell {
             path.map(|path| text(what, path.as_os_str())).transpose()?;
         }
         let stdin = if arguments.stdin { StandardInput::Inherited } else { StandardInput::None };
-        Ok(Self { argv, program, cwd, environment: names_from_env(&arguments.env)?, env_file, stdin })
+        let pinned = if arguments.no_pin {
+            None
+        } else if !starting::SUPPORTED {
+            return Err(cannot_be_shown(&"only Linux can start the very file that was shown: use --no-pin"));
+        } else {
+            let words = argv.get(1..).unwrap_or_default();
+            let pins = Pins::take(&program, words, &cwd, env_file.as_deref());
+            Some(pins.map_err(|Changed(problem)| cannot_be_shown(&problem))?)
+        };
+        let env_file_allow = arguments.env_file_allow.iter().cloned().collect();
+        // What will not do then does not do now.
+        if let Some(file) = env_file.as_ref().filter(|file| pinned.is_some() || file.exists()) {
+            variables_in(file, &env_file_allow)
+                .map_err(|why| Stopped::new(status::CONFIGURATION, format!("{why} Nothing was asked.")))?;
+        }
+        let environment = names_from_env(&arguments.env)?;
+        Ok(Self { argv, program, cwd, environment, env_file, env_file_allow, pinned, stdin })
     }
 
     /// What is asked for.
@@ -87,6 +112,32 @@ impl Shell {
         serde_json::from_str(action.arguments.as_str()).ok().filter(|_| ours)
     }
 
+    /// Opens what was approved, before that is used up. The error names what is not as it was.
+    pub(super) fn ready(&self) -> Result<Ready, Stopped> {
+        let (program, env_file) = match &self.pinned {
+            Some(pins) => {
+                let Checked { program, env_file } = pins.check(&self.cwd).map_err(not_as_approved)?;
+                let startable = Startable::new(program).map_err(|e| {
+                    Stopped::new(
+                        status::CANNOT_BE_EXECUTED,
+                        format!("{} cannot be started ({e}). {NOT_USED}", self.program.display()),
+                    )
+                })?;
+                (Some(startable), env_file)
+            }
+            None => (None, None),
+        };
+        let allowed = &self.env_file_allow;
+        let variables = match (env_file, &self.env_file) {
+            (Some(bytes), _) => env_file::parse(bytes, allowed).map_err(|e| format!("--env-file: {e}.")),
+            (None, Some(file)) => variables_in(file, allowed),
+            (None, None) => Ok(Variables::new()),
+        };
+        let variables =
+            variables.map_err(|why| Stopped::new(status::CONFIGURATION, format!("{why} {NOT_USED}")))?;
+        Ok(Ready { program, variables })
+    }
+
     /// In words, where the caller has none: the human sees the whole beside it.
     pub(super) fn summary(&self) -> Summary {
         let words = self.argv.join(" ");
@@ -95,12 +146,33 @@ impl Shell {
         let summary = format!("Run {}", short.unwrap_or(line));
         Summary::parse(&summary).unwrap_or_else(|_| unreachable!("one line, and not too long"))
     }
+}
 
-    /// The file of `--env-file`, if there is none. It is not opened.
-    pub(super) fn missing_env_file(&self) -> Option<String> {
-        let file = self.env_file.as_ref().filter(|file| !file.exists())?;
-        Some(file.display().to_string())
-    }
+/// What is needed to run what was approved, and is as it was.
+#[derive(Debug)]
+pub(super) struct Ready {
+    /// Absent where nothing is pinned: then it is whatever lies at the program's path.
+    pub(super) program: Option<Startable>,
+    /// From the file of `--env-file`.
+    pub(super) variables: Variables,
+}
+
+const NOT_USED: &str = "Nothing ran, and the approval is not used up.";
+
+/// What a file of `--env-file` holds now, or why it is of no use.
+fn variables_in(file: &Path, allowed: &BTreeSet<String>) -> Result<Variables, String> {
+    let read = |file| pins::read_all(file).map_err(|e| Changed(format!("it cannot be read ({e})")));
+    let bytes = pins::open_regular(file).and_then(read);
+    let bytes = bytes.map_err(|Changed(problem)| format!("--env-file: {problem}."))?;
+    let unusable = |unreadable| format!("--env-file {}: {unreadable}.", file.display());
+    env_file::parse(bytes, allowed).map_err(unusable)
+}
+
+fn not_as_approved(Changed(problem): Changed) -> Stopped {
+    let why = format!(
+        "What was approved is not what would run: {problem}. {NOT_USED} Put it back as it was and run the same again; otherwise the same command asks about it as it is now."
+    );
+    Stopped::new(status::REFUSED, why)
 }
 
 fn cannot_be_shown(problem: &dyn ToString) -> Stopped {

@@ -1,4 +1,10 @@
-use super::{Unreadable, parse};
+use std::collections::BTreeSet;
+
+use super::{Unreadable, Variables};
+
+fn parse(text: &str) -> Result<Variables, Unreadable> {
+    super::parse(text.as_bytes().to_vec(), &BTreeSet::new())
+}
 
 #[test]
 fn a_file_that_all_readers_agree_on_is_read() {
@@ -58,5 +64,41 @@ fn what_readers_differ_on_is_refused_by_its_line_and_without_its_value() {
         let refused = parse(&text).expect_err(&text);
         assert!(matches!(refused, Unreadable::Line { line: 2 | 3, .. }), "{text}: {refused:?}");
         assert!(!refused.to_string().contains("hunter2"), "{refused}");
+    }
+}
+
+#[test]
+fn a_name_that_changes_what_programs_load_is_refused_unless_it_is_allowed() {
+    let names = [
+        "LD_PRELOAD",
+        "LD_AUDIT",
+        "DYLD_INSERT_LIBRARIES",
+        "PATH",
+        "BASH_ENV",
+        "ENV",
+        "IFS",
+        "PYTHONPATH",
+        "NODE_OPTIONS",
+        "RUBYOPT",
+        "PERL5LIB",
+        "GIT_SSH_COMMAND",
+        "GIT_CONFIG_COUNT",
+        "BASH_FUNC_x",
+        "JAVA_TOOL_OPTIONS",
+        "GLIBC_TUNABLES",
+    ];
+    for name in names {
+        let text = format!("A=b\n{name}=hunter2\n");
+        let refused = parse(&text).expect_err(name).to_string();
+        assert!(
+            refused.contains("line 2") && refused.contains(&format!("--env-file-allow {name}")),
+            "{refused}"
+        );
+        assert!(!refused.contains("hunter2"), "{refused}");
+        let allowed = BTreeSet::from([name.to_owned()]);
+        assert_eq!(super::parse(text.into_bytes(), &allowed).expect(name)[name], "hunter2");
+    }
+    for harmless in ["PATHS=a", "MY_PATH=a", "DATABASE_URL=a", "GIT_AUTHOR_NAME=a", "LDAP_URL=a"] {
+        assert!(parse(harmless).is_ok(), "{harmless}");
     }
 }
