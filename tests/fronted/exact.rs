@@ -201,6 +201,29 @@ async fn a_call_without_arguments_is_the_call_with_none() {
     assert!(site.calls()[0].contains(r#""arguments":{}"#), "{:?}", site.calls());
 }
 
+/// A server that reads files reads this: those of the process that started it among them.
+#[tokio::test]
+async fn the_gates_own_key_is_not_in_what_a_server_can_read_of_the_gate() {
+    let mut site = Site::new().await;
+    site.set("SAYSO_UPSTREAM_AUTHORIZATION", "Bearer of-the-server");
+    let key = site.local().ready.get("agent_key").to_owned();
+    let mut gate = site.gate().await;
+    assert_eq!(gate.call("list_tables", "{}").await, "ran list_tables");
+    let process = format!("/proc/{}", gate.id());
+    let environment = std::fs::read(format!("{process}/environ")).expect("what it was started with");
+    let environment = String::from_utf8_lossy(&environment).into_owned();
+    assert!(environment.contains("SAYSO_AUDIENCE"), "{environment}");
+    assert!(!environment.contains(&key) && !environment.contains("of-the-server"), "{environment}");
+    for descriptor in std::fs::read_dir(format!("{process}/fd")).expect("its descriptors").flatten() {
+        let target = std::fs::read_link(descriptor.path()).unwrap_or_default();
+        if target.to_string_lossy().starts_with("/memfd:") {
+            assert_eq!(std::fs::read(descriptor.path()).expect("memory"), b"", "{target:?}");
+        }
+    }
+    // With the key out of sight it asks as before.
+    gate.asks("drop_table", "{}").await;
+}
+
 /// Sayso itself, as a server of the newest protocol that wants a credential: the agent has none.
 #[tokio::test]
 async fn the_servers_credential_stays_behind_the_gate() {

@@ -158,6 +158,11 @@ impl Raw {
         Self { child, to, from, aside: Vec::new(), next_id: 1 }
     }
 
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id().expect("a process")
+    }
+
     /// One line, as it stands.
     pub(crate) async fn send(&mut self, line: &str) {
         self.to.write_all(format!("{line}\n").as_bytes()).await.expect("an open pipe");

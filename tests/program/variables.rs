@@ -49,7 +49,7 @@ async fn the_command_gets_the_usual_variables_and_those_that_are_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_agent_key_is_nowhere_but_in_our_own_environment() {
+async fn the_agent_key_is_not_in_sight_while_somebody_is_asked_and_nowhere_in_the_command() {
     let lock = Lock::new().await;
     let key = lock.world.agent_key.expose().to_owned();
     fs::write(lock.file("file.env"), format!("SAYSO_AGENT_KEY={key}\nSAYSO_STATE=x\nOTHER=y\n"))
@@ -57,7 +57,9 @@ async fn the_agent_key_is_nowhere_but_in_our_own_environment() {
     let mut program =
         lock.run(&["--env-file", "file.env"], &["sh", "-c", "env; cat /proc/self/environ"]).await;
     let id = asked(&mut program).await;
-    assert!(!process(&program, "cmdline").contains(&key));
+    for file in ["cmdline", "environ"] {
+        assert!(!process(&program, file).contains(&key), "{file}");
+    }
     lock.decide(&id, Verdict::Approve, "").await;
     assert_eq!(code(&mut program).await, 0, "{}", program.output());
     let printed = program.printed();

@@ -10,6 +10,8 @@ use sayso_model::token::Issuer;
 use sayso_model::{AgentKey, Audience, BaseUrl, ExpiresIn, GateName, Invalid, Reason, Summary, ToolName};
 use thiserror::Error;
 
+use crate::credentials::credential;
+
 /// Lets a command, or an MCP server's tool, run only after a human has approved exactly that.
 ///
 /// The human is the one that the operator of your Sayso deployment chose. What runs is what was approved,
@@ -324,7 +326,7 @@ fn agent_key(file: Option<&Path>, problems: &mut Vec<String>) -> Option<AgentKey
     let meaning = "the key that was printed when the operator registered the agent";
     let Some(file) = file else {
         let setting = Setting { names: "SAYSO_AGENT_KEY (or --agent-key-file FILE)", meaning };
-        return setting.read(agent_key_from_env().as_deref(), AgentKey::parse, problems);
+        return setting.read(credential("SAYSO_AGENT_KEY").as_deref(), AgentKey::parse, problems);
     };
     let setting = Setting { names: "--agent-key-file", meaning };
     match std::fs::read_to_string(file) {
@@ -337,11 +339,6 @@ fn agent_key(file: Option<&Path>, problems: &mut Vec<String>) -> Option<AgentKey
             None
         }
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "the key is no argument that clap may read: it has no flag")]
-fn agent_key_from_env() -> Option<String> {
-    std::env::var("SAYSO_AGENT_KEY").ok()
 }
 
 fn expires_in(text: &str) -> Result<ExpiresIn, String> {

@@ -3,6 +3,7 @@
 mod approval;
 mod arguments;
 mod clock;
+mod credentials;
 mod mcp;
 mod run;
 mod terminal;
@@ -15,6 +16,12 @@ use clap::Parser as _;
 use terminal::{say, status};
 
 fn main() -> ExitCode {
+    if let Err(error) = credentials::take_from_env() {
+        say(format_args!(
+            "the credentials in the environment cannot be put out of sight ({error}): name a file with --agent-key-file"
+        ));
+        return status::CONFIGURATION.into();
+    }
     match Arguments::parse().face {
         Face::Run(arguments) => run::run(arguments),
         Face::Mcp(arguments) => match arguments.resolve() {

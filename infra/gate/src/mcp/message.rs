@@ -154,7 +154,9 @@ impl Message {
             (Some(Some(method)), None) => Kind::Notification { method },
             (None, Some(Some(id))) if answers => Kind::Response { id },
             // An error about what could not be read.
-            (None, None) if find(&members, "error").is_some() => Kind::Response { id: Id::null() },
+            (None, None) if find(&members, "error").is_some_and(|error| error.get().starts_with('{')) => {
+                Kind::Response { id: Id::null() }
+            }
             (None, _) => return Err(refuse("it has neither a `method` nor an answer with an `id`")),
         };
         Ok(Self { kind, members })

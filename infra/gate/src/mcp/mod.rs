@@ -28,6 +28,7 @@ use upstream::{CannotOpen, Upstream};
 
 use crate::approval::{Asker, CannotKeep, Kept};
 use crate::arguments::{Connection, McpSettings, UpstreamServer};
+use crate::credentials::credential;
 use crate::terminal::{say, status};
 
 /// How many messages may wait on a line before their sender does.
@@ -101,7 +102,9 @@ pub(crate) fn run(settings: McpSettings) -> ExitCode {
 async fn front(settings: McpSettings) -> Result<ExitCode, CannotStart> {
     let policy = policy_in(&settings.policy)?;
     let upstream = match settings.upstream {
-        UpstreamServer::Url(url) => Upstream::url(&url, authorization_from_env().as_deref())?,
+        UpstreamServer::Url(url) => {
+            Upstream::url(&url, credential("SAYSO_UPSTREAM_AUTHORIZATION").as_deref())?
+        }
         UpstreamServer::Command(words) => {
             let words = words.into_iter().map(|word| word.into_string().map_err(|_| CannotStart::NotText));
             Upstream::command_from_env(words.collect::<Result<_, _>>()?)?
@@ -129,15 +132,6 @@ fn asker(connection: Connection) -> Result<Asker, CannotStart> {
     let approvals = Approvals::new(mcp_url, agent_key)?;
     let gate = Gate::new(trust.issuer, trust.audience.clone(), trust.name)?;
     Ok(Asker::new(approvals, gate, trust.audience, Kept::open(state)?))
-}
-
-/// The `Authorization` for an upstream URL: behind the gate, where the agent need not have it.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a credential has no flag: a process's arguments can be read by everyone"
-)]
-fn authorization_from_env() -> Option<String> {
-    std::env::var("SAYSO_UPSTREAM_AUTHORIZATION").ok()
 }
 
 async fn over_pipes(gatekeeper: &Gatekeeper, upstream: &Upstream) -> Result<ExitCode, CannotStart> {
