@@ -77,7 +77,7 @@ async fn of_an_approved_call_a_server_gets_nothing_that_could_make_it_another() 
     assert_eq!(sent, expected);
 }
 
-// README: What the policy allows reaches the server as it was written, without a call to Sayso.
+// README: What the policy allows by name reaches the server as it was written, without a call to Sayso.
 #[tokio::test]
 async fn what_is_allowed_reaches_the_server_as_it_was_written_and_sayso_hears_nothing() {
     let mut site = Site::new().await;

@@ -1,17 +1,18 @@
 //! The agents that reach the gate over HTTP: streamable HTTP at `/mcp`, in both eras of the protocol.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::header::{ALLOW, CONTENT_TYPE, HOST, ORIGIN};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use tokio::net::TcpListener;
 
-use super::reply::json;
+use super::reply::{json, reads_events};
 use super::sessions::Sessions;
 use super::stateless::Stateless;
 use crate::mcp::message::{Id, Kind, Message, NotAMessage, code};
@@ -43,11 +44,8 @@ where
     });
     // Connections outlive the listener.
     let _closing = Closing(Arc::clone(&front));
-    axum::serve(
-        listener,
-        Router::new().route("/mcp", any(answer)).route("/mcp/", any(answer)).with_state(front),
-    )
-    .await
+    let router = Router::new().route("/mcp", any(answer)).route("/mcp/", any(answer)).with_state(front);
+    axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>()).await
 }
 
 /// Opens conversations.
@@ -119,9 +117,10 @@ async fn answer(State(front): State<Arc<Front>>, request: Request) -> Response {
         return front.stateless.answer(&parts.headers, &message).await;
     }
     match (parts.headers.get(SESSION_HEADER), message.kind().clone()) {
-        (Some(session), _) => front.sessions.answer(session, message).await,
+        (Some(session), _) => front.sessions.answer(session, message, reads_events(&parts.headers)).await,
         (None, Kind::Request { id, method }) if method == "initialize" => {
-            front.sessions.initialize(id, message).await
+            let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
+            front.sessions.initialize(id, message, peer).await
         }
         (None, _) => {
             let problem = "there is no session: start one with `initialize` and send its `Mcp-Session-Id`";

@@ -4,19 +4,24 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderName, StatusCode};
+use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use tokio::sync::mpsc;
 
+use crate::clock;
 use crate::mcp::WAITING_MESSAGES;
 use crate::mcp::message::{Id, Kind, Message, code};
 
 /// How often a stream on which nothing happens shows that it is alive: that is also how a client that went without a
 /// word is noticed.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// How long a client waits for the beginning of an answer: from then on it gets a stream. Proxies and clients give up a
+/// connection on which nothing comes. Until then the status of HTTP may still say what is wrong.
+const HEADERS_AFTER: Duration = Duration::from_secs(1);
 
 /// Where the messages for one request go.
 pub(super) struct Reply(mpsc::Sender<Message>);
@@ -63,13 +68,32 @@ impl<Guard: Send + 'static> Replies<Guard> {
         })
     }
 
+    /// The answer as JSON under its status, if it comes first and soon or the client reads nothing else; otherwise a stream.
+    pub(super) async fn respond_soon(
+        mut self,
+        reads_events: bool,
+        status: impl FnOnce(&Message) -> StatusCode,
+    ) -> Response {
+        let first = tokio::select! {
+            biased;
+            first = self.next() => first,
+            () = clock::sleep(HEADERS_AFTER), if reads_events => return self.stream(None),
+        };
+        let status = status(&first);
+        self.respond(first, status)
+    }
+
     /// `first`, and what follows unless it is the answer.
     pub(super) fn respond(self, first: Message, status: StatusCode) -> Response {
         if is_answer(&first) {
             return json(status, &first);
         }
+        self.stream(Some(first))
+    }
+
+    fn stream(self, first: Option<Message>) -> Response {
         // The answer is the last event, and ends the stream.
-        events(stream::unfold((Some(first), Some(self)), |(first, replies)| async {
+        events(stream::unfold((first, Some(self)), |(first, replies)| async {
             let mut replies = replies?;
             let message = match first {
                 Some(first) => first,
@@ -79,6 +103,12 @@ impl<Guard: Send + 'static> Replies<Guard> {
             Some((message, (None, more)))
         }))
     }
+}
+
+/// Whether a client takes a stream of events for an answer.
+pub(super) fn reads_events(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    accepted.into_iter().any(|value| value.contains("text/event-stream"))
 }
 
 fn is_answer(message: &Message) -> bool {

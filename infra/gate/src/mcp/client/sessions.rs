@@ -1,7 +1,9 @@
 //! Clients of the versions up to 2025-11-25: each has a session, and a conversation with the server, of its own.
 
 use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
 use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -9,20 +11,25 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use serde_json::value::RawValue;
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::http::{Opener, refuse};
-use super::reply::{Reply, events, received, reply};
+use super::reply::{Replies, Reply, events, received, reply};
 use crate::clock;
 use crate::mcp::message::{Id, Kind, Message, code};
 use crate::mcp::{SESSION_HEADER, WAITING_MESSAGES};
 
-/// How many sessions there may be at once.
+/// How many sessions there may be at once, and how many of one client's address: each has a server of its own.
 const MOST_SESSIONS: usize = 64;
+const MOST_OF_AN_ADDRESS: usize = 32;
 
-/// How long a session lasts that nobody uses.
+/// How long a session lasts that nobody uses, and one that nobody has used since it began.
 const IDLE: Duration = Duration::from_secs(30 * 60);
+const NEVER_USED: Duration = Duration::from_secs(60);
+
+const CANCELLED: &[&str] = &["params", "requestId"];
 
 type Open = Arc<Mutex<HashMap<String, Session>>>;
 
@@ -31,12 +38,16 @@ pub(super) struct Sessions {
     opener: Arc<Opener>,
     open: Open,
     places: Arc<Semaphore>,
+    /// Counts uses, so that sessions can be told apart by how long ago they were used.
+    uses: AtomicU64,
 }
 
 #[derive(Clone)]
 struct Session {
     to: mpsc::Sender<Message>,
     routes: Arc<Routes>,
+    peer: Option<IpAddr>,
+    used_last: Arc<AtomicU64>,
 }
 
 /// Where the messages of a session go.
@@ -44,6 +55,7 @@ struct Session {
 struct Routes {
     state: Mutex<State>,
     used: Notify,
+    latest: AtomicU64,
 }
 
 #[derive(Default)]
@@ -56,15 +68,24 @@ struct State {
     waiting: VecDeque<Message>,
 }
 
+/// A client may give many requests one id, and some do: each has one of its own here.
 struct Request {
     id: Id,
+    /// As the client has it.
+    known: Id,
+    raw: Box<RawValue>,
     token: Option<Id>,
     reply: Reply,
 }
 
 impl Sessions {
     pub(super) fn new(opener: Arc<Opener>) -> Self {
-        Self { opener, open: Open::default(), places: Arc::new(Semaphore::new(MOST_SESSIONS)) }
+        Self {
+            opener,
+            open: Open::default(),
+            places: Arc::new(Semaphore::new(MOST_SESSIONS)),
+            uses: AtomicU64::new(0),
+        }
     }
 
     /// Closes them all.
@@ -73,8 +94,8 @@ impl Sessions {
     }
 
     /// Starts a session with its first request.
-    pub(super) async fn initialize(&self, id: Id, message: Message) -> Response {
-        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+    pub(super) async fn initialize(&self, id: Id, message: Message, peer: Option<IpAddr>) -> Response {
+        let Some(place) = self.place(peer).await else {
             let problem = "there are too many sessions: end one, or try again later";
             return refuse(StatusCode::SERVICE_UNAVAILABLE, Some(&id), code::INTERNAL_ERROR, problem);
         };
@@ -85,7 +106,8 @@ impl Sessions {
             }
             (None, _) => return StatusCode::INTERNAL_SERVER_ERROR.into_response(),
         };
-        let session = Session { to: line.to, routes: Arc::default() };
+        let used_last = Arc::new(AtomicU64::new(self.uses.fetch_add(1, Ordering::Relaxed)));
+        let session = Session { to: line.to, routes: Arc::default(), peer, used_last };
         lock(&self.open).insert(key.clone(), session.clone());
         let mut ending = Ending { key: key.clone(), open: Arc::clone(&self.open), ends: true };
         let (routes, last) = (Arc::clone(&session.routes), ending.another());
@@ -93,7 +115,7 @@ impl Sessions {
             routes.run(line.from).await;
             drop((last, place));
         });
-        let (status, mut response) = session.request(id, message).await;
+        let (status, mut response) = session.first_request(id, message).await;
         // If it was refused there is no session, and none if nobody is there to learn its id.
         if status == Answered::Yes
             && let Ok(key) = HeaderValue::try_from(key)
@@ -105,22 +127,27 @@ impl Sessions {
     }
 
     /// Passes a message of a session on, and answers it if it is a request.
-    pub(super) async fn answer(&self, key: &HeaderValue, message: Message) -> Response {
+    pub(super) async fn answer(&self, key: &HeaderValue, message: Message, reads_events: bool) -> Response {
         let Some(session) = self.get(key) else { return unknown() };
-        session.routes.used.notify_one();
-        match message.kind().clone() {
-            Kind::Request { id, .. } => session.request(id, message).await.1,
-            _ => match session.to.send(message).await {
-                Ok(()) => StatusCode::ACCEPTED.into_response(),
-                Err(_) => unknown(),
-            },
+        let message = match message.kind().clone() {
+            Kind::Request { id, .. } => return session.request(id, message, reads_events).await,
+            Kind::Notification { method } if method == "notifications/cancelled" => {
+                match session.routes.cancelled(&message) {
+                    Some(cancelled) => cancelled,
+                    None => return StatusCode::ACCEPTED.into_response(),
+                }
+            }
+            _ => message,
+        };
+        match session.to.send(message).await {
+            Ok(()) => StatusCode::ACCEPTED.into_response(),
+            Err(_) => unknown(),
         }
     }
 
     /// The stream of what belongs to no request.
     pub(super) fn listen(&self, key: &HeaderValue) -> Response {
         let Some(session) = self.get(key) else { return unknown() };
-        session.routes.used.notify_one();
         match session.routes.listen() {
             Some(messages) => events(received(messages)),
             None => {
@@ -136,8 +163,38 @@ impl Sessions {
         ended.map_or_else(unknown, |_| StatusCode::NO_CONTENT.into_response())
     }
 
+    /// A session that is used with this.
     fn get(&self, key: &HeaderValue) -> Option<Session> {
-        lock(&self.open).get(key.to_str().ok()?).cloned()
+        let session = lock(&self.open).get(key.to_str().ok()?).cloned()?;
+        session.used_last.store(self.uses.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+        session.routes.used.notify_one();
+        Some(session)
+    }
+
+    /// A place for another session. If there is none, the one that nobody has used for longest gives way: of this address's,
+    /// if that has as many as it may. A session on which somebody waits or listens does not.
+    async fn place(&self, peer: Option<IpAddr>) -> Option<OwnedSemaphorePermit> {
+        let full =
+            lock(&self.open).values().filter(|session| session.peer == peer).count() >= MOST_OF_AN_ADDRESS;
+        if full && !self.make_way(|session| session.peer == peer) {
+            return None;
+        }
+        if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
+            return Some(place);
+        }
+        if !full && !self.make_way(|_| true) {
+            return None;
+        }
+        // Its server ends first.
+        Arc::clone(&self.places).acquire_owned().await.ok()
+    }
+
+    fn make_way(&self, among: impl Fn(&Session) -> bool) -> bool {
+        let mut open = lock(&self.open);
+        let idle = open.iter().filter(|(_, session)| among(session) && session.routes.is_abandoned());
+        let longest = idle.min_by_key(|(_, session)| session.used_last.load(Ordering::Relaxed));
+        let Some(key) = longest.map(|(key, _)| key.clone()) else { return false };
+        open.remove(&key).is_some()
     }
 }
 
@@ -198,41 +255,52 @@ enum Answered {
 }
 
 impl Session {
-    async fn request(self, id: Id, message: Message) -> (Answered, Response) {
-        let token = message.at(&["params", "_meta", "progressToken"]).and_then(|raw| Id::parse(&raw));
-        let waiting = Waiting { id: id.clone(), to: self.to.downgrade(), routes: Arc::clone(&self.routes) };
-        let (reply, mut replies) = reply(id.clone(), waiting);
-        if !self.routes.add(Request { id: id.clone(), token, reply }) {
-            let problem = "a request with this id is under way: choose another";
-            return (Answered::No, refuse(StatusCode::BAD_REQUEST, None, code::INVALID_REQUEST, problem));
-        }
-        if self.to.send(message).await.is_err() {
-            return (Answered::No, unknown());
-        }
-        // While the answer is waited for, the session may end.
-        drop(self);
+    /// The one that begins the session: its answer decides whether there is one.
+    async fn first_request(self, id: Id, message: Message) -> (Answered, Response) {
+        let Some(mut replies) = self.send(id, &message).await else { return (Answered::No, unknown()) };
         let first = replies.next().await;
         let answered = if first.member("error").is_some() { Answered::No } else { Answered::Yes };
         (answered, replies.respond(first, StatusCode::OK))
+    }
+
+    async fn request(self, id: Id, message: Message, reads_events: bool) -> Response {
+        let Some(replies) = self.send(id, &message).await else { return unknown() };
+        replies.respond_soon(reads_events, |_| StatusCode::OK).await
+    }
+
+    /// What answers a request; `None` if the session has ended. While the answer is waited for, it may.
+    async fn send(self, known: Id, message: &Message) -> Option<Replies<Waiting>> {
+        let token = message.at(&["params", "_meta", "progressToken"]).and_then(|raw| Id::parse(&raw));
+        let id = Id::number(self.routes.latest.fetch_add(1, Ordering::Relaxed) + 1);
+        let waiting = Waiting { id: id.clone(), to: self.to.downgrade(), routes: Arc::clone(&self.routes) };
+        let (reply, replies) = reply(known.clone(), waiting);
+        let (raw, renamed) = (message.member("id")?.to_owned(), message.with("id", id.to_raw()?));
+        lock(&self.routes.state).requests.push(Request { id, known, raw, token, reply });
+        self.to.send(renamed).await.ok()?;
+        Some(replies)
     }
 }
 
 impl Routes {
     /// Routes what comes, until nothing can come any more or nobody has used the session for long.
     async fn run(&self, mut from: mpsc::Receiver<Message>) {
-        let mut idle = pin!(clock::sleep(IDLE));
+        let mut patience = NEVER_USED;
+        let mut idle = pin!(clock::sleep(patience));
         loop {
             tokio::select! {
                 message = from.recv() => match message {
                     Some(message) => self.route(message),
                     None => break,
                 },
-                () = self.used.notified() => idle.set(clock::sleep(IDLE)),
+                () = self.used.notified() => {
+                    patience = IDLE;
+                    idle.set(clock::sleep(patience));
+                }
                 () = &mut idle => {
                     if self.is_abandoned() {
                         break;
                     }
-                    idle.set(clock::sleep(IDLE));
+                    idle.set(clock::sleep(patience));
                 }
             }
         }
@@ -246,14 +314,13 @@ impl Routes {
         !listening && !state.requests.iter().any(|request| request.reply.is_wanted())
     }
 
-    /// Whether there was none with its id.
-    fn add(&self, request: Request) -> bool {
-        let requests = &mut lock(&self.state).requests;
-        let known = requests.iter().any(|known| known.id == request.id);
-        if !known {
-            requests.push(request);
-        }
-        !known
+    /// A cancellation, of the newest request that the client means; `None` if there is none.
+    fn cancelled(&self, message: &Message) -> Option<Message> {
+        let Some(raw) = message.at(CANCELLED) else { return Some(message.clone()) };
+        let known = Id::parse(&raw)?;
+        let state = lock(&self.state);
+        let request = state.requests.iter().rfind(|request| request.known == known)?;
+        Some(message.with_at(CANCELLED, request.id.to_raw()?.as_ref()))
     }
 
     /// What belongs to no request, from what has been waiting on; `None` if somebody listens already.
@@ -276,7 +343,8 @@ impl Routes {
         match message.kind() {
             Kind::Response { id } => {
                 if let Some(place) = state.requests.iter().position(|request| request.id == *id) {
-                    state.requests.remove(place).reply.finish(message);
+                    let Request { raw, reply, .. } = state.requests.remove(place);
+                    reply.finish(message.with("id", raw));
                 }
             }
             Kind::Notification { method } if method == "notifications/progress" => {

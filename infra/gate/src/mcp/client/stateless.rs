@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use super::http::{Opener, refuse};
 use super::metadata::{self, Refusal};
-use super::reply::{Replies, Reply, reply};
+use super::reply::{Replies, Reply, reads_events, reply};
 use crate::clock;
 use crate::mcp::Line;
 use crate::mcp::message::{Id, Kind, Message, code};
@@ -97,16 +97,18 @@ impl Stateless {
                 return refuse(StatusCode::OK, Some(id), code::INTERNAL_ERROR, &problem.to_string());
             }
         };
-        let Some((to, request, mut replies)) = shared.add(message, id) else {
+        let Some((to, request, replies)) = shared.add(message, id) else {
             let problem = "the server cannot take another request now: try again later";
             return refuse(StatusCode::SERVICE_UNAVAILABLE, Some(id), code::INTERNAL_ERROR, problem);
         };
         // If this fails the conversation has ended, and so do the replies.
         let _ = to.send(request).await;
         drop(to);
-        let first = replies.next().await;
-        let code = first.at(&["error", "code"]).and_then(|code| code.get().parse().ok());
-        replies.respond(first, code.map_or(StatusCode::OK, status))
+        let status_of = |first: &Message| {
+            let code = first.at(&["error", "code"]).and_then(|code| code.get().parse().ok());
+            code.map_or(StatusCode::OK, status)
+        };
+        replies.respond_soon(reads_events(headers), status_of).await
     }
 
     async fn shared(&self) -> Result<Arc<Shared>, CannotOpen> {

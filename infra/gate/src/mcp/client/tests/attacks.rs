@@ -267,12 +267,19 @@ async fn a_session_ends_when_it_is_deleted_and_when_its_server_does() {
     let mut rest = String::new();
     let change = event(&mut stream, &mut rest).await.expect("a change");
     assert_eq!(change["method"], "notifications/tools/list_changed");
-    // A request whose id is taken is refused.
+    // Some clients give every request one id: each gets its own answer.
     let waiting = tokio::spawn(post(&url, &[("mcp-session-id", &deleted)], legacy_call(3, "wait")).send());
     let counted = post(&url, &[("mcp-session-id", &deleted)], legacy_call(4, "waiting"));
     assert_eq!(text(counted.send().await.expect("an answer")).await, "0 of 1");
-    let taken = outcome(post(&url, &[("mcp-session-id", &deleted)], legacy_call(3, "echo"))).await;
-    assert_eq!(taken, (400, Some(-32600)));
+    let same = post(&url, &[("mcp-session-id", &deleted)], legacy_call(3, "waiting")).send().await;
+    let same: Value = same.expect("an answer").json().await.expect("JSON");
+    assert_eq!((&same["id"], &same["result"]["content"][0]["text"]), (&json!(3), &json!("0 of 1")));
+    // A client that reads streams has its headers although nothing comes.
+    let accept = ("accept", "application/json, text/event-stream");
+    let streaming = post(&url, &[("mcp-session-id", &deleted), accept], legacy_call(3, "wait"));
+    let streaming = streaming.send().await.expect("headers");
+    assert_eq!(streaming.headers()["content-type"], "text/event-stream");
+    drop(streaming);
     assert_eq!(CLIENT.delete(&url).headers(of).send().await.expect("an answer").status(), 204);
     assert!(event(&mut stream, &mut rest).await.is_none());
     assert_eq!(waiting.await.expect("a task").expect("an answer").status(), 200);
@@ -287,16 +294,34 @@ async fn a_session_ends_when_it_is_deleted_and_when_its_server_does() {
 }
 
 #[tokio::test]
-async fn there_are_only_so_many_sessions() {
+async fn one_client_keeps_no_other_out_and_the_session_that_is_idle_longest_gives_way() {
     let url = over_http(server::url().await).await;
     let mut sessions = Vec::new();
-    for _ in 0..64 {
+    for _ in 0..40 {
         sessions.push(session(&url).await);
     }
+    // Of one address there are as many as it may have, the newest.
+    let alive = async |id: &str| {
+        outcome(post(&url, &[("mcp-session-id", id)], r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#)).await.0
+            == 200
+    };
+    for (at, id) in sessions.iter().enumerate() {
+        assert_eq!(alive(id).await, at >= 8, "{at}");
+    }
+    // One on which somebody listens does not give way.
+    let mut streams = Vec::new();
+    for id in &sessions[8..] {
+        let of = headers(&[("mcp-session-id", id), ("accept", "text/event-stream")]);
+        streams.push(CLIENT.get(&url).headers(of).send().await.expect("a stream"));
+    }
     assert_eq!(outcome(post(&url, &[], INITIALIZE)).await, (503, Some(-32603)));
-    let one = headers(&[("mcp-session-id", &sessions[0])]);
-    assert_eq!(CLIENT.delete(&url).headers(one).send().await.expect("an answer").status(), 204);
-    // There is room again once its conversation is closed.
+    // Another client is served all the same.
+    let other = Client::builder().no_proxy().local_address(std::net::IpAddr::from([127, 0, 0, 2])).build();
+    let other =
+        other.expect("a client").post(&url).header("content-type", "application/json").body(INITIALIZE);
+    assert_eq!(other.send().await.expect("an answer").status(), 200);
+    drop(streams);
+    // There is room again once the gate has noticed that nobody listens.
     while outcome(post(&url, &[], INITIALIZE)).await.0 == 503 {}
 }
 
