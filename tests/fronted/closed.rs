@@ -326,6 +326,38 @@ async fn only_so_many_calls_wait_for_a_human_at_once() {
     assert_eq!((site.calls().len(), site.mails().await), (0, 0));
 }
 
+#[tokio::test]
+async fn however_the_gate_ends_nothing_that_it_started_is_left() {
+    for end in ["its input", "TERM", "INT", "HUP"] {
+        let site = Site::new().await;
+        let pid = site.path("pid");
+        let script = format!("sleep 1000 & echo $! > {}; exec cat", pid.display());
+        let mut command = tokio::process::Command::new(sayso_tests::binary("sayso-gate").await);
+        command.arg("mcp").arg("--policy").arg(site.path("gate.toml")).args(["--", "sh", "-c", &script]);
+        command.envs(site.local().gate_environment()).env("SAYSO_STATE", site.path("state"));
+        let mut gate = Raw::start(command);
+        // What `cat` gives back shows that the script has come as far.
+        gate.send(r#"{"jsonrpc":"2.0","method":"notifications/progress"}"#).await;
+        assert!(gate.hear().await.is_none());
+        if end != "its input" {
+            let id = gate.id().to_string();
+            let signal = std::process::Command::new("kill").args(["-s", end, &id]).status().expect("kill");
+            assert!(signal.success());
+        }
+        let (code, said) = if end == "its input" { gate.end().await } else { gate.wait().await };
+        let expected = match end {
+            "TERM" => 143,
+            "INT" => 130,
+            "HUP" => 129,
+            _ => 0,
+        };
+        assert_eq!(code, Some(expected), "{end}: {said}");
+        let child = std::fs::read_to_string(pid).expect("a process id");
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.trim())).unwrap_or_default();
+        assert!(stat.is_empty() || stat.contains(") Z "), "{end}: {stat}");
+    }
+}
+
 /// A client that no longer reads what the gate says on the side, and a server that says what is no message.
 #[tokio::test]
 async fn a_gate_whose_standard_error_nobody_reads_goes_on() {

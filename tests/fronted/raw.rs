@@ -238,6 +238,14 @@ impl Raw {
         self.child.kill().await.expect("its end");
     }
 
+    /// Its exit code and what it said on standard error, with its standard input left open.
+    pub(crate) async fn wait(self) -> (Option<i32>, String) {
+        let Self { child, to, .. } = self;
+        let output = child.wait_with_output().await.expect("its end");
+        drop(to);
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+
     /// Closes its standard input; its exit code and what it said on standard error.
     pub(crate) async fn end(self) -> (Option<i32>, String) {
         drop(self.to);

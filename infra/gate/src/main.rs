@@ -4,6 +4,7 @@ mod approval;
 mod arguments;
 mod clock;
 mod credentials;
+mod interrupts;
 mod mcp;
 mod run;
 mod terminal;

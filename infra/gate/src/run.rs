@@ -14,18 +14,17 @@ use tokio::runtime;
 
 use crate::approval::{Ask, Asker, Kept};
 use crate::arguments::{Connection, Run};
+use crate::interrupts::Interrupts;
 use crate::terminal::{say, status};
 
 mod ask;
 mod env_file;
 mod execute;
-mod interrupts;
 mod lookup;
 mod pins;
 mod shell;
 mod starting;
 
-use interrupts::Interrupts;
 use shell::Shell;
 
 /// Why nothing runs, for whoever waits for it, and the exit status that says so.

@@ -22,13 +22,13 @@ use policy::{Policy, PolicyError};
 use sayso_gate::{Approvals, Gate, NoTls, Refusal};
 use thiserror::Error;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use upstream::{CannotOpen, Upstream};
 
 use crate::approval::{Asker, CannotKeep, Kept};
 use crate::arguments::{Connection, McpSettings, UpstreamServer};
 use crate::credentials::credential;
+use crate::interrupts::Interrupts;
 use crate::terminal::{say, status};
 
 /// How many messages may wait on a line before their sender does.
@@ -137,7 +137,12 @@ fn asker(connection: Connection) -> Result<Asker, CannotStart> {
 async fn over_pipes(gatekeeper: &Gatekeeper, upstream: &Upstream) -> Result<ExitCode, CannotStart> {
     let server = upstream.open().await?;
     let (client, written) = client::stdio::line();
-    let ended = gatekeeper.serve(client, server).await;
+    let mut interrupts = Interrupts::listen()?;
+    let ended = tokio::select! {
+        ended = gatekeeper.serve(client, server) => ended,
+        // Dropping the conversation ends the server.
+        interrupt = interrupts.next() => return Ok(interrupt.status().into()),
+    };
     // It cannot fail: a writer whose reader has gone just ends.
     let _ = written.await;
     Ok(match ended {
@@ -167,11 +172,10 @@ async fn over_http(
             gatekeeper.serve(client, server).await;
         }
     };
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let mut interrupts = Interrupts::listen()?;
     tokio::select! {
         served = client::http::serve(listener, converse, upstream.clone(), allowed_hosts) => served?,
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+        _ = interrupts.next() => {}
     }
     Ok(ExitCode::SUCCESS)
 }

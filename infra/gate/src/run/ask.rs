@@ -10,9 +10,9 @@ use tokio::sync::watch;
 
 use super::Stopped;
 use super::execute::Permitted;
-use super::interrupts::{Interrupt, Interrupts};
 use super::shell::Shell;
 use crate::approval::{self, Answer, Approved, Ask, Asker, KeptApproval, NoAnswer, Waiting};
+use crate::interrupts::{Interrupt, Interrupts};
 use crate::terminal::{say, status};
 
 /// How long nothing is said while a human is waited for: at first, and at most.

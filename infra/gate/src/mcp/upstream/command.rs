@@ -7,6 +7,7 @@ use std::pin::pin;
 use std::process::Stdio;
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use serde_json::json;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
@@ -19,6 +20,9 @@ use crate::mcp::message::Message;
 
 /// How long a server may take to end once its input has.
 const GRACE: Duration = Duration::from_secs(3);
+
+/// How often it is looked whether it has, meanwhile.
+const LOOKS: u32 = 60;
 
 /// What every variable of Sayso's own begins with: the agent key is among them.
 const OURS: &str = "SAYSO_";
@@ -52,6 +56,9 @@ impl Program {
             .args(self.argv.iter().skip(1))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            // With everything that it starts, so that all of it can be ended. Ctrl-C at a terminal no longer reaches it: it
+            // ends with the gate.
+            .process_group(0)
             .kill_on_drop(true);
         for name in &self.hidden {
             command.env_remove(name);
@@ -70,6 +77,7 @@ impl Program {
 
 /// Until the line is closed or the server ends; then sees to it that the server has ended.
 async fn converse(mut child: Child, line: Line) {
+    let group = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
     let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else { return };
     let Line { to, from } = line;
     let gone = to.clone();
@@ -93,8 +101,28 @@ async fn converse(mut child: Child, line: Line) {
             () = clock::sleep(GRACE) => {}
         }
     }
+    if let Some(group) = group {
+        end(group, &mut child).await;
+    }
     // It fails only if the server has ended.
     let _ = child.kill().await;
+}
+
+/// Ends everything that the server has started and left: asked first, and then not.
+async fn end(group: Pid, child: &mut Child) {
+    // It fails only if there is nothing left.
+    if kill_process_group(group, Signal::TERM).is_err() {
+        return;
+    }
+    for _ in 0..LOOKS {
+        // What has ended counts until somebody has taken note: of the server this does.
+        let _ = child.try_wait();
+        if test_kill_process_group(group).is_err() {
+            return;
+        }
+        clock::sleep(GRACE / LOOKS).await;
+    }
+    let _ = kill_process_group(group, Signal::KILL);
 }
 
 async fn write(mut messages: mpsc::Receiver<Message>, mut stdin: ChildStdin) {
@@ -212,6 +240,30 @@ mod tests {
         let upstream = upstream(&["sleep", "1000"], &[]);
         drop(upstream.open().await.expect("a server"));
         upstream.closed().await;
+    }
+
+    /// Package runners and shells start the server as a child of theirs, which does not hear of their end.
+    #[tokio::test]
+    async fn what_a_server_has_started_ends_with_it() {
+        let deaf = "trap '' TERM; ";
+        for (shell, child) in
+            [("", "sleep 1000"), (deaf, "sleep 1000"), ("", "sh -c 'trap \"\" TERM; sleep 1000'")]
+        {
+            let script = format!(r#"{shell}{child} & echo "{{\"method\":\"$!\"}}"; wait; sleep 1000"#);
+            let upstream = upstream(&["sh", "-c", &script], &[]);
+            let mut line = upstream.open().await.expect("a server");
+            let child = line.from.recv().await.expect("a message");
+            let crate::mcp::message::Kind::Notification { method: child } = child.kind() else {
+                panic!("{child:?}")
+            };
+            let status = format!("/proc/{child}/stat");
+            assert!(std::fs::exists(&status).expect("a look"));
+            drop(line);
+            upstream.closed().await;
+            // Gone, or dead and not yet taken note of.
+            let stat = std::fs::read_to_string(&status).unwrap_or_default();
+            assert!(stat.is_empty() || stat.contains(") Z "), "{script}: {stat}");
+        }
     }
 
     #[tokio::test]

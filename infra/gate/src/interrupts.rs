@@ -1,4 +1,4 @@
-//! SIGINT, SIGTERM and SIGHUP, while there is something to take back.
+//! SIGINT, SIGTERM and SIGHUP, while there is something to take back or to end.
 
 use std::io;
 
@@ -8,7 +8,7 @@ use crate::terminal::status;
 
 /// Whoever wants this program to end.
 #[derive(Debug)]
-pub(super) struct Interrupts {
+pub(crate) struct Interrupts {
     interrupt: Signal,
     terminate: Signal,
     /// Absent where whoever started this program has it ignored, as `nohup` does.
@@ -17,7 +17,7 @@ pub(super) struct Interrupts {
 
 /// How it was told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Interrupt {
+pub(crate) enum Interrupt {
     /// Ctrl-C.
     Interrupted,
     Terminated,
@@ -27,7 +27,7 @@ pub(super) enum Interrupt {
 
 impl Interrupt {
     /// As a shell reports it.
-    pub(super) fn status(self) -> u8 {
+    pub(crate) fn status(self) -> u8 {
         match self {
             Self::Interrupted => status::INTERRUPTED,
             Self::Terminated => status::TERMINATED,
@@ -37,8 +37,8 @@ impl Interrupt {
 }
 
 impl Interrupts {
-    /// From now on none of them ends this process by itself; the command that replaces it has them as usual.
-    pub(super) fn listen() -> io::Result<Self> {
+    /// From now on none of them ends this process by itself; a command that replaces it has them as usual.
+    pub(crate) fn listen() -> io::Result<Self> {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
@@ -47,7 +47,7 @@ impl Interrupts {
     }
 
     /// The next one. Nothing is lost when this is dropped.
-    pub(super) async fn next(&mut self) -> Interrupt {
+    pub(crate) async fn next(&mut self) -> Interrupt {
         tokio::select! {
             _ = self.interrupt.recv() => Interrupt::Interrupted,
             _ = self.terminate.recv() => Interrupt::Terminated,
