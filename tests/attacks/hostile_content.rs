@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use sayso_local::outbox::Mail;
+use sayso_model::{HourlyLimit, Limits};
 use sayso_tests::{Answer, Page, Verdict, World, asking};
 use serde_json::{Value, json};
 
@@ -103,9 +104,14 @@ fn honest(page: &Page) -> BTreeSet<String> {
     shape(&page.html).into_iter().chain(marks.map(str::to_owned)).collect()
 }
 
+/// Room for more requests than an agent makes in an hour.
+fn many() -> Limits {
+    Limits { requests: HourlyLimit::parse("60").unwrap(), ..Limits::default() }
+}
+
 #[tokio::test]
 async fn markup_in_any_field_is_text_on_the_page_and_in_the_mail() {
-    let world = World::new().await;
+    let world = World::limited(many()).await;
     let (_, honest_mail, honest_page) = shown(&world, asking("honest")).await;
     let known = honest(&honest_page);
     // Where an address is taken apart.
@@ -139,7 +145,7 @@ async fn markup_in_any_field_is_text_on_the_page_and_in_the_mail() {
 
 #[tokio::test]
 async fn what_cannot_be_seen_is_named_where_it_stands() {
-    let world = World::new().await;
+    let world = World::limited(many()).await;
     for field in FIELDS {
         for (hidden, name) in HIDDEN {
             let (answer, mail, page) = shown(&world, asking_with(field, &format!("backup{hidden}old"))).await;

@@ -181,13 +181,32 @@ async fn arguments_outside_the_profile_are_refused_with_what_to_change() {
         (r#"{"table":"a","table":"b"}"#, "there twice"),
         (r#"{"rows":9007199254740993}"#, "send it as a string"),
         (r#"{"rows":0.1000000000000000055}"#, "more digits"),
-        ("{\"table\":\"a\\u0000\"}", "control character"),
+        ("{\"table\":\"a\\ud800\"}", "surrogate"),
         (r#"["a"]"#, "JSON object"),
     ] {
         let text = gate.call("drop_table", arguments).await;
         assert!(text.contains(problem) && text.contains("did not run"), "{arguments}: {text}");
     }
     assert_eq!((site.calls().len(), site.mails().await), (0, 0));
+}
+
+/// Agents write files with lines that end in CR LF, and worse. What the human reads names each character that nobody sees.
+#[tokio::test]
+async fn every_character_that_json_can_carry_is_approved_as_it_is() {
+    let site = Site::new().await;
+    let mut gate = site.gate().await;
+    let written = r#"{"file":"a\r\nb\u000c\u0000\u001b[31m\u007f\u0085","\u0008":1}"#;
+    let id = gate.asks("drop_table", written).await;
+    let link = site.local().links(&id).await.pop().expect("a mail with the link");
+    let page = site.local().browser().open(&link.0).await.text();
+    for name in ["U+000D", "U+000C", "U+0000", "U+001B", "U+007F", "U+0085", "U+0008"] {
+        assert!(page.contains(name), "{name} is not in {page}");
+    }
+    site.decide(&id, Verdict::Approve, "").await;
+    assert_eq!(gate.call("drop_table", written).await, "ran drop_table");
+    // As RFC 8785 writes it; of a line's end that is in the text, by its escape.
+    let canonical = "{\"\\b\":1,\"file\":\"a\\r\\nb\\f\\u0000\\u001b[31m\u{7f}\\u0085\"}";
+    assert!(site.calls()[0].contains(canonical), "{:?}", site.calls());
 }
 
 #[tokio::test]

@@ -28,10 +28,7 @@ fn what_is_refused_says_where_and_what_to_change() {
         (r#"{"n":0.1000000000000000055}"#, "more digits than a double holds"),
         (r#"{"n":1e-400}"#, "more digits than a double holds"),
         (r#"{"n":1e-99999999999999999999}"#, "more digits than a double holds"),
-        ("{\"n\":\"a\\u0000\"}", "control character U+0000"),
-        ("{\"n\":\"a\\r\"}", "control character U+000D"),
-        ("{\"n\":\"\u{85}\"}", "control character U+0085"),
-        ("{\"\\u001b[2J\":1}", "control character U+001B"),
+        ("{\"n\":\"a\\ud800\"}", "the text at /n"),
     ];
     for (text, says) in rows {
         assert!(refusal(text).contains(says), "{text}: {}", refusal(text));
