@@ -110,6 +110,7 @@ async fn front(settings: McpSettings) -> Result<ExitCode, CannotStart> {
             Upstream::command_from_env(words.collect::<Result<_, _>>()?)?
         }
     };
+    upstream.look().await?;
     let gatekeeper = Gatekeeper::new(policy, asker(settings.connection)?, upstream.name());
     let code = match settings.listen {
         None => over_pipes(&gatekeeper, &upstream).await?,

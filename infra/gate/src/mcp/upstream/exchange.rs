@@ -3,7 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -194,6 +194,9 @@ impl Session {
         if status == StatusCode::NOT_FOUND && !asked.modern && self.known().session.is_some() {
             return Refused::Session;
         }
+        if let Some(elsewhere) = elsewhere(&response) {
+            return Refused::Problem(elsewhere);
+        }
         let answer = body(response).await.and_then(|text| Message::parse(&text).ok());
         let answers = |message: &Message| match message.kind() {
             Kind::Response { id } => id == asked.id || id.to_value().is_null(),
@@ -308,6 +311,26 @@ impl Session {
         // Nothing panics while it is held.
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What a redirection says, which is not followed: what is sent goes to the configured server and nowhere else. The address is
+/// told without user, query and fragment, which may hold a credential.
+pub(super) fn elsewhere(response: &Response) -> Option<String> {
+    let status = response.status();
+    if !status.is_redirection() {
+        return None;
+    }
+    let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
+    let mut url = location.and_then(|location| response.url().join(location).ok())?;
+    url.set_query(None);
+    url.set_fragment(None);
+    if url.set_username("").and_then(|()| url.set_password(None)).is_err() {
+        return None;
+    }
+    Some(format!(
+        "the server is at another address (HTTP status {}): give `--upstream {url}` if you trust that one",
+        status.as_u16()
+    ))
 }
 
 /// The version that a message brings along.

@@ -5,17 +5,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Client;
-use reqwest::header::HeaderValue;
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue};
 use sayso_model::BaseUrl;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 
-use super::exchange::{Finished, Session};
+use super::exchange::{Finished, Session, elsewhere};
 use super::{CannotOpen, Open};
 use crate::mcp::Line;
 use crate::mcp::message::{Id, Kind, Message};
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+/// How long the server may take to say that it is elsewhere, when the gate starts.
+const LOOK_LIMIT: Duration = Duration::from_secs(3);
 /// A call may take as long as it takes, but not on a connection whose other end is gone.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
@@ -57,6 +59,19 @@ impl Endpoint {
 
     pub(super) fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Whether the server sends elsewhere whoever asks for anything at this address. A server that is not there yet is none of
+    /// this one's problems.
+    pub(super) async fn look(&self) -> Result<(), CannotOpen> {
+        let mut request = self.http.get(&self.url).header(ACCEPT, "text/event-stream").timeout(LOOK_LIMIT);
+        if let Some(authorization) = &self.authorization {
+            request = request.header(AUTHORIZATION, authorization.clone());
+        }
+        match request.send().await.ok().and_then(|response| elsewhere(&response)) {
+            Some(elsewhere) => Err(CannotOpen(elsewhere)),
+            None => Ok(()),
+        }
     }
 
     pub(super) fn open(&self, open: Open) -> Line {

@@ -61,6 +61,14 @@ impl Upstream {
         }
     }
 
+    /// Looks whether a URL leads elsewhere, before anybody depends on it.
+    pub(crate) async fn look(&self) -> Result<(), CannotOpen> {
+        match &self.server {
+            Server::Command(_) => Ok(()),
+            Server::Url(endpoint) => endpoint.look().await,
+        }
+    }
+
     /// A conversation of its own with the server. It is closed when the line is dropped.
     pub(crate) async fn open(&self) -> Result<Line, CannotOpen> {
         let open = Open::count(&self.open);

@@ -229,12 +229,25 @@ async fn a_call_is_sent_once_and_with_its_annotated_headers_once_the_tools_were_
 }
 
 #[tokio::test]
+async fn a_server_that_is_at_another_address_is_named_at_the_start_and_without_what_may_be_a_credential() {
+    let moved: &[(&str, &str)] = &[("location", "/mcp/?token=secret#x")];
+    let (url, log) = scripted(|_| (307, moved, String::new())).await;
+    let upstream = Upstream::url(&format!("{url}/mcp"), None).expect("a URL");
+    let problem = upstream.look().await.expect_err("it is elsewhere").to_string();
+    assert!(problem.contains("--upstream http://127.0.0.1:") && problem.contains("/mcp/`"), "{problem}");
+    assert!(!problem.contains("secret"), "{problem}");
+    assert_eq!(log.lock().expect("a lock").len(), 1, "it is not followed");
+    let (url, _) = scripted(|_| NOTHING).await;
+    assert!(Upstream::url(&url, None).expect("a URL").look().await.is_ok());
+}
+
+#[tokio::test]
 async fn what_a_server_answers_beside_the_protocol_is_an_error_and_no_more() {
     let (elsewhere, never) = scripted(|_| NOTHING).await;
     let elsewhere: &'static str = elsewhere.leak();
     let redirect: &'static [(&str, &str)] = vec![("location", elsewhere)].leak();
     let rows: [(Answer, &str); 9] = [
-        ((307, redirect, String::new()), "HTTP status 307"),
+        ((307, redirect, String::new()), "HTTP status 307): give `--upstream http://127.0.0.1:"),
         ((401, &[("www-authenticate", "Bearer")], "no".to_owned()), "HTTP status 401"),
         ((500, JSON, r#"{"secret":"of the server"}"#.to_owned()), "HTTP status 500"),
         ((400, JSON, r#"{"id":8,"error":{"code":1,"message":"of another"}}"#.to_owned()), "HTTP status 400"),
