@@ -143,7 +143,9 @@ async fn while_it_is_pending_the_same_is_not_asked_twice() {
     let world = World::new().await;
     let (approvals, another) = (approvals(&world), approvals(&world));
     let first = ask(&approvals).await;
-    assert_eq!(ask(&another).await.id, first.id);
+    let again = ask(&another).await;
+    assert_eq!((again.id, &again.asked), (first.id, &first.asked));
+    assert_eq!(again.asked.expect("its words").summary.as_str(), "Drop the table orders_2019");
     assert_eq!(world.mails().len(), 1);
     let elsewhere = ask_for(&approvals, "staging", ARGUMENTS).await.expect("another approval");
     assert!(elsewhere.id != first.id);
@@ -365,6 +367,10 @@ async fn what_is_said_of_another_approval_or_said_badly_is_not_understood() {
         ("status_url", json!(format!("javascript:/{id}"))),
         ("approver", json!("a\nb")),
         ("approver", json!("a".repeat(1000))),
+        // What the human reads, in part or badly.
+        ("summary", json!("Drop it")),
+        ("reason", json!("Nothing reads it.")),
+        ("created_at", json!(now)),
     ] {
         answer(&but(&requested, member, value));
         let asked = ask_for(&approvals, "production", ARGUMENTS).await;

@@ -57,6 +57,16 @@ async fn a_retry_is_the_same_approval() {
     let again = agent.ask("orders_2019").await;
     assert_eq!(first.field("approval_id"), again.field("approval_id"));
 
+    // In other words nobody is asked either, and the agent is told which ones count.
+    let mut reworded = asking("orders_2019");
+    reworded["summary"] = json!("Look at a table");
+    let joined = agent.call("request_approval", reworded).await;
+    assert_eq!(joined.field("approval_id"), first.field("approval_id"));
+    for member in ["summary", "created_at", "closes_at"] {
+        assert_eq!(joined.field(member), first.field(member));
+    }
+    assert!(joined.field("next").contains("not these") && !again.field("next").contains("not these"));
+
     let mut keyed = asking("invoices");
     keyed["idempotency_key"] = json!("release 41, step 3");
     let asked = agent.call("request_approval", keyed.clone()).await;

@@ -18,7 +18,7 @@ use crate::line::{Answer, Line, Lost, NoTls};
 
 mod answers;
 
-pub use answers::{Requested, Standing, Withdrawal};
+pub use answers::{Asked, Requested, Standing, Withdrawal};
 
 /// The longest that [`Approvals::check`] waits for a human.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(50);
@@ -116,7 +116,8 @@ impl Approvals {
     }
 
     /// Asks for approval. While an approval of this very action for this audience is pending, it is that one that is
-    /// given back, and nobody is asked again; a mail that could not be sent before is sent now.
+    /// given back, and nobody is asked again; a mail that could not be sent before is sent now. Whoever has the agent's key
+    /// may have asked it, in other words: [`Requested::asked`] has them.
     pub async fn request(&self, asking: &Asking<'_>) -> Result<Requested, NotAsked> {
         let body = request_body(asking);
         match self.call("request_approval", Duration::ZERO, |_| body.clone()).await? {

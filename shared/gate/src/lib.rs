@@ -42,7 +42,7 @@ mod line;
 mod nonce;
 mod refusal;
 
-pub use approvals::{Approvals, Asking, LONGEST_WAIT, NotAsked, Requested, Standing, Withdrawal};
+pub use approvals::{Approvals, Asked, Asking, LONGEST_WAIT, NotAsked, Requested, Standing, Withdrawal};
 pub use gate::{Gate, Permit};
 pub use keys::{LONGEST_FRESH, REFETCH_INTERVAL};
 pub use line::{ATTEMPT_LIMIT, ATTEMPTS, CONNECT_LIMIT, NoTls};

@@ -58,7 +58,12 @@ pub(crate) struct Answer {
     approver: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     mail_sent: Option<bool>,
-    next: &'static str,
+    /// What stands there may be another's words for the same action.
+    summary: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    created_at: String,
+    next: String,
 }
 
 pub(super) fn definition() -> Tool {
@@ -108,6 +113,9 @@ pub(super) fn definition() -> Tool {
             "closes_at": {"type": "string", "format": "date-time", "description": "From then on nobody can decide."},
             "approver": {"type": "string", "description": "Who was asked, masked."},
             "mail_sent": {"type": "boolean", "description": "While nobody has answered: whether the mail to the approver is known to have gone out, and not to have come back."},
+            "summary": {"type": "string", "description": "What the approver reads: yours, or, if this action was pending already, what it was asked with."},
+            "reason": {"type": "string", "description": "As `summary`. Absent if none was given."},
+            "created_at": {"type": "string", "format": "date-time", "description": "When the approver was asked."},
             "next": {"type": "string", "description": "What to do now."},
         },
         "required": ["approval_id", "status", "status_url", "closes_at", "approver", "next"],
@@ -265,7 +273,7 @@ async fn open(deps: &Deps, agent: &Agent, draft: Draft) -> Result<Answer, NotDon
     }
     let id = draft.request.id;
     match deps.store.approval(id, deps.clock.now()).await? {
-        Some(stored) => resume(deps, agent, stored).await,
+        Some(stored) => resume(deps, agent, &draft, stored).await,
         None => Err(vanished(id)),
     }
 }
@@ -280,24 +288,34 @@ async fn join(
     found: Found,
 ) -> Result<Answer, NotDone> {
     match found {
-        Found::Open(stored) => resume(deps, agent, *stored).await,
+        Found::Open(stored) => resume(deps, agent, &draft, *stored).await,
         Found::NotYet | Found::Forgotten => {
             let request = Request { id: named.id, closes_at: named.closes_at, ..draft.request };
             open(deps, agent, Draft { request, ..draft }).await
         }
         Found::Over(_) => match deps.store.approval(named.id, deps.clock.now()).await? {
-            Some(stored) => resume(deps, agent, stored).await,
+            Some(stored) => resume(deps, agent, &draft, stored).await,
             None => Err(vanished(named.id)),
         },
     }
 }
 
 /// Answers for an approval that is there, and sends its mail if nobody has.
-async fn resume(deps: &Deps, agent: &Agent, stored: StoredApproval) -> Result<Answer, NotDone> {
+async fn resume(
+    deps: &Deps,
+    agent: &Agent,
+    draft: &Draft,
+    stored: StoredApproval,
+) -> Result<Answer, NotDone> {
     match stored.clone().judge(deps.clock.now())? {
         Approval::Open(open) => {
             let notified = notify::again(deps, agent, &stored).await?;
-            Ok(answer(deps, agent, open.request(), open_status(notified), notified))
+            let there = open.request();
+            let mut answer = answer(deps, agent, there, open_status(notified), notified);
+            if (&there.summary, &there.reason) != (&draft.request.summary, &draft.request.reason) {
+                answer.next = format!("{IN_OTHER_WORDS} {}", answer.next);
+            }
+            Ok(answer)
         }
         Approval::Closed(closed) => {
             Ok(answer(deps, agent, &closed.request, closed.outcome.status(), Notified::Accepted))
@@ -322,6 +340,10 @@ fn open_status(notified: Notified) -> &'static str {
 fn vanished(id: ApprovalId) -> NotDone {
     NotDone::Refused(format!("The request {id} was removed while it was being made. Call again."))
 }
+
+/// What the agent wrote this time has reached nobody.
+const IN_OTHER_WORDS: &str = "This action was pending already, and the approver reads the words it was asked with, not these: they are in \
+    `summary` and `reason`. If they are wrong, call withdraw_approval, then request_approval again.";
 
 fn answer(deps: &Deps, agent: &Agent, request: &Request, status: &'static str, notified: Notified) -> Answer {
     let next = match (status, notified) {
@@ -363,6 +385,9 @@ fn answer(deps: &Deps, agent: &Agent, request: &Request, status: &'static str, n
         },
         mail_sent: matches!(status, "pending" | check_approval::UNDELIVERABLE)
             .then_some(matches!(notified, Notified::Accepted)),
-        next,
+        summary: request.summary.as_str().to_owned(),
+        reason: request.reason.as_ref().map(|reason| reason.as_str().to_owned()),
+        created_at: request.created_at.to_string(),
+        next: next.to_owned(),
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sayso_gate::{
     Action, ApprovalId, ApprovalToken, Approvals, Asking, Audience, ExpiresIn, Gate, LONGEST_WAIT, NotAsked,
-    Note, Permit, Reason, Refusal, Standing, Summary, Timestamp, UndeliveredCause, Withdrawal,
+    Note, Permit, Reason, Refusal, Requested, Standing, Summary, Timestamp, UndeliveredCause, Withdrawal,
 };
 use thiserror::Error;
 
@@ -24,6 +24,9 @@ const AFTER_A_LOSS: Duration = Duration::from_secs(3);
 
 /// Between two checks, so that a line that cuts them short does not make a flood of them.
 const BETWEEN_CHECKS: Duration = Duration::from_secs(1);
+
+/// How much longer than it was asked for a request may be open: those who ask at once have clocks of their own.
+const BETWEEN_CLOCKS: Duration = Duration::from_secs(60);
 
 /// Asks, waits and redeems.
 #[derive(Debug)]
@@ -115,6 +118,11 @@ pub(crate) enum NoAnswer {
     /// The approval cannot be found again, so it is not waited for.
     #[error(transparent)]
     NotKept(#[from] CannotKeep),
+    /// Somebody else asks for it, and asked again when that was withdrawn.
+    #[error(
+        "Somebody with this agent key keeps asking for the same action in other words or for longer: nothing ran. Ask your operator who else has the key, and for another one."
+    )]
+    InOtherWords,
 }
 
 impl Asker {
@@ -140,9 +148,9 @@ impl Asker {
             Found::Nothing => None,
         };
         // For one that is pending too: it sends the mail, if that failed before.
-        let requested = match (self.approvals.request(&self.asking(ask)).await, &before) {
+        let requested = match (self.request(ask).await, &before) {
             // Nothing new may be asked now: either way the kept one counts, and it may have just been answered.
-            (Err(NotAsked::Limited { .. }), Some(kept)) => {
+            (Err(NoAnswer::NotAsked(NotAsked::Limited { .. })), Some(kept)) => {
                 return self.go_on(kept.clone(), wait, waiting).await;
             }
             (requested, _) => requested?,
@@ -159,6 +167,21 @@ impl Asker {
         waiting(&Waiting::on(kept.clone(), requested.mail_sent));
         let standing = self.wait_for(kept.id, wait).await?;
         Ok(Answer::new(standing, kept))
+    }
+
+    /// Asks, or joins the request that is pending, if the human reads there what would be asked here. Another one, which
+    /// anybody with this agent's key can have made, is withdrawn, and the question asked anew, once: a human who has said
+    /// yes to it has not said yes to this.
+    async fn request(&self, ask: &Ask<'_>) -> Result<Requested, NoAnswer> {
+        let asking = self.asking(ask);
+        let requested = self.approvals.request(&asking).await?;
+        if reads_as(&requested, ask) {
+            return Ok(requested);
+        }
+        // However it has ended meanwhile: a yes to it counts only where it was kept, so in words that were this gate's own.
+        self.approvals.withdraw(requested.id).await?;
+        let anew = self.approvals.request(&asking).await?;
+        if reads_as(&anew, ask) { Ok(anew) } else { Err(NoAnswer::InOtherWords) }
     }
 
     /// Uses the approval up.
@@ -269,6 +292,16 @@ impl Asker {
             clock::sleep(pause).await;
         }
     }
+}
+
+/// Whether the human is asked in these words, and for no longer. A Sayso that does not say so is taken as before it could.
+fn reads_as(requested: &Requested, ask: &Ask<'_>) -> bool {
+    requested.asked.as_ref().is_none_or(|asked| {
+        let open_for = asked.created_at.until(requested.closes_at);
+        asked.summary == *ask.summary
+            && asked.reason.as_ref() == ask.reason
+            && open_for <= ask.expires_in.duration() + BETWEEN_CLOCKS
+    })
 }
 
 /// What a kept approval is worth.

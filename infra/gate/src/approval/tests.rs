@@ -9,6 +9,8 @@ use tokio::task::JoinSet;
 
 use super::*;
 
+mod words;
+
 const MCP: &str = "/mcp";
 const AT_ONCE: Duration = Duration::ZERO;
 const HOUR: Duration = Duration::from_secs(3600);

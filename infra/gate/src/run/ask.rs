@@ -77,7 +77,7 @@ fn no_answer(none: &NoAnswer) -> Stopped {
         | NoAnswer::NotAsked(NotAsked::KeyRefused | NotAsked::Refused(_) | NotAsked::NotUnderstood { .. }) => {
             status::CONFIGURATION
         }
-        NoAnswer::NotAsked(_) => status::TRY_AGAIN,
+        NoAnswer::NotAsked(_) | NoAnswer::InOtherWords => status::TRY_AGAIN,
     };
     Stopped::new(status, none)
 }

@@ -1,7 +1,7 @@
 //! What Sayso answers, parsed.
 
 use sayso_model::token::ApprovalToken;
-use sayso_model::{ApprovalId, BaseUrl, Note, Timestamp, UndeliveredCause};
+use sayso_model::{ApprovalId, BaseUrl, Note, Reason, Summary, Timestamp, UndeliveredCause};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -22,6 +22,19 @@ pub struct Requested {
     pub approver: String,
     /// Whether the mail is known to have gone out, and not to have come back. If not, asking again sends it.
     pub mail_sent: bool,
+    /// What the human reads. A Sayso that is older than this does not say it.
+    pub asked: Option<Asked>,
+}
+
+/// What a request says to the human: for one that was pending already, what it was asked with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// In words.
+    pub summary: Summary,
+    /// Why.
+    pub reason: Option<Reason>,
+    /// When.
+    pub created_at: Timestamp,
 }
 
 /// How an approval stands.
@@ -88,6 +101,24 @@ struct RequestedJson {
     /// Absent from the answer for a request that is closed already.
     #[serde(default)]
     mail_sent: bool,
+    summary: Option<String>,
+    reason: Option<String>,
+    created_at: Option<String>,
+}
+
+impl RequestedJson {
+    /// `None` if it is said badly or in part.
+    fn asked(&self) -> Option<Option<Asked>> {
+        let (summary, created_at) = match (&self.summary, &self.created_at) {
+            (None, None) => return self.reason.is_none().then_some(None),
+            (summary, created_at) => (summary.as_deref()?, created_at.as_deref()?),
+        };
+        Some(Some(Asked {
+            summary: Summary::parse(summary).ok()?,
+            reason: self.reason.as_deref().map(Reason::parse).transpose().ok()?,
+            created_at: Timestamp::parse(created_at).ok()?,
+        }))
+    }
 }
 
 impl Requested {
@@ -95,6 +126,7 @@ impl Requested {
         let json: RequestedJson = object(content)?;
         let id = ApprovalId::parse(&json.approval_id).ok()?;
         let status_url = BaseUrl::parse(&json.status_url).ok()?.as_str().to_owned();
+        let asked = json.asked()?;
         let one_line = json.approver.len() <= LONGEST_APPROVER && !json.approver.contains(char::is_control);
         let fits = one_line && status_url.ends_with(&format!("/{id}"));
         fits.then_some(Self {
@@ -103,6 +135,7 @@ impl Requested {
             status_url,
             approver: json.approver,
             mail_sent: json.mail_sent,
+            asked,
         })
     }
 }

@@ -35,6 +35,7 @@ fn requested(id: &str, closes_at: Timestamp) -> Requested {
         status_url: format!("https://page.example/{id}"),
         approver: "a•••@example.com".to_owned(),
         mail_sent: true,
+        asked: None,
     }
 }
 
