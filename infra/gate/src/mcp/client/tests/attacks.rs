@@ -325,6 +325,34 @@ async fn one_client_keeps_no_other_out_and_the_session_that_is_idle_longest_give
     while outcome(post(&url, &[], INITIALIZE)).await.0 == 503 {}
 }
 
+/// Some clients call all of their requests by one id, and their progress as well.
+#[tokio::test]
+async fn requests_of_one_name_get_each_its_own_progress() {
+    let url = over_http(server::command()).await;
+    let id = session(&url).await;
+    let of = [("mcp-session-id", id.as_str())];
+    let told = |tool: &str| {
+        let params = json!({"name": tool, "arguments": {}, "_meta": {"progressToken": "t"}});
+        let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params});
+        post(&url, &of, body.to_string())
+    };
+    let mut waiting = Vec::new();
+    for _ in 0..2 {
+        let (mut stream, mut rest) = (told("wait").send().await.expect("a stream"), String::new());
+        let progress = event(&mut stream, &mut rest).await.expect("progress");
+        assert_eq!(progress["params"]["progressToken"], "t", "{progress}");
+        waiting.push(stream);
+    }
+    let (mut stream, mut rest) = (told("progress").send().await.expect("a stream"), String::new());
+    for step in [1.0, 2.0] {
+        let progress = event(&mut stream, &mut rest).await.expect("progress");
+        let params = (&progress["params"]["progressToken"], &progress["params"]["progress"]);
+        assert_eq!(params, (&json!("t"), &json!(step)), "{progress}");
+    }
+    let answer = event(&mut stream, &mut rest).await.expect("an answer");
+    assert_eq!((&answer["id"], &answer["result"]["content"][0]["text"]), (&json!(1), &json!("done")));
+}
+
 #[tokio::test]
 async fn when_the_gate_ends_every_conversation_is_closed() {
     let upstream = server::command();
