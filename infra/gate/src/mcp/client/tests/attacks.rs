@@ -143,6 +143,24 @@ async fn a_request_without_a_session_says_in_its_headers_what_it_says_in_its_bod
     ] {
         assert_eq!(outcome(post(&url, of, body)).await, expected, "{of:?} {body}");
     }
+    // So do those of its arguments that the tool wants repeated.
+    let region = |region: &Value| {
+        let arguments = json!({"region": region});
+        modern(&json!(1), "tools/call", json!({"name": "echo", "arguments": arguments})).to_string()
+    };
+    for (value, param, expected) in [
+        (json!("eu"), Some("eu"), (200, None)),
+        (json!("eu"), Some("=?base64?ZXU=?="), (200, None)),
+        (json!("eu"), Some("us"), (400, mismatch)),
+        (json!("eu"), Some("=?base64?*?="), (400, mismatch)),
+        (json!("eu"), None, (400, mismatch)),
+        (json!(null), Some("eu"), (400, mismatch)),
+        (json!(null), None, (200, None)),
+    ] {
+        let param = param.map(|param| ("mcp-param-region", param));
+        let of: Vec<_> = [version, method, name].into_iter().chain(param).collect();
+        assert_eq!(outcome(post(&url, &of, region(&value))).await, expected, "{value} {param:?}");
+    }
     // It would turn the conversation that all share into a session.
     let initialize = modern(&json!(1), "initialize", json!({})).to_string();
     for (of, body, expected) in [
