@@ -7,7 +7,7 @@ use crate::mcp::message::{Message, code, find, object};
 use crate::mcp::upstream::headers::{decode, named};
 use crate::mcp::{VERSION_HEADER, VERSION_META};
 
-const CAPABILITIES_META: &str = "io.modelcontextprotocol/clientCapabilities";
+pub(super) const CAPABILITIES_META: &str = "io.modelcontextprotocol/clientCapabilities";
 
 /// The names in `_meta` that the protocol gives a meaning.
 const META: [&str; 5] = [
@@ -19,7 +19,7 @@ const META: [&str; 5] = [
 ];
 
 /// The code of JSON-RPC for headers that do not say what the body says.
-const HEADER_MISMATCH: i32 = -32020;
+pub(super) const HEADER_MISMATCH: i32 = -32020;
 
 /// Why a request is not passed on.
 pub(super) struct Refusal {
@@ -34,7 +34,7 @@ pub(super) fn check(headers: &HeaderMap, message: &Message, method: &str) -> Res
     let invalid = |problem| Refusal { code: code::INVALID_REQUEST, problem };
     let missing = |problem| Refusal { code: code::INVALID_PARAMS, problem };
     let params = message.member("params").ok_or_else(|| missing("`params._meta` is missing"))?;
-    let params = object(params.get(), &["_meta", "name", "uri", "taskId"])
+    let params = object(params.get(), &["_meta", "name", "arguments", "uri", "taskId"])
         .map_err(|_| invalid("`params` must be an object in which no name is there twice"))?;
     let meta = find(&params, "_meta").ok_or_else(|| missing("`params._meta` is missing"))?;
     let meta = object(meta.get(), &META)

@@ -2,6 +2,7 @@
 
 pub(crate) mod http;
 mod metadata;
+mod parameters;
 mod reply;
 mod sessions;
 mod stateless;

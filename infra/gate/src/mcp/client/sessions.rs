@@ -29,6 +29,8 @@ const MOST_OF_AN_ADDRESS: usize = 32;
 const IDLE: Duration = Duration::from_secs(30 * 60);
 const NEVER_USED: Duration = Duration::from_secs(60);
 
+const TOKEN: &[&str] = &["params", "_meta", "progressToken"];
+const PROGRESS: &[&str] = &["params", "progressToken"];
 const CANCELLED: &[&str] = &["params", "requestId"];
 
 type Open = Arc<Mutex<HashMap<String, Session>>>;
@@ -75,6 +77,8 @@ struct Request {
     known: Id,
     raw: Box<RawValue>,
     token: Option<Id>,
+    /// As the client has it, if another's request had that already.
+    known_token: Option<Box<RawValue>>,
     reply: Reply,
 }
 
@@ -270,12 +274,20 @@ impl Session {
 
     /// What answers a request; `None` if the session has ended. While the answer is waited for, it may.
     async fn send(self, known: Id, message: &Message) -> Option<Replies<Waiting>> {
-        let token = message.at(&["params", "_meta", "progressToken"]).and_then(|raw| Id::parse(&raw));
         let id = Id::number(self.routes.latest.fetch_add(1, Ordering::Relaxed) + 1);
         let waiting = Waiting { id: id.clone(), to: self.to.downgrade(), routes: Arc::clone(&self.routes) };
         let (reply, replies) = reply(known.clone(), waiting);
-        let (raw, renamed) = (message.member("id")?.to_owned(), message.with("id", id.to_raw()?));
-        lock(&self.routes.state).requests.push(Request { id, known, raw, token, reply });
+        let (raw, mut renamed) = (message.member("id")?.to_owned(), message.with("id", id.to_raw()?));
+        {
+            let requests = &mut lock(&self.routes.state).requests;
+            let (mut token, mut known_token) = (message.at(TOKEN).and_then(|raw| Id::parse(&raw)), None);
+            if token.is_some() && requests.iter().any(|request| request.token == token) {
+                let fresh = Id::text(&format!("sayso-{id}"));
+                renamed = renamed.with_at(TOKEN, fresh.to_raw()?.as_ref());
+                (token, known_token) = (Some(fresh), message.at(TOKEN));
+            }
+            requests.push(Request { id, known, raw, token, known_token, reply });
+        }
         self.to.send(renamed).await.ok()?;
         Some(replies)
     }
@@ -348,8 +360,11 @@ impl Routes {
                 }
             }
             Kind::Notification { method } if method == "notifications/progress" => {
-                let token = message.at(&["params", "progressToken"]).and_then(|raw| Id::parse(&raw));
+                let token = message.at(PROGRESS).and_then(|raw| Id::parse(&raw));
                 match state.requests.iter().find(|request| token.is_some() && request.token == token) {
+                    Some(Request { known_token: Some(raw), reply, .. }) => {
+                        _ = reply.add(message.with_at(PROGRESS, raw));
+                    }
                     Some(request) => _ = request.reply.add(message),
                     None => state.unasked(message),
                 }

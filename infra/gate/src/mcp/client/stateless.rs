@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 
 use super::http::{Opener, refuse};
 use super::metadata::{self, Refusal};
+use super::parameters::{self, Listed};
 use super::reply::{Replies, Reply, reads_events, reply};
 use crate::clock;
 use crate::mcp::Line;
@@ -38,14 +39,16 @@ pub(super) struct Stateless {
 }
 
 #[derive(Default)]
-struct Shared(Mutex<State>);
+pub(super) struct Shared(Mutex<State>);
 
 #[derive(Default)]
-struct State {
+pub(super) struct State {
     /// `None` before the conversation and after it.
     to: Option<mpsc::Sender<Message>>,
     requests: HashMap<Id, Request>,
     latest: u64,
+    /// What the server said of its tools when it was asked.
+    pub(super) listed: Listed,
 }
 
 /// A request by what the client calls it.
@@ -97,6 +100,13 @@ impl Stateless {
                 return refuse(StatusCode::OK, Some(id), code::INTERNAL_ERROR, &problem.to_string());
             }
         };
+        if method == "tools/call"
+            && let Err(Refusal { code, problem }) = parameters::check(&shared, headers, message).await
+        {
+            let mismatch = code == metadata::HEADER_MISMATCH;
+            let status = if mismatch { StatusCode::BAD_REQUEST } else { StatusCode::OK };
+            return refuse(status, Some(id), code, problem);
+        }
         let Some((to, request, replies)) = shared.add(message, id) else {
             let problem = "the server cannot take another request now: try again later";
             return refuse(StatusCode::SERVICE_UNAVAILABLE, Some(id), code::INTERNAL_ERROR, problem);
@@ -132,7 +142,7 @@ fn status(code: i32) -> StatusCode {
 }
 
 /// Cancels a request, unless it is answered, when its client no longer waits.
-struct Waiting {
+pub(super) struct Waiting {
     shared: Arc<Shared>,
     id: Id,
 }
@@ -160,13 +170,13 @@ impl Shared {
         shared
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing panics while it is held.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The request as it is sent, and what answers it; `None` if there are too many.
-    fn add(
+    pub(super) fn add(
         self: &Arc<Self>,
         message: &Message,
         id: &Id,

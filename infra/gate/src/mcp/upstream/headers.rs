@@ -6,13 +6,16 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::mcp::message::{find, object};
 
 /// The name of the annotation in a tool's input schema.
 const ANNOTATION: &str = "x-mcp-header";
 
 /// Which arguments of which tools are repeated in headers.
 #[derive(Debug, Default)]
-pub(super) struct Tools(HashMap<String, Vec<Annotation>>);
+pub(in crate::mcp) struct Tools(HashMap<String, Vec<Annotation>>);
 
 #[derive(Debug)]
 struct Annotation {
@@ -23,7 +26,7 @@ struct Annotation {
 impl Tools {
     /// From the `tools` of a `tools/list` result. A tool whose annotations break a rule has none: the server refuses its
     /// calls, if it minds.
-    pub(super) fn learn(&mut self, tools: &Value) {
+    pub(in crate::mcp) fn learn(&mut self, tools: &Value) {
         for tool in tools.as_array().into_iter().flatten() {
             if let Some(name) = tool.get("name").and_then(Value::as_str) {
                 let annotations = tool.get("inputSchema").and_then(annotations).unwrap_or_default();
@@ -50,6 +53,53 @@ impl Tools {
         }
         headers
     }
+
+    /// Whether the headers of a call repeat its arguments as they must; `None` if there is no such tool.
+    pub(in crate::mcp) fn repeat(
+        &self,
+        headers: &HeaderMap,
+        name: &str,
+        arguments: Option<&RawValue>,
+    ) -> Option<bool> {
+        let repeats = |Annotation { path, header }: &Annotation| {
+            let mut values = headers.get_all(header).iter();
+            match (argument(arguments, path), values.next(), values.next()) {
+                (Ok(None), None, _) => true,
+                (Ok(Some(value)), Some(header), None) => {
+                    decode(header).is_some_and(|header| stands_for(&header, &value))
+                }
+                _ => false,
+            }
+        };
+        Some(self.0.get(name)?.iter().all(repeats))
+    }
+}
+
+/// An argument that a header repeats, and nothing for `null` and what is no primitive. The error is that two readers may
+/// find different ones.
+fn argument(arguments: Option<&RawValue>, path: &[String]) -> Result<Option<Value>, ()> {
+    let Some(mut raw) = arguments.map(ToOwned::to_owned) else { return Ok(None) };
+    for key in path {
+        if !raw.get().starts_with('{') {
+            return Ok(None);
+        }
+        let members = object(raw.get(), &[key]).map_err(|_| ())?;
+        let Some(member) = find(&members, key) else { return Ok(None) };
+        raw = member.to_owned();
+    }
+    let value: Value = serde_json::from_str(raw.get()).map_err(|_| ())?;
+    Ok(text(&value).is_some().then_some(value))
+}
+
+/// Whether a header's text is what a value is repeated as. Numbers are compared as numbers: `42.0` is `42`.
+fn stands_for(header: &str, value: &Value) -> bool {
+    let header = match value {
+        Value::Number(_) => {
+            serde_json::from_str(header).ok().filter(Value::is_number).and_then(|number| text(&number))
+        }
+        _ => Some(header.to_owned()),
+    };
+    header.is_some() && header == text(value)
 }
 
 /// The member of `params` that `Mcp-Name` repeats.
@@ -168,6 +218,47 @@ mod tests {
             expected.map(|(name, value)| (name.to_owned(), value.to_owned()))
         );
         assert_eq!(headers_of(&schema, &json!({"a": null, "b": 1})), []);
+    }
+
+    #[test]
+    fn headers_repeat_the_arguments_or_do_not() {
+        let mut tools = Tools::default();
+        tools.learn(&json!([{"name": "t", "inputSchema": {"properties": {
+            "a": {"type": "string", "x-mcp-header": "A"},
+            "b": {"properties": {"c": {"type": "integer", "x-mcp-header": "C"}}},
+            "d": {"type": "boolean", "x-mcp-header": "D"},
+        }}}]));
+        for (arguments, headers, repeats) in [
+            ("{}", &[][..], true),
+            (r#"{"a":null,"b":1,"d":[]}"#, &[], true),
+            (r#"{"a":"x"}"#, &[("mcp-param-a", "x")], true),
+            (r#"{"a":"x"}"#, &[("mcp-param-a", "=?base64?eA==?=")], true),
+            (r#"{"a":"=?base64?eA==?="}"#, &[("mcp-param-a", "=?base64?eA==?=")], false),
+            (r#"{"a":"x"}"#, &[("mcp-param-a", "=?base64?*?=")], false),
+            (r#"{"a":"x"}"#, &[("mcp-param-a", "X")], false),
+            (r#"{"a":"x"}"#, &[("mcp-param-a", "x"), ("mcp-param-a", "x")], false),
+            (r#"{"a":"x"}"#, &[], false),
+            (r#"{"a":null}"#, &[("mcp-param-a", "null")], false),
+            ("{}", &[("mcp-param-a", "x")], false),
+            (r#"{"a":"x","a":null}"#, &[], false),
+            (r#"{"A":"x"}"#, &[], false),
+            (r#"{"b":{"c":42}}"#, &[("mcp-param-c", "42.0")], true),
+            (r#"{"b":{"c":42.0}}"#, &[("mcp-param-c", "42")], true),
+            (r#"{"b":{"c":42}}"#, &[("mcp-param-c", "\"42\"")], false),
+            (r#"{"b":{"c":42}}"#, &[("mcp-param-c", "43")], false),
+            (r#"{"d":true}"#, &[("mcp-param-d", "true")], true),
+            (r#"{"d":true}"#, &[("mcp-param-d", "True")], false),
+            ("{}", &[("mcp-param-other", "x")], true),
+        ] {
+            let mut map = HeaderMap::new();
+            for (name, value) in headers {
+                map.append(*name, HeaderValue::from_static(value));
+            }
+            let raw = RawValue::from_string(arguments.to_owned()).expect("JSON");
+            assert_eq!(tools.repeat(&map, "t", Some(&raw)), Some(repeats), "{arguments} {headers:?}");
+        }
+        assert_eq!(tools.repeat(&HeaderMap::new(), "t", None), Some(true));
+        assert_eq!(tools.repeat(&HeaderMap::new(), "u", None), None);
     }
 
     #[test]

@@ -143,6 +143,24 @@ async fn a_request_without_a_session_says_in_its_headers_what_it_says_in_its_bod
     ] {
         assert_eq!(outcome(post(&url, of, body)).await, expected, "{of:?} {body}");
     }
+    // So do those of its arguments that the tool wants repeated.
+    let region = |region: &Value| {
+        let arguments = json!({"region": region});
+        modern(&json!(1), "tools/call", json!({"name": "echo", "arguments": arguments})).to_string()
+    };
+    for (value, param, expected) in [
+        (json!("eu"), Some("eu"), (200, None)),
+        (json!("eu"), Some("=?base64?ZXU=?="), (200, None)),
+        (json!("eu"), Some("us"), (400, mismatch)),
+        (json!("eu"), Some("=?base64?*?="), (400, mismatch)),
+        (json!("eu"), None, (400, mismatch)),
+        (json!(null), Some("eu"), (400, mismatch)),
+        (json!(null), None, (200, None)),
+    ] {
+        let param = param.map(|param| ("mcp-param-region", param));
+        let of: Vec<_> = [version, method, name].into_iter().chain(param).collect();
+        assert_eq!(outcome(post(&url, &of, region(&value))).await, expected, "{value} {param:?}");
+    }
     // It would turn the conversation that all share into a session.
     let initialize = modern(&json!(1), "initialize", json!({})).to_string();
     for (of, body, expected) in [
@@ -323,6 +341,34 @@ async fn one_client_keeps_no_other_out_and_the_session_that_is_idle_longest_give
     drop(streams);
     // There is room again once the gate has noticed that nobody listens.
     while outcome(post(&url, &[], INITIALIZE)).await.0 == 503 {}
+}
+
+/// Some clients call all of their requests by one id, and their progress as well.
+#[tokio::test]
+async fn requests_of_one_name_get_each_its_own_progress() {
+    let url = over_http(server::command()).await;
+    let id = session(&url).await;
+    let of = [("mcp-session-id", id.as_str())];
+    let told = |tool: &str| {
+        let params = json!({"name": tool, "arguments": {}, "_meta": {"progressToken": "t"}});
+        let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params});
+        post(&url, &of, body.to_string())
+    };
+    let mut waiting = Vec::new();
+    for _ in 0..2 {
+        let (mut stream, mut rest) = (told("wait").send().await.expect("a stream"), String::new());
+        let progress = event(&mut stream, &mut rest).await.expect("progress");
+        assert_eq!(progress["params"]["progressToken"], "t", "{progress}");
+        waiting.push(stream);
+    }
+    let (mut stream, mut rest) = (told("progress").send().await.expect("a stream"), String::new());
+    for step in [1.0, 2.0] {
+        let progress = event(&mut stream, &mut rest).await.expect("progress");
+        let params = (&progress["params"]["progressToken"], &progress["params"]["progress"]);
+        assert_eq!(params, (&json!("t"), &json!(step)), "{progress}");
+    }
+    let answer = event(&mut stream, &mut rest).await.expect("an answer");
+    assert_eq!((&answer["id"], &answer["result"]["content"][0]["text"]), (&json!(1), &json!("done")));
 }
 
 #[tokio::test]
