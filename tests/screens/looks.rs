@@ -61,19 +61,24 @@ async fn the_form_with_something_to_change() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_outbox_and_the_mail() {
-    let scene = Scene::new(volume()).await;
-    scene.decided(Verdict::Deny, "").await;
     let chromium = Chromium::start().await;
+    let ordinary = Scene::new(volume()).await;
+    ordinary.decided(Verdict::Deny, "").await;
+    look_into_outbox(&chromium, "outbox", &ordinary).await;
+    look_into_outbox(&chromium, "outbox-awkward", &Scene::new(awkward()).await).await;
+}
+
+/// The newest mail stands open; the audit looks into it as a document of its own.
+async fn look_into_outbox(chromium: &Chromium, name: &str, scene: &Scene) {
     chromium.look_with(PHONE).await;
     chromium.open(&scene.world.host.outbox_url).await;
-    let mut problems = look_at(&chromium, "outbox", &[]).await;
-    // The newest mail stands open; the audit looks into it as a document of its own.
+    let mut problems = look_at(chromium, name, &[]).await;
     for scheme in [Scheme::Light, Scheme::Dark] {
         chromium.prefer(scheme).await;
         for device in [NARROW, PHONE, DESKTOP] {
             chromium.look_with(device).await;
             chromium.client().enter_frame(0).await.expect("the mail");
-            problems.extend(audit(&chromium, "mail", device, scheme).await);
+            problems.extend(audit(chromium, "mail", device, scheme).await);
             chromium.client().enter_parent_frame().await.expect("the outbox");
         }
     }

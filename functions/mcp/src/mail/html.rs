@@ -46,12 +46,12 @@ pub(super) fn html(request: &Request, link: &str, shown: &Shown) -> Markup {
                         (NO_REPLY) " Decide before " strong { (request.closes_at.for_people()) } "."
                     }
                     p.quiet style=(label) { "Would run, at the gate " strong { (taken_apart(request.audience.as_str())) } }
-                    @for note in &shown.notes { p style="margin:0 0 8px;font-size:14px;" { strong { (note) } } }
+                    @for note in &shown.notes { p style="margin:0 0 8px;font-size:16px;" { strong { (note) } } }
                     pre.code style=(CODE) {
                         strong { (taken_apart(request.action.tool.as_str())) } "\n" (taken_apart(&shown.arguments))
                     }
                     @if let Some(cut) = &shown.cut {
-                        p style="margin:8px 0 0;font-size:14px;" { strong { (cut) } }
+                        p style="margin:8px 0 0;font-size:16px;" { strong { (cut) } }
                     }
                     p style="margin:24px 0;" {
                         // `ses:no-track`: SES would rewrite the link to pass through its click counter.

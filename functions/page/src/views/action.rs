@@ -53,8 +53,7 @@ pub(super) fn warning(request: &Request) -> Markup {
                 (counted(acted + said, "mark")) " below"
                 @if acted == 0 { ", in the agent’s words," } @else if said == 0 { ", in the arguments," }
                 @if acted + said == 1 { " names" } @else { " name" }
-                " characters that cannot be seen, that pass for others or that would push the rest out of sight,"
-                " where they stand."
+                " characters that cannot be seen, that pass for others or that would push the rest out of sight."
             }
         }
     }
