@@ -106,7 +106,7 @@ fn honest(page: &Page) -> BTreeSet<String> {
 
 /// Room for more requests than an agent makes in an hour.
 fn many() -> Limits {
-    Limits { requests: HourlyLimit::parse("60").unwrap(), ..Limits::default() }
+    Limits { requests: HourlyLimit::parse("60").expect("a limit"), ..Limits::default() }
 }
 
 #[tokio::test]
