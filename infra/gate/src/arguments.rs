@@ -128,6 +128,9 @@ pub(crate) struct Mcp {
     /// A host name under which clients may reach --listen, beside localhost (repeatable)
     #[arg(long, value_name = "NAME", requires = "listen")]
     allowed_host: Vec<String>,
+    /// Start the server's command as this user, in the user's own group alone; the gate must run as root
+    #[arg(long, value_name = "NAME", requires = "command")]
+    user: Option<String>,
     /// The MCP server behind the gate, as a command that speaks over its standard input and output, after `--`
     #[arg(last = true, value_name = "UPSTREAM COMMAND")]
     command: Vec<OsString>,
@@ -147,6 +150,8 @@ pub(crate) struct McpSettings {
     /// Over HTTP here, instead of our own standard input and output.
     pub(crate) listen: Option<SocketAddr>,
     pub(crate) allowed_hosts: Vec<String>,
+    /// As whom the server's command is started.
+    pub(crate) user: Option<String>,
     pub(crate) connection: Connection,
 }
 
@@ -166,6 +171,7 @@ impl Mcp {
             upstream: self.upstream.map_or(UpstreamServer::Command(self.command), UpstreamServer::Url),
             listen: self.listen,
             allowed_hosts: self.allowed_host,
+            user: self.user,
             connection: self.connection.resolve("sayso-gate mcp")?,
         })
     }

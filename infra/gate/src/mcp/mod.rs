@@ -107,7 +107,7 @@ async fn front(settings: McpSettings) -> Result<ExitCode, CannotStart> {
         }
         UpstreamServer::Command(words) => {
             let words = words.into_iter().map(|word| word.into_string().map_err(|_| CannotStart::NotText));
-            Upstream::command_from_env(words.collect::<Result<_, _>>()?)?
+            Upstream::command_from_env(words.collect::<Result<_, _>>()?, settings.user.as_deref())?
         }
     };
     upstream.look().await?;

@@ -13,6 +13,7 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufR
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::mpsc;
 
+use super::user::User;
 use super::{CannotOpen, MOST_ANSWER_BYTES, Open, notice, received};
 use crate::clock;
 use crate::mcp::Line;
@@ -32,17 +33,19 @@ const OURS: &str = "SAYSO_";
 pub(super) struct Program {
     argv: Vec<String>,
     hidden: Vec<OsString>,
+    /// As whom it is started, where that is another.
+    user: Option<User>,
 }
 
 impl Program {
     #[expect(clippy::disallowed_methods, reason = "only names are read, and this is a from_env")]
-    pub(super) fn from_env(argv: Vec<String>) -> Result<Self, CannotOpen> {
+    pub(super) fn from_env(argv: Vec<String>, user: Option<&str>) -> Result<Self, CannotOpen> {
         if argv.first().is_none_or(String::is_empty) {
             return Err(CannotOpen("the server's command is missing: give it after `--`".to_owned()));
         }
         let ours = |name: &OsString| name.to_string_lossy().to_ascii_uppercase().starts_with(OURS);
         let hidden = env::vars_os().map(|(name, _)| name).filter(ours).collect();
-        Ok(Self { argv, hidden })
+        Ok(Self { argv, hidden, user: user.map(User::find).transpose()? })
     }
 
     pub(super) fn name(&self) -> String {
@@ -62,6 +65,9 @@ impl Program {
             .kill_on_drop(true);
         for name in &self.hidden {
             command.env_remove(name);
+        }
+        if let Some(user) = &self.user {
+            user.put_on(&mut command);
         }
         let child = command.spawn().map_err(|error| {
             CannotOpen(format!("the server's command {program:?} cannot be started: {error}"))
@@ -182,7 +188,11 @@ mod tests {
 
     fn upstream(argv: &[&str], hidden: &[&str]) -> Upstream {
         let argv = argv.iter().map(ToString::to_string).collect();
-        Upstream::new(Server::Command(Program { argv, hidden: hidden.iter().map(Into::into).collect() }))
+        Upstream::new(Server::Command(Program {
+            argv,
+            hidden: hidden.iter().map(Into::into).collect(),
+            user: None,
+        }))
     }
 
     fn message(text: &str) -> Message {
@@ -281,7 +291,7 @@ mod tests {
     async fn a_command_that_cannot_be_started_says_which() {
         let problem = upstream(&["/no/such/command"], &[]).open().await.err().expect("no server");
         assert!(problem.to_string().contains("/no/such/command"), "{problem}");
-        assert!(Upstream::command_from_env(Vec::new()).is_err());
+        assert!(Upstream::command_from_env(Vec::new(), None).is_err());
     }
 
     #[tokio::test]

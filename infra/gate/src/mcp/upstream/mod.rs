@@ -7,6 +7,7 @@ pub(super) mod headers;
 mod http;
 #[cfg(test)]
 mod tests;
+mod user;
 
 use serde_json::Value;
 use thiserror::Error;
@@ -39,9 +40,9 @@ enum Server {
 pub(crate) struct CannotOpen(pub(crate) String);
 
 impl Upstream {
-    /// A command, with this process's environment but for what is Sayso's own in it.
-    pub(crate) fn command_from_env(argv: Vec<String>) -> Result<Self, CannotOpen> {
-        Ok(Self::new(Server::Command(Program::from_env(argv)?)))
+    /// A command, with this process's environment but for what is Sayso's own in it; as this user, if one is named.
+    pub(crate) fn command_from_env(argv: Vec<String>, user: Option<&str>) -> Result<Self, CannotOpen> {
+        Ok(Self::new(Server::Command(Program::from_env(argv, user)?)))
     }
 
     /// An `https` URL, or `http` on loopback, and what to send it as `Authorization`.

@@ -205,7 +205,7 @@ pub(super) fn command() -> Upstream {
     let program = std::env::current_exe().expect("this program").to_string_lossy().into_owned();
     let test = module_path!().split_once("::").expect("a crate").1.to_owned() + "::over_standard_streams";
     let argv = [&program, &test, "--exact", "--ignored", "--nocapture"].map(ToString::to_string);
-    Upstream::command_from_env(argv.to_vec()).expect("a command")
+    Upstream::command_from_env(argv.to_vec(), None).expect("a command")
 }
 
 #[tokio::test]
