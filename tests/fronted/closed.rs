@@ -205,8 +205,14 @@ async fn an_order_that_means_nothing_is_no_other_tool() {
 
 #[tokio::test]
 async fn a_call_that_waits_is_told_for_how_long_and_as_the_policy_says() {
-    for (policy, is_error) in [("", true), ("waiting = \"result\"\n", false)] {
+    let structured = "waiting = \"result\" # of a tool with a schema for its results\n";
+    for (policy, is_error) in [("", true), ("waiting = \"result\"\n", false), (structured, true)] {
         let site = Site::new().await;
+        if policy == structured {
+            let mut tool = tool("drop_table");
+            tool["outputSchema"] = json!({"type": "object"});
+            site.tools(&json!([tool]));
+        }
         site.policy(&format!("wait_seconds = 0\n{policy}"));
         let mut gate = site.gate().await;
         let params = format!(r#"{{"name":"drop_table","arguments":{ARGUMENTS}}}"#);

@@ -9,6 +9,8 @@ use super::policy::Hints;
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Definition {
     pub(crate) hints: Hints,
+    /// Whether clients check the tool's results against a schema.
+    pub(crate) has_output_schema: bool,
     /// A JSON object: the SHA-256 in hexadecimal of each member that says how the tool is called and what it does. These are
     /// all members but the icons; `_meta` is among them, because some servers keep a tool's version there. Equal definitions
     /// have equal texts.
@@ -39,7 +41,8 @@ impl Definition {
                 _ => (name, digest(value)),
             })
             .collect();
-        Self { hints, fingerprint: serde_json::to_string(&digests).unwrap_or_default() }
+        let has_output_schema = tool.get("outputSchema").is_some();
+        Self { hints, has_output_schema, fingerprint: serde_json::to_string(&digests).unwrap_or_default() }
     }
 }
 

@@ -13,7 +13,7 @@ use super::conversation::Conversation;
 use super::definition::Definition;
 use super::gatekeeper::Inner;
 use super::message::{Id, Message};
-use super::policy::{Hints, Terms, Verdict};
+use super::policy::{Hints, Terms, Verdict, WaitingIs};
 use crate::approval::{self, Answer, Approved, Ask, KeptApproval};
 use crate::clock;
 
@@ -50,7 +50,12 @@ pub(crate) async fn decide(gate: &Inner, conversation: &Conversation, call: Call
                 Ok(Answer::Approved(approved)) => {
                     return run(gate, conversation, call, &definition, approved).await;
                 }
-                Ok(Answer::Waiting(waiting)) => (answer::waiting(&call, &waiting, gate.policy.waiting), None),
+                Ok(Answer::Waiting(waiting)) => {
+                    // Clients refuse a result without the structure that the tool's schema promises.
+                    let is =
+                        if definition.has_output_schema { WaitingIs::Error } else { gate.policy.waiting };
+                    (answer::waiting(&call, &waiting, is), None)
+                }
                 Ok(Answer::Undeliverable(waiting, cause)) => {
                     (answer::undeliverable(&call, &waiting, cause), None)
                 }

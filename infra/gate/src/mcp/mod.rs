@@ -136,16 +136,21 @@ fn asker(connection: Connection) -> Result<Asker, CannotStart> {
 }
 
 async fn over_pipes(gatekeeper: &Gatekeeper, upstream: &Upstream) -> Result<ExitCode, CannotStart> {
+    // Before there is a server that a signal could leave behind.
+    let mut interrupts = Interrupts::listen()?;
     let server = upstream.open().await?;
     let (client, written) = client::stdio::line();
-    let mut interrupts = Interrupts::listen()?;
+    let served = async {
+        let ended = gatekeeper.serve(client, server).await;
+        // It cannot fail: a writer whose reader has gone just ends.
+        let _ = written.await;
+        ended
+    };
     let ended = tokio::select! {
-        ended = gatekeeper.serve(client, server) => ended,
+        ended = served => ended,
         // Dropping the conversation ends the server.
         interrupt = interrupts.next() => return Ok(interrupt.status().into()),
     };
-    // It cannot fail: a writer whose reader has gone just ends.
-    let _ = written.await;
     Ok(match ended {
         Ended::Client => ExitCode::SUCCESS,
         Ended::Upstream => {
