@@ -163,6 +163,37 @@ async fn what_cannot_be_seen_is_named_where_it_stands() {
     }
 }
 
+/// A file from Windows, a terminal's colours and worse: approved as they are, and named wherever they are shown.
+#[tokio::test]
+async fn control_characters_in_arguments_are_named_and_never_sent_to_a_reader() {
+    let world = World::new().await;
+    let controls: Vec<char> =
+        ('\0'..='\u{9f}').filter(|c| c.is_control() && !matches!(c, '\t' | '\n')).collect();
+    for field in ["value", "key"] {
+        let text: String = controls.iter().flat_map(|c| [*c, 'x']).collect();
+        let (answer, mail, page) = shown(&world, asking_with(field, &text)).await;
+        let on_page = on_page(&page, field);
+        let (mailed, html) = (mail.text.clone().unwrap(), text_of(mail.html.as_deref().unwrap(), "body"));
+        for c in &controls {
+            let name = match c {
+                '\r' => r"\r".to_owned(),
+                '\u{c}' => r"\f".to_owned(),
+                '\u{8}' => r"\b".to_owned(),
+                c => format!("U+{:04X} control", u32::from(*c)),
+            };
+            assert!(
+                on_page.contains(&format!("{name}x")) && !on_page.contains(*c),
+                "{field} {name}: {on_page}"
+            );
+            for mailed in [&mailed, &html] {
+                assert!(mailed.contains(&format!("⟨{name}⟩x")), "{field} {name}: {mailed}");
+            }
+            assert!(*c == '\r' || !mailed.contains(*c) && !html.contains(*c), "{field} {name}");
+        }
+        assert_mail_is_ours(&world, &mail, answer.field("approval_id"));
+    }
+}
+
 #[tokio::test]
 async fn a_letter_that_passes_for_another_is_shown_and_named() {
     let world = World::new().await;

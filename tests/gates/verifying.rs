@@ -26,6 +26,14 @@ fn installed(path: &str) -> PathBuf {
     path
 }
 
+/// What each library has to write as RFC 8785 does.
+const FILE: &str = "a\r\nb\t\u{8}\u{c}\u{0}\u{1b}[2J\u{7f}\u{85}\u{9b}\u{2028}é";
+
+/// What is approved.
+fn arguments() -> Value {
+    json!({"database": "customers", "table": "orders_2019", "cascade": true, "file": FILE, "\r\u{1f}": 1})
+}
+
 struct Deployment {
     local: Local,
     token: String,
@@ -36,7 +44,8 @@ impl Deployment {
     async fn new() -> Self {
         let local = Local::start(&["--port", "0"]).await;
         let agent = Agent::connect(local.ready.get("mcp_url"), local.ready.get("agent_key")).await;
-        let id = agent.ask("orders_2019").await.field("approval_id").to_owned();
+        let asked = json!({"tool": "drop_table", "arguments": arguments(), "summary": "Drop the table"});
+        let id = agent.call("request_approval", asked).await.field("approval_id").to_owned();
         let link = local.links(&id).await.remove(0);
         local.browser().decide(&link, Verdict::Approve, "").await;
         let token = agent.check(&id).await.field("approval_token").to_owned();
@@ -49,7 +58,7 @@ impl Deployment {
             issuer: self.local.ready.get("issuer_url").to_owned(),
             audience: self.local.ready.get("audience").to_owned(),
             tool: "drop_table".to_owned(),
-            arguments: json!({"database": "customers", "table": "orders_2019", "cascade": true}),
+            arguments: arguments(),
             token: self.token.clone(),
         };
         let (signed, signature) = self.token.rsplit_once('.').expect("a token");
@@ -63,6 +72,7 @@ impl Deployment {
             (good.clone(), true),
             but(|shown| shown.arguments["table"] = json!("orders_2018")),
             but(|shown| shown.arguments["cascade"] = json!(1)),
+            but(|shown| shown.arguments["file"] = FILE.replace('\r', "").into()),
             but(|shown| shown.tool.push('s')),
             but(|shown| shown.audience.push('2')),
             but(|shown| shown.token = shown.token.replacen('e', "f", 1)),

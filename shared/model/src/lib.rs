@@ -43,7 +43,7 @@ pub use redemption::{GateName, Nonce, Receipt, RedemptionRequest};
 pub use registration::{GateDescription, KeyLabel, Overlap};
 pub use request::{ApprovalId, ExpiresIn, IdempotencyKey, Reason, Request, RequestFingerprint, Summary};
 pub use revealed::{
-    Piece, Reading, Shown, counted, reveal, reveal_arguments, reveal_to_string, shown_arguments,
+    Piece, Reading, Shown, counted, misleading, reveal, reveal_arguments, reveal_to_string, shown_arguments,
 };
 pub use time::{Retention, Timestamp, TokenLifetime, come_back_after, to_the_second};
 pub use undelivered::{Undelivered, UndeliveredCause};

@@ -81,6 +81,21 @@ pub fn reveal_to_string(text: &str, reading: Reading) -> String {
     reveal(text, reading).iter().map(|piece| in_brackets(piece, str::to_owned)).collect()
 }
 
+/// How many names [`reveal`] gives to what could mislead. The `\r` of a line that ends in CR LF is named and misleads
+/// nobody: a file from Windows has one a line, and they must not drown what a reader should look for.
+pub fn misleading(text: &str, reading: Reading) -> usize {
+    marks(&reveal(text, reading))
+}
+
+fn marks(pieces: &[Piece<'_>]) -> usize {
+    let ends_a_line = |at: usize| {
+        let next = pieces.get(at + 1);
+        pieces[at] == Piece::Hidden('\r')
+            && matches!(next, Some(Piece::Plain(text)) if text.starts_with('\n'))
+    };
+    (0..pieces.len()).filter(|at| !matches!(pieces[*at], Piece::Plain(_)) && !ends_a_line(*at)).count()
+}
+
 fn in_brackets(piece: &Piece<'_>, plain: impl Fn(&str) -> String) -> String {
     match (piece, piece.named()) {
         (Piece::Plain(text), _) => {

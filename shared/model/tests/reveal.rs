@@ -1,7 +1,7 @@
 //! What a reader cannot see, or would take for something else, is named.
 
 use sayso_model::{
-    CanonicalJson, Piece, Reading, reveal, reveal_arguments, reveal_to_string, shown_arguments,
+    CanonicalJson, Piece, Reading, misleading, reveal, reveal_arguments, reveal_to_string, shown_arguments,
 };
 
 use Reading::{Arguments, Words};
@@ -14,7 +14,9 @@ fn hidden_and_look_alike_characters_are_named_in_prose_and_in_arguments() {
         ("prod\u{200b}uction", "prod⟨U+200B zero-width space⟩uction"),
         ("a\u{a0}b", "a⟨U+00A0 no-break space⟩b"),
         ("\u{7}", "⟨U+0007 control⟩"),
-        ("a\r\n\u{1b}[2J", "a⟨U+000D control⟩\n⟨U+001B control⟩[2J"),
+        ("a\r\n\u{1b}[2J", "a⟨\\r⟩\n⟨U+001B control⟩[2J"),
+        ("\r\u{c}\u{8}\0", "⟨\\r⟩⟨\\f⟩⟨\\b⟩⟨U+0000 control⟩"),
+        ("\u{7f}\u{9b}2J", "⟨U+007F control⟩⟨U+009B control⟩2J"),
         ("\u{e0041}", "⟨U+E0041 tag⟩"),
         ("\u{3164}", "⟨U+3164⟩"),
         // Nothing is drawn for a note without a head.
@@ -97,7 +99,7 @@ fn a_run_that_pushes_text_out_of_sight_is_folded_and_counted() {
         (" ".repeat(1_850), "1,850 spaces"),
         ("\t".repeat(25), "25 tabs"),
         (format!("\n{}", " ".repeat(40)), "1 line break, 40 spaces"),
-        ("\r\n".repeat(500), "500 × U+000D control and 500 line breaks in turn"),
+        ("\r\n".repeat(500), "500 carriage returns and 500 line breaks in turn"),
         ("\u{a0}".repeat(1_000), "1,000 × U+00A0 no-break space"),
         ("\u{3164}\n".repeat(700), "700 × U+3164 and 700 line breaks in turn"),
         ("\u{200b}".repeat(9), "9 × U+200B zero-width space"),
@@ -109,9 +111,8 @@ fn a_run_that_pushes_text_out_of_sight_is_folded_and_counted() {
             assert_eq!(shown, format!("ok⟨{name}⟩rm -rf /"));
         }
         let json = serde_json::json!({ "a": format!("ok{run}rm -rf /") }).to_string();
-        if let Ok(arguments) = CanonicalJson::parse(&json) {
-            assert_eq!(reveal_arguments(&arguments), format!("{{\n  \"a\": \"ok⟨{name}⟩rm -rf /\"\n}}"));
-        }
+        let arguments = CanonicalJson::parse(&json).unwrap();
+        assert_eq!(reveal_arguments(&arguments), format!("{{\n  \"a\": \"ok⟨{name}⟩rm -rf /\"\n}}"));
     }
     for honest in ["a\n\n\nb", "a\n                indented", "a\r\nb\r\nc", "a    b"] {
         assert!(!reveal(honest, Words).iter().any(|piece| matches!(piece, Piece::Gap(_))), "{honest:?}");
@@ -144,6 +145,19 @@ fn arguments_without_marks_are_the_same_json_on_several_lines() {
     let json = r#"{"b":[1,{"c":null},[],{}],"a":"x, ]} \" \\ :\n\t","n":-1.5e-7,"":true}"#;
     let arguments = CanonicalJson::parse(json).unwrap();
     assert_eq!(reveal_arguments(&arguments), arguments.indented());
+}
+
+#[test]
+fn a_line_that_ends_in_cr_lf_is_named_and_no_warning() {
+    let file = CanonicalJson::parse(r#"{"file":"one\r\ntwo\r\n\r\nend"}"#).unwrap();
+    let shown = shown_arguments(&file, |_| false, "");
+    assert_eq!(shown.text, "{\n  \"file\": \"one⟨\\r⟩\\ntwo⟨\\r⟩\\n⟨\\r⟩\\nend\"\n}");
+    assert_eq!(shown.marks, 0);
+    // What a terminal would write over, and the same folded.
+    for (text, marks) in [("rm\rls", 1), ("a\n\rb", 1), ("a\r\r\nb", 1), ("a\r", 1)] {
+        assert_eq!(misleading(text, Arguments), marks, "{text:?}");
+    }
+    assert_eq!(misleading(&"\r\n".repeat(9), Arguments), 1);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The agent's text, made fit for a mail.
 
-use sayso_model::{Reading, Request, counted, reveal, reveal_to_string, shown_arguments};
+use sayso_model::{Reading, Request, counted, misleading, reveal_to_string, shown_arguments};
 
 use super::telling::is_telling;
 
@@ -33,7 +33,8 @@ impl Shown {
             format!("{missing} more characters are not shown in this mail. The page shows all of it: read it there before you decide.")
         });
         let words = [Some(request.summary.as_str()), request.reason.as_ref().map(|reason| reason.as_str())];
-        let marks = full.marks + words.iter().flatten().map(|text| misleading(text)).sum::<usize>();
+        let marks =
+            full.marks + words.iter().flatten().map(|text| misleading(text, Reading::Words)).sum::<usize>();
         Self {
             notes: notes(marks, full.masked),
             arguments: text[..end].to_owned(),
@@ -57,8 +58,4 @@ fn notes(marks: usize, masked: usize) -> Vec<String> {
 
 fn values(count: usize) -> String {
     format!("{} {}", counted(count, "value"), if count == 1 { "is" } else { "are" })
-}
-
-fn misleading(text: &str) -> usize {
-    reveal(text, Reading::Words).iter().filter(|piece| piece.named().is_some()).count()
 }

@@ -1,7 +1,7 @@
 //! What would run, and apart from it what the agent says about it.
 
 use maud::{Markup, html};
-use sayso_model::{Reading, Request, counted};
+use sayso_model::{Reading, Request, counted, misleading};
 
 use super::{json, text};
 
@@ -43,7 +43,7 @@ pub(super) fn words(request: &Request) -> Markup {
 /// A warning above everything, when the request holds what misleads.
 pub(super) fn warning(request: &Request) -> Markup {
     let acted = json::misleading(&request.action.arguments);
-    let words = |text: &str| text::misleading(text, Reading::Words);
+    let words = |text: &str| misleading(text, Reading::Words);
     let reason = request.reason.as_ref().map_or(0, |reason| words(reason.as_str()));
     let said = words(request.summary.as_str()) + reason;
     html! {

@@ -28,7 +28,7 @@ pub(super) fn pretty(json: &CanonicalJson) -> Markup {
 pub(super) fn misleading(json: &CanonicalJson) -> usize {
     let count = |token| match token {
         Token::Key(literal) | Token::Text(literal) => {
-            text::misleading(&Token::decoded(literal), Reading::Arguments)
+            sayso_model::misleading(&Token::decoded(literal), Reading::Arguments)
         }
         Token::Punctuation(_) | Token::Scalar(_) => 0,
     };

@@ -21,11 +21,6 @@ pub(super) fn json_text(html: &mut String, text: &str) {
     }
 }
 
-/// How many names [`prose`] puts into a text.
-pub(super) fn misleading(text: &str, reading: Reading) -> usize {
-    reveal(text, reading).iter().filter(|piece| !matches!(piece, Piece::Plain(_))).count()
-}
-
 fn show(html: &mut String, piece: &Piece<'_>, plain: impl Fn(&mut String, &str)) {
     let name = piece.named().unwrap_or_default();
     match piece {
@@ -89,6 +84,7 @@ fn chip(html: &mut String, name: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sayso_model::misleading;
 
     fn shown_in_json(text: &str) -> String {
         let mut html = String::new();
@@ -118,6 +114,7 @@ mod tests {
     #[test]
     fn lines_of_a_json_text_are_visible_and_break_once_a_run() {
         assert_eq!(shown_in_json("a\n\nb\nc"), "a<em>\\n\\n</em>\nb<em>\\n</em>\nc");
+        assert_eq!(shown_in_json("a\r\nb"), r#"a<b class="x">\r</b><em>\n</em>"#.to_owned() + "\nb");
         assert_eq!(shown_in_json("a\\nb\t"), r"a<em>\\</em>nb<em>\t</em>");
     }
 

@@ -1,6 +1,6 @@
 //! The arguments over several lines, as plain text.
 
-use super::{Piece, Reading, in_brackets, reveal};
+use super::{Reading, in_brackets, marks, misleading, reveal};
 use crate::{CanonicalJson, JsonToken};
 
 /// Arguments to be read where there is no markup.
@@ -8,7 +8,7 @@ use crate::{CanonicalJson, JsonToken};
 pub struct Shown {
     /// Two spaces a level; named characters as [`super::reveal_to_string`] writes them.
     pub text: String,
-    /// How many names are in it, and in what is masked.
+    /// How many names of what could mislead are in it, and in what is masked.
     pub marks: usize,
     /// How many values are masked.
     pub masked: usize,
@@ -114,9 +114,10 @@ impl Lines {
 
     fn string(&mut self, decoded: &str) {
         self.shown.text.push('"');
-        for piece in reveal(decoded, Reading::Arguments) {
-            self.shown.marks += usize::from(!matches!(piece, Piece::Plain(_)));
-            self.shown.text.push_str(&in_brackets(&piece, escaped));
+        let pieces = reveal(decoded, Reading::Arguments);
+        self.shown.marks += marks(&pieces);
+        for piece in &pieces {
+            self.shown.text.push_str(&in_brackets(piece, escaped));
         }
         self.shown.text.push('"');
     }
@@ -130,9 +131,7 @@ impl Lines {
                 JsonToken::Punctuation('}' | ']') => open = open.saturating_sub(1),
                 JsonToken::Key(literal) | JsonToken::Text(literal) => {
                     let text = JsonToken::decoded(literal);
-                    let marks = reveal(&text, Reading::Arguments);
-                    self.shown.marks +=
-                        marks.iter().filter(|piece| !matches!(piece, Piece::Plain(_))).count();
+                    self.shown.marks += misleading(&text, Reading::Arguments);
                 }
                 JsonToken::Punctuation(_) | JsonToken::Scalar(_) => {}
             }

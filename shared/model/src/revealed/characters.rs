@@ -9,8 +9,15 @@ use unicode_security::skeleton;
 
 use super::Reading;
 
-/// `U+202E`, with a word for the kinds that are known for attacks.
+/// `\r` or `U+202E`, with a word for the kinds that are known for attacks.
 pub(super) fn name(c: char) -> String {
+    // As JSON writes them, like a line feed and a tab.
+    match c {
+        '\r' => return r"\r".to_owned(),
+        '\u{c}' => return r"\f".to_owned(),
+        '\u{8}' => return r"\b".to_owned(),
+        _ => {}
+    }
     let known = match c {
         '\u{200b}' => " zero-width space",
         '\u{200c}' => " zero-width non-joiner",

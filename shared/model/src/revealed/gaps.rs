@@ -47,6 +47,7 @@ fn part(c: char, count: usize) -> String {
         '\n' => counted(count, "line break"),
         ' ' => counted(count, "space"),
         '\t' => counted(count, "tab"),
+        '\r' => counted(count, "carriage return"),
         c => format!("{} × {}", grouped(count), name_of(c)),
     }
 }

@@ -132,7 +132,11 @@ impl Sessions {
 
     /// Passes a message of a session on, and answers it if it is a request.
     pub(super) async fn answer(&self, key: &HeaderValue, message: Message, reads_events: bool) -> Response {
-        let Some(session) = self.get(key) else { return unknown() };
+        // Whoever says no more than that it has begun does not use it.
+        let begins =
+            matches!(message.kind(), Kind::Notification { method } if method == "notifications/initialized");
+        let session = if begins { self.find(key) } else { self.get(key) };
+        let Some(session) = session else { return unknown() };
         let message = match message.kind().clone() {
             Kind::Request { id, .. } => return session.request(id, message, reads_events).await,
             Kind::Notification { method } if method == "notifications/cancelled" => {
@@ -167,16 +171,20 @@ impl Sessions {
         ended.map_or_else(unknown, |_| StatusCode::NO_CONTENT.into_response())
     }
 
+    fn find(&self, key: &HeaderValue) -> Option<Session> {
+        lock(&self.open).get(key.to_str().ok()?).cloned()
+    }
+
     /// A session that is used with this.
     fn get(&self, key: &HeaderValue) -> Option<Session> {
-        let session = lock(&self.open).get(key.to_str().ok()?).cloned()?;
+        let session = self.find(key)?;
         session.used_last.store(self.uses.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
         session.routes.used.notify_one();
         Some(session)
     }
 
     /// A place for another session. If there is none, the one that nobody has used for longest gives way: of this address's,
-    /// if that has as many as it may. A session on which somebody waits or listens does not.
+    /// if that has as many as it may. One on which somebody listens does so last, and one on which somebody waits does not.
     async fn place(&self, peer: Option<IpAddr>) -> Option<OwnedSemaphorePermit> {
         let full =
             lock(&self.open).values().filter(|session| session.peer == peer).count() >= MOST_OF_AN_ADDRESS;
@@ -195,9 +203,10 @@ impl Sessions {
 
     fn make_way(&self, among: impl Fn(&Session) -> bool) -> bool {
         let mut open = lock(&self.open);
-        let idle = open.iter().filter(|(_, session)| among(session) && session.routes.is_abandoned());
-        let longest = idle.min_by_key(|(_, session)| session.used_last.load(Ordering::Relaxed));
-        let Some(key) = longest.map(|(key, _)| key.clone()) else { return false };
+        let idle = open.iter().filter(|(_, session)| among(session)).filter_map(|(key, session)| {
+            Some((session.routes.idle()?, session.used_last.load(Ordering::Relaxed), key))
+        });
+        let Some(key) = idle.min().map(|(_, _, key)| key.clone()) else { return false };
         open.remove(&key).is_some()
     }
 }
@@ -321,9 +330,14 @@ impl Routes {
     }
 
     fn is_abandoned(&self) -> bool {
+        self.idle() == Some(false)
+    }
+
+    /// Whether somebody listens, and does no more; `None` while somebody waits for an answer.
+    fn idle(&self) -> Option<bool> {
         let state = lock(&self.state);
-        let listening = state.stream.as_ref().is_some_and(|stream| !stream.is_closed());
-        !listening && !state.requests.iter().any(|request| request.reply.is_wanted())
+        let waits = state.requests.iter().any(|request| request.reply.is_wanted());
+        (!waits).then(|| state.stream.as_ref().is_some_and(|stream| !stream.is_closed()))
     }
 
     /// A cancellation, of the newest request that the client means; `None` if there is none.
