@@ -106,7 +106,8 @@ fn honest(page: &Page) -> BTreeSet<String> {
 
 /// Room for more requests than an agent makes in an hour.
 fn many() -> Limits {
-    Limits { requests: HourlyLimit::parse("60").expect("a limit"), ..Limits::default() }
+    let many = HourlyLimit::parse("1000").expect("a limit");
+    Limits { requests: many, mails: many, ..Limits::default() }
 }
 
 #[tokio::test]

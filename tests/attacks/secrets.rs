@@ -118,6 +118,9 @@ impl<'a> MakeWriter<'a> for Log {
     }
 }
 
+/// A part of the reason that the tests' requests have: it is in no log.
+const REASON: &str = "nothing reads it";
+
 /// The calls that a whole approval makes, and how each of them fails.
 const FAILURES: [(&str, u16, &str); 7] = [
     ("GetItem", 400, "AccessDeniedException"),
@@ -148,11 +151,8 @@ async fn a_call_to_aws_that_fails_becomes_an_id_in_the_answer_and_the_reason_in_
     let _guard = log.listen();
     let world = World::new().await;
     let (raw, browser) = (world.raw(), world.browser());
-    let mut private = vec![
-        world.agent_key.expose().to_owned(),
-        "alex@example.com".to_owned(),
-        "nothing reads it".to_owned(),
-    ];
+    let mut private =
+        vec![world.agent_key.expose().to_owned(), "alex@example.com".to_owned(), REASON.to_owned()];
     for (round, (call, status, code)) in FAILURES.into_iter().enumerate() {
         let id = world.agent().await.ask(&format!("t{round}")).await.field("approval_id").to_owned();
         let link = world.link(&id);
@@ -181,7 +181,8 @@ async fn a_call_to_aws_that_fails_becomes_an_id_in_the_answer_and_the_reason_in_
         for detail in DETAILS.into_iter().chain([code]) {
             assert!(!body.to_lowercase().contains(&detail.to_lowercase()), "{call}: {detail} in {body}");
         }
-        for secret in &private {
+        // What the agent wrote itself is told it again.
+        for secret in private.iter().filter(|text| *text != REASON) {
             assert!(call == "Sign" || !body.contains(secret.as_str()), "{call}: {secret} in {body}");
         }
         if call == "SendEmail" {

@@ -181,7 +181,7 @@ async fn arguments_outside_the_profile_are_refused_with_what_to_change() {
         (r#"{"table":"a","table":"b"}"#, "there twice"),
         (r#"{"rows":9007199254740993}"#, "send it as a string"),
         (r#"{"rows":0.1000000000000000055}"#, "more digits"),
-        ("{\"table\":\"a\\ud800\"}", "surrogate"),
+        ("{\"table\":\"a\\ud800\"}", "the text at /table"),
         (r#"["a"]"#, "JSON object"),
     ] {
         let text = gate.call("drop_table", arguments).await;
