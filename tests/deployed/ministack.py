@@ -289,7 +289,7 @@ def check_after(port, table):
     """The template makes the sender's identity, and a table that is guarded; MiniStack's CloudFormation leaves out the table's
     encryption, time to live and continuous backups, which is to be found as well."""
     found, ready = checked(port, "--table", table)
-    assert ready and {found[name] for name in ("sending", "sender", "table", "protection")} == {"ok"}, found
+    assert ready and {found[name] for name in ("sending", "sender", "limits", "table", "protection")} == {"ok"}, found
     assert {found[name] for name in ("encryption", "expiry", "backups")} == {"attention"}, found
 
 
