@@ -112,6 +112,11 @@ impl Pins {
         let env_file = env_file.map(read_all).transpose();
         let env_file =
             env_file.map_err(|e| Changed(format!("the file of --env-file cannot be read ({e})")))?;
+        // What is used is what was hashed, and nothing that was written in between.
+        let same = |(bytes, pin): (&Vec<u8>, &Pin)| sha256(bytes) == pin.sha256;
+        if !env_file.as_ref().zip(self.env_file.as_ref()).is_none_or(same) {
+            return Err(Changed("the file of --env-file has changed since the human was asked".to_owned()));
+        }
         if opened.is_empty() {
             return Err(Changed("no program is pinned".to_owned()));
         }
@@ -177,6 +182,17 @@ fn unchanged(pin: &Pin) -> Result<File, Changed> {
     }
     file.seek(SeekFrom::Start(0)).map_err(|_| changed())?;
     Ok(file)
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Whether a program that is held has the bytes that were pinned.
+pub(super) fn is_program(file: &mut File, pins: &Pins) -> bool {
+    let same =
+        digest(file).is_ok_and(|(sha256, ..)| pins.files.first().is_some_and(|pin| pin.sha256 == sha256));
+    same && file.seek(SeekFrom::Start(0)).is_ok()
 }
 
 fn digest(file: &mut File) -> io::Result<(String, u64, Vec<u8>)> {

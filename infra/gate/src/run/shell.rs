@@ -117,12 +117,16 @@ impl Shell {
         let (program, env_file) = match &self.pinned {
             Some(pins) => {
                 let Checked { program, env_file } = pins.check(&self.cwd).map_err(not_as_approved)?;
-                let startable = Startable::new(program).map_err(|e| {
+                let mut startable = Startable::new(program).map_err(|e| {
                     Stopped::new(
                         status::CANNOT_BE_EXECUTED,
                         format!("{} cannot be started ({e}). {NOT_USED}", self.program.display()),
                     )
                 })?;
+                // The copy of a script may hold what was written while it was made; from here on nothing changes it.
+                if !pins::is_program(startable.file(), pins) {
+                    return Err(not_as_approved(Changed("the program is being changed".to_owned())));
+                }
                 (Some(startable), env_file)
             }
             None => (None, None),

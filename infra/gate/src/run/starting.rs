@@ -31,6 +31,11 @@ impl Startable {
         Ok(Self { file })
     }
 
+    /// What will start.
+    pub(super) fn file(&mut self) -> &mut File {
+        &mut self.file
+    }
+
     /// Its name for `execve`, which follows it to the open file.
     pub(super) fn path(&self) -> OsString {
         format!("/proc/self/fd/{}", self.file.as_raw_fd()).into()
