@@ -179,7 +179,7 @@ async fn arguments_outside_the_profile_are_refused_with_what_to_change() {
     let mut gate = site.gate().await;
     for (arguments, problem) in [
         (r#"{"table":"a","table":"b"}"#, "there twice"),
-        (r#"{"rows":9007199254740993}"#, "send it as a string"),
+        (r#"{"rows":9007199254740993.0}"#, "write it out as an integer of at most 40 digits"),
         (r#"{"rows":0.1000000000000000055}"#, "more digits"),
         ("{\"table\":\"a\\ud800\"}", "the text at /table"),
         (r#"["a"]"#, "JSON object"),
@@ -207,6 +207,33 @@ async fn every_character_that_json_can_carry_is_approved_as_it_is() {
     // As RFC 8785 writes it; of a line's end that is in the text, by its escape.
     let canonical = "{\"\\b\":1,\"file\":\"a\\r\\nb\\f\\u0000\\u001b[31m\u{7f}\\u0085\"}";
     assert!(site.calls()[0].contains(canonical), "{:?}", site.calls());
+}
+
+/// Identifiers of 64 bits and more, which a double would round onto others.
+#[tokio::test]
+async fn an_integer_of_any_size_is_asked_shown_and_sent_as_it_is_written() {
+    let site = Site::new().await;
+    site.policy("wait_seconds = 0\n[[tools]]\nmatch = \"drop_table\"\ndecision = \"ask\"\nsummary = \"Drop {id}, {of.0}\"\n");
+    let mut gate = site.gate().await;
+    let written = r#"{"of":[ 340282366920938463463374607431768211457 ], "id": 9007199254740993 }"#;
+    let id = gate.asks("drop_table", written).await;
+    let mail = site.local().messages().await.remove(0);
+    let mail = mail["text"].as_str().expect("text").to_owned();
+    let link = site.local().links(&id).await.pop().expect("a mail with the link");
+    let page = site.local().browser().open(&link.0).await.text();
+    assert!(mail.contains("Drop 9007199254740993, 340282366920938463463374607431768211457"), "{mail}");
+    for shown in [mail, page] {
+        for integer in ["9007199254740993", "340282366920938463463374607431768211457"] {
+            assert!(shown.contains(integer), "{integer} is not in {shown}");
+        }
+    }
+    site.decide(&id, Verdict::Approve, "").await;
+    // What every double makes of it.
+    gate.asks("drop_table", r#"{"id":9007199254740992,"of":[340282366920938463463374607431768211456]}"#)
+        .await;
+    assert_eq!(gate.call("drop_table", written).await, "ran drop_table");
+    let sent = r#"{"id":9007199254740993,"of":[340282366920938463463374607431768211457]}"#;
+    assert!(site.calls()[0].contains(sent), "{:?}", site.calls());
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ fn block(language: &str) -> String {
     let start = format!("\n```{language}\n");
     let block = page.split(&start).nth(1).and_then(|rest| rest.split("\n```").next());
     let block = format!("{}\n", block.unwrap_or_else(|| panic!("no {language}")));
-    assert!(block.lines().count() < 40, "{language} has {} lines", block.lines().count());
+    assert!(block.lines().count() <= 80, "{language} has {} lines", block.lines().count());
     block
 }
 
@@ -34,49 +34,72 @@ fn arguments() -> Value {
     json!({"database": "customers", "table": "orders_2019", "cascade": true, "file": FILE, "\r\u{1f}": 1})
 }
 
+/// The same with integers that no double holds.
+fn large(volume: u64) -> Value {
+    json!({"volume": volume, "of": [-9_007_199_254_740_993_i64, {"ﬁ": 0.5, "😀": 7, "": null}], "file": FILE})
+}
+
 struct Deployment {
     local: Local,
-    token: String,
+    approved: Approved,
+    with_large: Approved,
+}
+
+struct Approved {
     id: String,
+    token: String,
 }
 
 impl Deployment {
     async fn new() -> Self {
         let local = Local::start(&["--port", "0"]).await;
         let agent = Agent::connect(local.ready.get("mcp_url"), local.ready.get("agent_key")).await;
-        let asked = json!({"tool": "drop_table", "arguments": arguments(), "summary": "Drop the table"});
-        let id = agent.call("request_approval", asked).await.field("approval_id").to_owned();
-        let link = local.links(&id).await.remove(0);
-        local.browser().decide(&link, Verdict::Approve, "").await;
-        let token = agent.check(&id).await.field("approval_token").to_owned();
-        Self { local, token, id }
+        let approved = async |arguments: Value| {
+            let asked = json!({"tool": "drop_table", "arguments": arguments, "summary": "Drop the table"});
+            let id = agent.call("request_approval", asked).await.field("approval_id").to_owned();
+            let link = local.links(&id).await.remove(0);
+            local.browser().decide(&link, Verdict::Approve, "").await;
+            let token = agent.check(&id).await.field("approval_token").to_owned();
+            Approved { id, token }
+        };
+        let (one, other) = (approved(arguments()).await, approved(large(9_007_199_254_740_993)).await);
+        Self { local, approved: one, with_large: other }
     }
 
-    /// What each verifier is shown, and whether it may run.
-    fn rows(&self) -> Vec<(Shown, bool)> {
+    /// What each verifier is shown, and the approval by which it may run.
+    fn rows(&self) -> Vec<(Shown, Option<&str>)> {
         let good = Shown {
             issuer: self.local.ready.get("issuer_url").to_owned(),
             audience: self.local.ready.get("audience").to_owned(),
             tool: "drop_table".to_owned(),
             arguments: arguments(),
-            token: self.token.clone(),
+            token: self.approved.token.clone(),
         };
-        let (signed, signature) = self.token.rsplit_once('.').expect("a token");
+        let with_large = |volume: u64| Shown {
+            arguments: large(volume),
+            token: self.with_large.token.clone(),
+            ..good.clone()
+        };
+        let (signed, signature) = good.token.rsplit_once('.').expect("a token");
         let reversed: String = signature.chars().rev().collect();
         let but = |change: fn(&mut Shown)| {
             let mut shown = good.clone();
             change(&mut shown);
-            (shown, false)
+            (shown, None)
         };
         vec![
-            (good.clone(), true),
+            (good.clone(), Some(&self.approved.id)),
+            (with_large(9_007_199_254_740_993), Some(&self.with_large.id)),
+            // The double that it is rounded to, and another that is.
+            (with_large(9_007_199_254_740_992), None),
+            (with_large(9_007_199_254_740_994), None),
             but(|shown| shown.arguments["table"] = json!("orders_2018")),
             but(|shown| shown.arguments["cascade"] = json!(1)),
             but(|shown| shown.arguments["file"] = FILE.replace('\r', "").into()),
             but(|shown| shown.tool.push('s')),
             but(|shown| shown.audience.push('2')),
             but(|shown| shown.token = shown.token.replacen('e', "f", 1)),
-            (Shown { token: format!("{signed}.{reversed}"), ..good.clone() }, false),
+            (Shown { token: format!("{signed}.{reversed}"), ..good.clone() }, None),
             // {"alg":"none","typ":"sayso-approval+jwt"} and the same claims.
             (
                 Shown {
@@ -86,16 +109,16 @@ impl Deployment {
                     ),
                     ..good.clone()
                 },
-                false,
+                None,
             ),
         ]
     }
 
     async fn judged_by(&self, program: &Path, script: &Path) {
-        for (shown, may_run) in self.rows() {
+        for (shown, approval) in self.rows() {
             let (status, output) = shown.to(program, script).await;
-            assert_eq!(status, may_run, "{}: {output}", shown.arguments);
-            assert!(!may_run || output.trim() == self.id, "{output}");
+            assert_eq!(status, approval.is_some(), "{}: {output}", shown.arguments);
+            assert!(approval.is_none_or(|id| output.trim() == id), "{output}");
         }
     }
 }
@@ -149,12 +172,12 @@ async fn the_javascript_verifier_permits_what_was_approved_and_nothing_else() {
 async fn the_rust_verifier_permits_what_was_approved_and_nothing_else() {
     assert_eq!(block("rust"), include_str!("verify.rs"), "what stands in the page is what runs here");
     let deployment = Deployment::new().await;
-    for (shown, may_run) in deployment.rows() {
+    for (shown, approval) in deployment.rows() {
         let keys = deployment.local.browser().open(&format!("{}/.well-known/jwks.json", shown.issuer)).await;
         let keys: JwkSet = serde_json::from_str(&keys.html).expect("a key set");
         let Shown { issuer, audience, tool, arguments, token } = shown;
         let verified = crate::verify::verify(&token, &keys, &issuer, &audience, &tool, &arguments);
-        assert_eq!(verified.is_ok(), may_run, "{arguments}: {verified:?}");
-        assert!(verified.is_err() || verified.is_ok_and(|claims| claims["jti"] == deployment.id.as_str()));
+        assert_eq!(verified.is_ok(), approval.is_some(), "{arguments}: {verified:?}");
+        assert_eq!(verified.ok().as_ref().and_then(|claims| claims["jti"].as_str()), approval);
     }
 }

@@ -71,12 +71,17 @@ pub struct Action {
 }
 
 impl Action {
-    /// SHA-256 of the RFC 8785 form of `{"arguments": …, "tool": …}`.
+    /// SHA-256 of the RFC 8785 form of `{"arguments": …, "tool": …}`. Arguments with integers beyond ±(2^53−1) have none: with
+    /// them it is that of `{"arguments": …, "integers": "exact", "tool": …}`, each such integer as it is written. A verifier
+    /// that knows RFC 8785 alone might round one onto another, and so it never finds this digest.
     pub fn digest(&self) -> ActionDigest {
-        // Both parts are canonical already, a tool's name needs no escape, and "arguments" sorts before "tool".
+        // Both parts are canonical already, a tool's name needs no escape, and the names are sorted.
         let mut hash = Sha256::new();
         hash.update(br#"{"arguments":"#);
         hash.update(self.arguments.as_str());
+        if self.arguments.has_large_integers() {
+            hash.update(br#","integers":"exact""#);
+        }
         hash.update(br#","tool":""#);
         hash.update(self.tool.as_str());
         hash.update(br#""}"#);

@@ -7,6 +7,10 @@
 //! [`MAX_DEPTH`] levels, at most [`MAX_BYTES`] bytes, an object at the top. Within the profile, texts that
 //! differ as JSON values have different canonical forms.
 //!
+//! One kind of number goes beyond RFC 8785: an integer that is written out, with at most [`MAX_DIGITS`] digits, stays as it is
+//! written, however large. Tools have 64-bit identifiers, and no other way to name one. [`Action::digest`](crate::Action::digest)
+//! keeps such arguments apart from all others.
+//!
 //! Not done here: Unicode is not normalised. What differs in bytes differs in digest, and the page shows it.
 
 use std::borrow::Cow;
@@ -14,8 +18,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 use thiserror::Error;
 
 mod number;
@@ -28,6 +32,9 @@ pub const MAX_DEPTH: usize = 32;
 
 /// The longest text, in bytes, as received and as canonicalised.
 pub const MAX_BYTES: usize = 64 * 1024;
+
+/// The most digits of an integer beyond ±(2^53−1), without its sign.
+pub const MAX_DIGITS: usize = 40;
 
 /// Why a text is outside the profile. A path is a JSON Pointer (RFC 6901); the message says what to change.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -61,8 +68,11 @@ pub enum ProfileViolation {
         /// Where.
         path: String,
     },
-    /// A magnitude of 2^53 or more, which not every reader of JSON holds exactly (RFC 7493).
-    #[error("the number at {path} is beyond ±9007199254740991: send it as a string")]
+    /// A magnitude of 2^53 or more, which not every reader of JSON holds exactly (RFC 7493), and not an integer that is
+    /// written out with at most [`MAX_DIGITS`] digits.
+    #[error(
+        "the number at {path} is beyond ±9007199254740991: write it out as an integer of at most {MAX_DIGITS} digits, or send it as a string"
+    )]
     NumberTooLarge {
         /// Where.
         path: String,
@@ -77,7 +87,10 @@ pub enum ProfileViolation {
 
 /// A JSON object in the strict profile, in its RFC 8785 form: the text that is hashed, shown and executed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CanonicalJson(String);
+pub struct CanonicalJson {
+    text: String,
+    has_large_integers: bool,
+}
 
 impl CanonicalJson {
     /// Checks the raw text and canonicalises it.
@@ -85,24 +98,69 @@ impl CanonicalJson {
         if text.len() > MAX_BYTES {
             return Err(ProfileViolation::TooLarge { bytes: text.len() });
         }
-        let canonical = serde_json_canonicalizer::to_string(&Value::Object(check_object(text)?))
-            .map_err(|e| ProfileViolation::NotJson(e.to_string()))?;
-        if canonical.len() > MAX_BYTES {
-            return Err(ProfileViolation::TooLarge { bytes: canonical.len() });
+        let value = check(text)?;
+        if !matches!(value, Checked::Object(_)) {
+            return Err(ProfileViolation::NotAnObject);
         }
-        Ok(Self(canonical))
+        let mut canonical = Self { text: String::with_capacity(text.len()), has_large_integers: false };
+        canonical.write(&value)?;
+        if canonical.text.len() > MAX_BYTES {
+            return Err(ProfileViolation::TooLarge { bytes: canonical.text.len() });
+        }
+        Ok(canonical)
     }
 
-    /// The RFC 8785 text.
+    fn write(&mut self, value: &Checked<'_>) -> Result<(), ProfileViolation> {
+        match value {
+            Checked::Object(members) => {
+                // RFC 8785, 3.2.3: by UTF-16 code units.
+                let mut members: Vec<_> = members.iter().collect();
+                members.sort_by_cached_key(|(key, _)| key.encode_utf16().collect::<Vec<_>>());
+                self.text.push('{');
+                for (index, (key, value)) in members.into_iter().enumerate() {
+                    if index > 0 {
+                        self.text.push(',');
+                    }
+                    self.text.push_str(&rfc_8785(key)?);
+                    self.text.push(':');
+                    self.write(value)?;
+                }
+                self.text.push('}');
+            }
+            Checked::Array(items) => {
+                self.text.push('[');
+                for (index, item) in items.iter().enumerate() {
+                    if index > 0 {
+                        self.text.push(',');
+                    }
+                    self.write(item)?;
+                }
+                self.text.push(']');
+            }
+            Checked::LargeInteger(written) => {
+                self.has_large_integers = true;
+                self.text.push_str(written);
+            }
+            Checked::Leaf(value) => self.text.push_str(&rfc_8785(value)?),
+        }
+        Ok(())
+    }
+
+    /// Whether an integer is beyond ±(2^53−1), so that the text is not what an implementation of RFC 8785 writes.
+    pub fn has_large_integers(&self) -> bool {
+        self.has_large_integers
+    }
+
+    /// The canonical text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// The same text with white space between its tokens, two spaces a level, for reading. No token changes.
     pub fn indented(&self) -> String {
-        let mut out = String::with_capacity(self.0.len() * 2);
+        let mut out = String::with_capacity(self.text.len() * 2);
         let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
-        let mut characters = self.0.chars().peekable();
+        let mut characters = self.text.chars().peekable();
         while let Some(c) = characters.next() {
             if in_string {
                 in_string = escaped || c != '"';
@@ -147,7 +205,7 @@ impl CanonicalJson {
 
 impl fmt::Display for CanonicalJson {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 
@@ -167,17 +225,51 @@ pub fn members(text: &str) -> Result<Vec<(String, &RawValue)>, ProfileViolation>
     }
 }
 
-/// Checks a text of any size against every rule of the profile but the two sizes, and gives back its value.
+/// Checks a text of any size against every rule of the profile but the two sizes, and gives back its value. It refuses an
+/// integer beyond ±(2^53−1), which a [`Value`] would not hold for certain.
 pub fn check_text(text: &str) -> Result<Value, ProfileViolation> {
+    check(text)?.value(&Path::Root)
+}
+
+fn check(text: &str) -> Result<Checked<'_>, ProfileViolation> {
     let raw: &RawValue = serde_json::from_str(text).map_err(|e| not_json(&e))?;
     check_value(raw, &Path::Root, 0)
 }
 
-fn check_object(text: &str) -> Result<Map<String, Value>, ProfileViolation> {
-    match check_text(text)? {
-        Value::Object(object) => Ok(object),
-        _ => Err(ProfileViolation::NotAnObject),
+/// What a text is that keeps to the profile.
+enum Checked<'a> {
+    Object(BTreeMap<String, Checked<'a>>),
+    Array(Vec<Checked<'a>>),
+    /// As written: an integer beyond ±(2^53−1).
+    LargeInteger(&'a str),
+    /// A text, another number, a boolean or null.
+    Leaf(Value),
+}
+
+impl Checked<'_> {
+    fn value(self, path: &Path<'_>) -> Result<Value, ProfileViolation> {
+        Ok(match self {
+            Self::Object(members) => {
+                let value = |(key, member): (String, Checked<'_>)| {
+                    let value = member.value(&Path::Key(path, &key))?;
+                    Ok((key, value))
+                };
+                Value::Object(members.into_iter().map(value).collect::<Result<_, _>>()?)
+            }
+            Self::Array(items) => {
+                let value = |(index, item): (usize, Checked<'_>)| item.value(&Path::Index(path, index));
+                Value::Array(items.into_iter().enumerate().map(value).collect::<Result<_, _>>()?)
+            }
+            Self::LargeInteger(_) => {
+                return Err(ProfileViolation::NumberTooLarge { path: path.to_string() });
+            }
+            Self::Leaf(value) => value,
+        })
     }
+}
+
+fn rfc_8785(value: &impl serde::Serialize) -> Result<String, ProfileViolation> {
+    serde_json_canonicalizer::to_string(value).map_err(|e| not_json(&e))
 }
 
 fn not_json(error: &serde_json::Error) -> ProfileViolation {
@@ -191,7 +283,11 @@ fn not_a_text(error: &serde_json::Error, path: &Path<'_>) -> ProfileViolation {
     ProfileViolation::NotJson(format!("the text at {path}: {problem}"))
 }
 
-fn check_value(raw: &RawValue, path: &Path<'_>, depth: usize) -> Result<Value, ProfileViolation> {
+fn check_value<'a>(
+    raw: &'a RawValue,
+    path: &Path<'_>,
+    depth: usize,
+) -> Result<Checked<'a>, ProfileViolation> {
     let text = raw.get();
     let first = text.as_bytes().first().copied().unwrap_or_default();
     if matches!(first, b'{' | b'[') && depth == MAX_DEPTH {
@@ -201,26 +297,30 @@ fn check_value(raw: &RawValue, path: &Path<'_>, depth: usize) -> Result<Value, P
         b'{' => {
             let Members(members) = parse(text)?;
             let mut object = BTreeMap::new();
-            for (key, value) in &members {
-                let here = Path::Key(path, key);
-                if object.insert(key.clone(), check_value(value, &here, depth + 1)?).is_some() {
+            for (key, value) in members {
+                let here = Path::Key(path, &key);
+                let value = check_value(value, &here, depth + 1)?;
+                if object.contains_key(&key) {
                     return Err(ProfileViolation::DuplicateKey { path: here.to_string() });
                 }
+                object.insert(key, value);
             }
-            Ok(Value::Object(object.into_iter().collect()))
+            Ok(Checked::Object(object))
         }
         b'[' => {
             let items: Vec<&RawValue> = parse(text)?;
-            let check =
-                |(index, item): (usize, &&RawValue)| check_value(item, &Path::Index(path, index), depth + 1);
-            Ok(Value::Array(items.iter().enumerate().map(check).collect::<Result<_, _>>()?))
+            let check = |(index, item): (usize, &'a RawValue)| {
+                check_value(item, &Path::Index(path, index), depth + 1)
+            };
+            Ok(Checked::Array(items.into_iter().enumerate().map(check).collect::<Result<_, _>>()?))
         }
         b'"' => {
             let string: String = serde_json::from_str(text).map_err(|e| not_a_text(&e, path))?;
-            Ok(Value::String(string))
+            Ok(Checked::Leaf(Value::String(string)))
         }
         b'-' | b'0'..=b'9' => match number::exact(text) {
-            Ok(number) => Ok(Value::Number(number)),
+            Ok(number) => Ok(Checked::Leaf(Value::Number(number))),
+            Err(number::Inexact::TooLarge) if number::is_written_out(text) => Ok(Checked::LargeInteger(text)),
             Err(number::Inexact::TooLarge) => {
                 Err(ProfileViolation::NumberTooLarge { path: path.to_string() })
             }
@@ -228,7 +328,7 @@ fn check_value(raw: &RawValue, path: &Path<'_>, depth: usize) -> Result<Value, P
                 Err(ProfileViolation::NumberTooPrecise { path: path.to_string() })
             }
         },
-        _ => parse(text),
+        _ => parse(text).map(Checked::Leaf),
     }
 }
 

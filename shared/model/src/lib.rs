@@ -32,7 +32,8 @@ pub use approval::{
 };
 pub use invalid::Invalid;
 pub use json::{
-    CanonicalJson, JsonToken, JsonTokens, MAX_BYTES, MAX_DEPTH, ProfileViolation, check_text, members,
+    CanonicalJson, JsonToken, JsonTokens, MAX_BYTES, MAX_DEPTH, MAX_DIGITS, ProfileViolation, check_text,
+    members,
 };
 pub use limits::{
     CoolDown, Hour, HourlyLimit, LIMIT_META, Limits, LongestWait, PendingLimit, RETRY_AFTER_META, WaitLimit,

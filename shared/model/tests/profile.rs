@@ -1,6 +1,6 @@
 //! What the strict JSON profile refuses, and what it says to the one who wrote it.
 
-use sayso_model::{CanonicalJson, MAX_BYTES};
+use sayso_model::{CanonicalJson, MAX_BYTES, check_text};
 
 fn refusal(text: &str) -> String {
     CanonicalJson::parse(text).err().map(|violation| violation.to_string()).unwrap_or_default()
@@ -20,9 +20,11 @@ fn what_is_refused_says_where_and_what_to_change() {
         ("null", "must be a JSON object"),
         (r#"{"a":1,"a":1}"#, "the key at /a is there twice"),
         (r#"{"x":[{"a":1,"\u0061":2}]}"#, "the key at /x/0/a is there twice"),
-        (r#"{"a/b":{"~":9007199254740992}}"#, "at /a~1b/~0 is beyond"),
+        (r#"{"a/b":{"~":9007199254740992e0}}"#, "at /a~1b/~0 is beyond"),
         (r#"{"n":9007199254740993.0}"#, "send it as a string"),
-        (r#"{"n":-9007199254740992}"#, "is beyond"),
+        (r#"{"n":1e20}"#, "write it out as an integer of at most 40 digits"),
+        (r#"{"n":-12345678901234567890123456789012345678901}"#, "is beyond"),
+        (r#"{"n":00000000009007199254740993}"#, "not valid JSON"),
         (r#"{"n":9007199254740991.4}"#, "is beyond"),
         (r#"{"n":1e400}"#, "is beyond"),
         (r#"{"n":0.1000000000000000055}"#, "more digits than a double holds"),
@@ -55,6 +57,12 @@ fn what_is_accepted_stays_exactly_as_it_was_meant() {
     let rows = [
         (r#"{"n":9007199254740991}"#, r#"{"n":9007199254740991}"#),
         (r#"{"n":-9007199254740991.0}"#, r#"{"n":-9007199254740991}"#),
+        (r#"{"n":9007199254740992}"#, r#"{"n":9007199254740992}"#),
+        (r#"{"z":[ -9007199254740993 ],"é":9}"#, r#"{"z":[-9007199254740993],"é":9}"#),
+        (
+            r#"{"n":1234567890123456789012345678901234567890}"#,
+            r#"{"n":1234567890123456789012345678901234567890}"#,
+        ),
         (r#"{"n":-0}"#, r#"{"n":0}"#),
         (r#"{"n":1E3}"#, r#"{"n":1000}"#),
         (r#"{"n":0.000001}"#, r#"{"n":0.000001}"#),
@@ -65,6 +73,9 @@ fn what_is_accepted_stays_exactly_as_it_was_meant() {
         (r#"{"b":null,"a":[true,false,{}]}"#, r#"{"a":[true,false,{}],"b":null}"#),
     ];
     for (text, canonical) in rows {
-        assert_eq!(CanonicalJson::parse(text).unwrap().as_str(), canonical);
+        let parsed = CanonicalJson::parse(text).unwrap();
+        assert_eq!(parsed.as_str(), canonical);
+        // What holds a value in place of the text would round the large ones.
+        assert_eq!(check_text(text).is_err(), parsed.has_large_integers(), "{text}");
     }
 }

@@ -77,7 +77,8 @@ pub(super) fn definition() -> Tool {
             "arguments": {
                 "type": "object",
                 "description": "Exactly the arguments it would be executed with: a JSON object of at most 64 KiB, without \
-                    duplicate keys, with numbers beyond 2^53 as strings.",
+                    duplicate keys. Write out integers beyond 2^53 (at most 40 digits); send other numbers beyond it as \
+                    strings.",
             },
             "summary": {
                 "type": "string", "minLength": 1, "maxLength": 500,

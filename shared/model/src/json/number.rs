@@ -1,5 +1,7 @@
 use serde_json::Number;
 
+use super::MAX_DIGITS;
+
 /// Why a number is not what it says once a reader has parsed it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Inexact {
@@ -25,6 +27,13 @@ pub(super) fn exact(text: &str) -> Result<Number, Inexact> {
         (Some(_), Some(_)) if double.abs() >= LARGEST => Err(Inexact::TooLarge),
         _ => Err(Inexact::TooPrecise),
     }
+}
+
+/// Whether `text` (a JSON number) has neither fraction nor exponent, and at most [`MAX_DIGITS`] digits: then one integer has
+/// one text.
+pub(super) fn is_written_out(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    digits.len() <= MAX_DIGITS && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "an integral double within ±(2^53−1) is exact as an i64")]

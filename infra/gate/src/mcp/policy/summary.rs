@@ -1,7 +1,7 @@
 //! Templates of what an approver reads: `Delete the volume {volume_id} in {region.name}`.
 
-use sayso_model::{CanonicalJson, Summary};
-use serde_json::Value;
+use sayso_model::{CanonicalJson, Summary, members};
+use serde_json::value::RawValue;
 
 /// The longest text that one value becomes, in characters.
 const MOST_OF_A_VALUE: usize = 120;
@@ -53,18 +53,13 @@ impl Template {
     /// The text for these arguments, of at most so many characters, without anything that ends a line but the
     /// template's own line feeds.
     pub(super) fn render(&self, arguments: &CanonicalJson, most: usize) -> String {
-        let arguments: Value = serde_json::from_str(arguments.as_str()).unwrap_or_default();
         let part = |part: &Part| match part {
             Part::Text(text) => text.replace('\r', ""),
-            Part::Value(path) => match find(&arguments, path) {
-                None => cut(&clean(&format!("(no {})", path.join("."))), MOST_OF_A_VALUE),
-                Some(Value::String(text)) => cut(&clean(text), MOST_OF_A_VALUE),
-                Some(value) => {
-                    // As the approver's page shows it.
-                    let json = serde_json_canonicalizer::to_string(value).unwrap_or_default();
-                    cut(&clean(&json), MOST_OF_A_VALUE)
-                }
-            },
+            Part::Value(path) => {
+                let value =
+                    find(arguments.as_str(), path).unwrap_or_else(|| format!("(no {})", path.join(".")));
+                cut(&clean(&value), MOST_OF_A_VALUE)
+            }
         };
         cut(&self.0.iter().map(part).collect::<String>(), most)
     }
@@ -83,13 +78,18 @@ fn placeholder(from: &str) -> Result<(Vec<String>, &str), String> {
     Ok((path, after))
 }
 
-/// The value at a path through objects, by name, and arrays, by index.
-fn find<'a>(value: &'a Value, path: &[String]) -> Option<&'a Value> {
-    path.iter().try_fold(value, |value, name| match value {
-        Value::Object(object) => object.get(name),
-        Value::Array(array) => array.get(name.parse::<usize>().ok()?),
+/// The value at a path through objects, by name, and arrays, by index: a text without its quotes, all else as the approver's
+/// page shows it.
+fn find(canonical: &str, path: &[String]) -> Option<String> {
+    let value = path.iter().try_fold(canonical, |value, name| match value.chars().next()? {
+        '{' => members(value).ok()?.into_iter().find(|(key, _)| key == name).map(|(_, member)| member.get()),
+        '[' => {
+            let items: Vec<&RawValue> = serde_json::from_str(value).ok()?;
+            items.get(name.parse::<usize>().ok()?).map(|item| item.get())
+        }
         _ => None,
-    })
+    })?;
+    Some(serde_json::from_str(value).unwrap_or_else(|_| value.to_owned()))
 }
 
 fn clean(text: &str) -> String {

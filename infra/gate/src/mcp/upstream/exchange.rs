@@ -289,8 +289,7 @@ impl Session {
         let mut headers = HeaderMap::new();
         if let Some((message, version)) = message.and_then(|message| Some((message, version(message)?))) {
             if let Kind::Request { method, .. } = message.kind() {
-                let params = message.member("params").map_or("", |raw| raw.get());
-                headers = known.tools.headers(method, &serde_json::from_str(params).unwrap_or_default());
+                headers = known.tools.headers(method, message.member("params"));
             }
             headers.insert(VERSION_HEADER, version);
         } else {

@@ -36,17 +36,19 @@ impl Tools {
     }
 
     /// The headers of a request but for its version.
-    pub(super) fn headers(&self, method: &str, params: &Value) -> HeaderMap {
+    pub(super) fn headers(&self, method: &str, params: Option<&RawValue>) -> HeaderMap {
         let mut headers = HeaderMap::new();
         headers.insert("mcp-method", encode(method));
-        let Some(name) = named(method).and_then(|member| params.get(member)).and_then(Value::as_str) else {
+        let value = |path: &[String]| argument(params, path).ok().flatten();
+        let name = named(method).and_then(|member| value(&[member.to_owned()]));
+        let Some(name) = name.and_then(|name| serde_json::from_str::<String>(name.get()).ok()) else {
             return headers;
         };
-        headers.insert("mcp-name", encode(name));
+        headers.insert("mcp-name", encode(&name));
         if method == "tools/call" {
-            for Annotation { path, header } in self.0.get(name).into_iter().flatten() {
-                let value = path.iter().try_fold(params.get("arguments"), |value, key| Some(value?.get(key)));
-                if let Some(value) = value.flatten().and_then(text) {
+            for Annotation { path, header } in self.0.get(&name).into_iter().flatten() {
+                let path = [&["arguments".to_owned()], path.as_slice()].concat();
+                if let Some(value) = value(&path).and_then(|value| text(value.get())) {
                     headers.insert(header, encode(&value));
                 }
             }
@@ -66,7 +68,7 @@ impl Tools {
             match (argument(arguments, path), values.next(), values.next()) {
                 (Ok(None), None, _) => true,
                 (Ok(Some(value)), Some(header), None) => {
-                    decode(header).is_some_and(|header| stands_for(&header, &value))
+                    decode(header).is_some_and(|header| stands_for(&header, value.get()))
                 }
                 _ => false,
             }
@@ -75,9 +77,9 @@ impl Tools {
     }
 }
 
-/// An argument that a header repeats, and nothing for `null` and what is no primitive. The error is that two readers may
-/// find different ones.
-fn argument(arguments: Option<&RawValue>, path: &[String]) -> Result<Option<Value>, ()> {
+/// The value at a path through objects, as written; nothing for `null` and what is no primitive. The error is that two readers
+/// may find different ones.
+fn argument(arguments: Option<&RawValue>, path: &[String]) -> Result<Option<Box<RawValue>>, ()> {
     let Some(mut raw) = arguments.map(ToOwned::to_owned) else { return Ok(None) };
     for key in path {
         if !raw.get().starts_with('{') {
@@ -87,17 +89,15 @@ fn argument(arguments: Option<&RawValue>, path: &[String]) -> Result<Option<Valu
         let Some(member) = find(&members, key) else { return Ok(None) };
         raw = member.to_owned();
     }
-    let value: Value = serde_json::from_str(raw.get()).map_err(|_| ())?;
-    Ok(text(&value).is_some().then_some(value))
+    Ok(text(raw.get()).is_some().then_some(raw))
 }
 
 /// Whether a header's text is what a value is repeated as. Numbers are compared as numbers: `42.0` is `42`.
-fn stands_for(header: &str, value: &Value) -> bool {
-    let header = match value {
-        Value::Number(_) => {
-            serde_json::from_str(header).ok().filter(Value::is_number).and_then(|number| text(&number))
-        }
-        _ => Some(header.to_owned()),
+fn stands_for(header: &str, value: &str) -> bool {
+    let is_number = |json: &str| json.starts_with(|first: char| first == '-' || first.is_ascii_digit());
+    let header = match is_number(value) {
+        true => text(header).filter(|_| is_number(header)),
+        false => Some(header.to_owned()),
     };
     header.is_some() && header == text(value)
 }
@@ -139,11 +139,13 @@ fn collect(schema: &Value, path: &mut Vec<String>, found: &mut Vec<Annotation>) 
     Some(())
 }
 
-/// A value as a header repeats it; nothing for `null` and what is no primitive.
-fn text(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
+/// What a header repeats a value as, which is JSON; nothing for `null` and what is no primitive. An integer that is written
+/// out stays as it is: a double would round those beyond 2^53.
+fn text(json: &str) -> Option<String> {
+    match serde_json::from_str(json).ok()? {
+        Value::String(text) => Some(text),
         Value::Bool(boolean) => Some(boolean.to_string()),
+        Value::Number(_) if json != "-0" && !json.contains(['.', 'e', 'E']) => Some(json.trim().to_owned()),
         #[expect(clippy::cast_possible_truncation, reason = "integral and within 2^53")]
         Value::Number(number) => Some(match number.as_f64() {
             Some(double) if double.fract() == 0.0 && double.abs() < 9e15 => (double as i64).to_string(),
@@ -198,7 +200,9 @@ mod tests {
     fn headers_of(schema: &Value, arguments: &Value) -> Vec<(String, String)> {
         let mut tools = Tools::default();
         tools.learn(&json!([{"name": "t", "inputSchema": schema}]));
-        let headers = tools.headers("tools/call", &json!({"name": "t", "arguments": arguments}));
+        let params = json!({"name": "t", "arguments": arguments}).to_string();
+        let params = RawValue::from_string(params).expect("JSON");
+        let headers = tools.headers("tools/call", Some(&params));
         let params = headers.iter().filter(|(name, _)| name.as_str().starts_with("mcp-param-"));
         params.map(|(name, value)| (name.to_string(), value.to_str().expect("ASCII").to_owned())).collect()
     }
@@ -210,9 +214,13 @@ mod tests {
             "b": {"properties": {"c": {"type": "integer", "x-mcp-header": "Count"}}},
             "d": {"type": "boolean", "x-mcp-header": "Dry"},
         }});
-        let all = json!({"a": "é", "b": {"c": 4}, "d": true});
-        let expected =
-            [("mcp-param-region", "=?base64?w6k=?="), ("mcp-param-count", "4"), ("mcp-param-dry", "true")];
+        // Beyond what a double holds.
+        let all = json!({"a": "é", "b": {"c": 18_446_744_073_709_551_615_u64}, "d": true});
+        let expected = [
+            ("mcp-param-region", "=?base64?w6k=?="),
+            ("mcp-param-count", "18446744073709551615"),
+            ("mcp-param-dry", "true"),
+        ];
         assert_eq!(
             headers_of(&schema, &all),
             expected.map(|(name, value)| (name.to_owned(), value.to_owned()))
@@ -246,6 +254,10 @@ mod tests {
             (r#"{"b":{"c":42.0}}"#, &[("mcp-param-c", "42")], true),
             (r#"{"b":{"c":42}}"#, &[("mcp-param-c", "\"42\"")], false),
             (r#"{"b":{"c":42}}"#, &[("mcp-param-c", "43")], false),
+            (r#"{"b":{"c":-0}}"#, &[("mcp-param-c", "0")], true),
+            (r#"{"b":{"c":36893488147419103233}}"#, &[("mcp-param-c", "36893488147419103233")], true),
+            (r#"{"b":{"c":36893488147419103233}}"#, &[("mcp-param-c", "36893488147419103232")], false),
+            (r#"{"b":{"c":9007199254740993}}"#, &[("mcp-param-c", "9007199254740992.0")], false),
             (r#"{"d":true}"#, &[("mcp-param-d", "true")], true),
             (r#"{"d":true}"#, &[("mcp-param-d", "True")], false),
             ("{}", &[("mcp-param-other", "x")], true),
