@@ -50,6 +50,7 @@ async fn through_a_bad_gateway(world: &World) -> [String; 2] {
         audience: &Audience::parse("production").expect("an audience"),
         summary: &Summary::parse("Drop it").expect("a summary"),
         reason: None,
+        earlier: None,
         expires_in: ExpiresIn::default(),
     };
     let not_asked = approvals.request(&asking).await.expect_err("no answer").to_string();

@@ -8,6 +8,7 @@ mod exact;
 mod gated;
 mod inspector;
 mod raw;
+mod revised;
 mod same;
 mod setting;
 mod story;

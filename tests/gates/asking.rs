@@ -30,6 +30,7 @@ async fn ask_for(approvals: &Approvals, audience: &str, arguments: &str) -> Resu
         summary: &Summary::parse("Drop the table orders_2019").expect("a summary"),
         reason: Some(&Reason::parse("Nothing reads it.").expect("a reason")),
         expires_in: ExpiresIn::from_seconds(600).expect("ten minutes"),
+        earlier: None,
     };
     approvals.request(&asking).await
 }

@@ -82,6 +82,47 @@ async fn a_retry_is_the_same_approval() {
     assert_eq!(world.mails().len(), 2);
 }
 
+#[tokio::test]
+async fn a_newer_request_shows_on_the_page_of_the_earlier_one_that_it_names() {
+    let world = World::new().await;
+    let agent = world.agent().await;
+    let first = agent.ask("orders_2019").await.field("approval_id").to_owned();
+    let naming = |table: &str, earlier: &str| {
+        let mut asked = asking(table);
+        asked["earlier_approval_id"] = json!(earlier);
+        asked
+    };
+    let is_told = async || world.browser().open(&world.link(&first).0).await.text().contains("newer request");
+
+    // Another tool, another agent, and what is no approval: nothing to tell.
+    let mut other_tool = naming("orders_2020", &first);
+    other_tool["tool"] = json!("drop_index");
+    assert!(!agent.call("request_approval", other_tool).await.is_error);
+    let key = sayso_model::AgentKey::parse(&format!("sayso_agent_{}", "b".repeat(43))).expect("a key");
+    world.register(&key, "other-bot", "sam@example.com", &["production"]).await;
+    let other = Agent::connect(&world.host.mcp_url, key.expose()).await;
+    assert!(!other.call("request_approval", naming("orders_2020", &first)).await.is_error);
+    let nowhere = naming("orders_2017", "01JD3V8Q5Z7XW2N4M6K8P0R1ST");
+    assert!(!agent.call("request_approval", nowhere).await.is_error);
+    assert!(!is_told().await);
+    let refused = agent.call("request_approval", naming("orders_2020", "01")).await;
+    assert!(refused.is_error && refused.text.contains("26-character id"), "{}", refused.text);
+
+    world.pass(60);
+    let newer = agent.call("request_approval", naming("orders_2020", &first)).await;
+    let newer = newer.field("approval_id").to_owned();
+    assert!(is_told().await);
+    let page = world.browser().open(&world.link(&first).0).await.text();
+    assert!(page.contains(&newer) && page.contains("12:01 UTC"), "{page}");
+    // Whoever answers with a wrong code still reads it, and may decide all the same.
+    let page = world.browser().decide(&world.link(&first), Verdict::Approve, "").await;
+    assert_eq!(page.status, 200);
+    // What is over has nobody to tell.
+    assert!(!agent.call("request_approval", naming("orders_2021", &first)).await.is_error);
+    let told = world.table().row(&format!("NEWER#{first}")).await.expect("a row");
+    assert_eq!(sayso_tests::string(&told, "newer"), newer);
+}
+
 // README: Key order and spacing do not make another action; one changed character does.
 #[tokio::test]
 async fn one_action_however_it_is_written() {

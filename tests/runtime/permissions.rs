@@ -78,7 +78,10 @@ async fn approved_and_redeemed(deployment: &Deployment) {
 }
 
 async fn denied_and_withdrawn(deployment: &Deployment) {
-    ask(deployment, action("denied")).await;
+    let earlier = ask(deployment, action("changed")).await;
+    let mut asked = action("denied");
+    asked["earlier_approval_id"] = json!(earlier);
+    ask(deployment, asked).await;
     let page = read_page(deployment).await;
     assert_eq!(decide(deployment, &page, "deny").await.status, 200);
     let id = ask(deployment, action("withdrawn")).await;

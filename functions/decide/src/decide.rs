@@ -29,24 +29,30 @@ pub(crate) async fn decide(
         Err(rejection) => return not_the_form(&rejection),
     };
     let Ok(secret) = LinkSecret::parse(&fields.secret) else { return not_found().await };
-    let stored = match deps.store.approval(id, deps.clock.now()).await {
-        Ok(Some(stored)) => stored,
+    let (stored, newer) = match deps.store.approval_and_newer(id, deps.clock.now()).await {
+        Ok(Some(found)) => found,
         Ok(None) => return not_found().await,
         Err(failure) => return not_decided(id, &failure),
     };
     let Some(link) = stored.admit(secret) else { return not_found().await };
     match stored.judge(deps.clock.now()) {
         Err(failure) => not_decided(id, &failure),
-        Ok(Approval::Open(open)) => answer(&deps, open, &link, &fields).await,
+        Ok(Approval::Open(open)) => answer(&deps, open, newer, &link, &fields).await,
         Ok(Approval::Overdue(overdue)) => conclude(&deps, overdue.expire(), fields.verdict()).await,
         Ok(Approval::Closed(closed)) => show(&deps, &closed, Telling::TooLate, fields.verdict()),
     }
 }
 
-async fn answer(deps: &Deps, open: OpenApproval, link: &DecidingLink, fields: &Fields) -> Response {
+async fn answer(
+    deps: &Deps,
+    open: OpenApproval,
+    newer: Option<ApprovalId>,
+    link: &DecidingLink,
+    fields: &Fields,
+) -> Response {
     let answer = match fields.answer(link) {
         Ok(answer) => answer,
-        Err(errors) => return again(deps, &open, link, fields, &errors),
+        Err(errors) => return again(deps, &open, newer, link, fields, &errors),
     };
     let id = open.request().id;
     let Answer { verdict, proof, note } = answer;
@@ -69,6 +75,7 @@ async fn answer(deps: &Deps, open: OpenApproval, link: &DecidingLink, fields: &F
 fn again(
     deps: &Deps,
     open: &OpenApproval,
+    newer: Option<ApprovalId>,
     link: &DecidingLink,
     fields: &Fields,
     errors: &FormErrors,
@@ -77,7 +84,7 @@ fn again(
     let target = open.request().id.to_string();
     let code = fields.code_to_keep(errors);
     let form = views::Form { target: &target, link, code, note: &fields.note, errors };
-    html(StatusCode::UNPROCESSABLE_ENTITY, views::deciding(open.request(), &form, deps.clock.now()))
+    html(StatusCode::UNPROCESSABLE_ENTITY, views::deciding(open.request(), newer, &form, deps.clock.now()))
 }
 
 /// Records how it ended, and shows the outcome that stands: this one, or the one that was there first.

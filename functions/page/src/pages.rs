@@ -40,8 +40,8 @@ async fn status(deps: &Deps, id: ApprovalId) -> Response {
 
 /// The request in full and the form, or how it ended, for whoever has the mailed link.
 async fn deciding(deps: &Deps, id: ApprovalId, secret: LinkSecret) -> Response {
-    let stored = match deps.store.approval(id, deps.clock.now()).await {
-        Ok(Some(stored)) => stored,
+    let (stored, newer) = match deps.store.approval_and_newer(id, deps.clock.now()).await {
+        Ok(Some(found)) => found,
         Ok(None) => return not_found().await,
         Err(failure) => return failed(id, &failure),
     };
@@ -54,7 +54,7 @@ async fn deciding(deps: &Deps, id: ApprovalId, secret: LinkSecret) -> Response {
             let target = format!("{}/{id}", deps.decide_url);
             let errors = FormErrors::default();
             let form = Form { target: &target, link: &link, code: "", note: "", errors: &errors };
-            views::deciding(open.request(), &form, now)
+            views::deciding(open.request(), newer, &form, now)
         }
         // What it will have been is for a function that may write to find out.
         Ok(Approval::Overdue(_)) => views::overdue(&request),

@@ -59,6 +59,8 @@ fn asked_and_executed(arguments: Run) -> Result<Infallible, Stopped> {
     let permitted = runtime.block_on(async {
         let mut interrupts = Interrupts::listen().map_err(|e| configuration(&e))?;
         let ask = Ask {
+            // One command is no revision of another.
+            earlier: None,
             scope: "run",
             action: &action,
             summary: &summary,

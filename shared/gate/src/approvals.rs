@@ -54,6 +54,8 @@ pub struct Asking<'a> {
     pub reason: Option<&'a Reason>,
     /// How long the human may take.
     pub expires_in: ExpiresIn,
+    /// A pending approval of the same tool with other arguments, whose approver is to be told of this one.
+    pub earlier: Option<ApprovalId>,
 }
 
 /// Why there is no answer. `Display` is a sentence for whoever asked: what is wrong, and what to do.
@@ -187,6 +189,8 @@ struct Requesting<'a> {
     reason: Option<&'a str>,
     audience: &'a str,
     expires_in_seconds: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    earlier_approval_id: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -226,6 +230,7 @@ fn request_body(asking: &Asking<'_>) -> String {
         reason: asking.reason.map(Reason::as_str),
         audience: asking.audience.as_str(),
         expires_in_seconds: asking.expires_in.duration().as_secs(),
+        earlier_approval_id: asking.earlier.map(|id| id.to_string()),
     };
     call_body("request_approval", requesting)
 }

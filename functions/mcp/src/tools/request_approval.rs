@@ -7,8 +7,8 @@ use sayso_model::{
     Reason, Request, Summary, ToolName,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use super::{check_approval, limited, tool};
 use crate::Deps;
@@ -46,6 +46,7 @@ struct Arguments<'a> {
     #[serde(default, deserialize_with = "whole_number")]
     expires_in_seconds: Option<i64>,
     idempotency_key: Option<String>,
+    earlier_approval_id: Option<String>,
 }
 
 /// What the agent reads. The status link locates the request and decides nothing.
@@ -101,11 +102,21 @@ pub(super) fn definition() -> Tool {
                 "description": "Your own name for this request. The same key always returns the same approval, also after \
                     it was answered.",
             },
+            "earlier_approval_id": {
+                "type": "string", "pattern": "^[0-9A-HJKMNP-TV-Z]{26}$",
+                "description": "A pending request of yours for the same tool with other arguments. Its approver is told that \
+                    a newer one is there; withdraw it if this one replaces it.",
+            },
         },
         "required": ["tool", "arguments", "summary"],
         "additionalProperties": false,
     });
-    let output = json!({
+    let hints = ToolAnnotations::with_title("Ask a human for approval").read_only(false).destructive(false);
+    tool(NAME, DESCRIPTION, input, output(), hints.idempotent(true).open_world(true))
+}
+
+fn output() -> Value {
+    json!({
         "type": "object",
         "properties": {
             "approval_id": {"type": "string", "description": "Keep it: check_approval needs it, in any later session too."},
@@ -120,9 +131,7 @@ pub(super) fn definition() -> Tool {
             "next": {"type": "string", "description": "What to do now."},
         },
         "required": ["approval_id", "status", "status_url", "closes_at", "approver", "next"],
-    });
-    let hints = ToolAnnotations::with_title("Ask a human for approval").read_only(false).destructive(false);
-    tool(NAME, DESCRIPTION, input, output, hints.idempotent(true).open_world(true))
+    })
 }
 
 /// A request that is complete but not written, with the secret whose hash it holds.
@@ -130,6 +139,7 @@ struct Draft {
     request: Request,
     secret: LinkSecret,
     key: Option<IdempotencyKey>,
+    earlier: Option<ApprovalId>,
 }
 
 pub(crate) async fn call(deps: &Deps, agent: &Agent, text: &str) -> Result<Answer, NotDone> {
@@ -233,7 +243,8 @@ fn draft(deps: &Deps, agent: &Agent, text: &str) -> Result<Draft, NotDone> {
         link_secret_hash: secret.hash(),
     };
     let key = given.idempotency_key.as_deref().map(IdempotencyKey::parse).transpose()?;
-    Ok(Draft { request, secret, key })
+    let earlier = given.earlier_approval_id.as_deref().map(ApprovalId::parse).transpose()?;
+    Ok(Draft { request, secret, key, earlier })
 }
 
 fn key_is_taken() -> NotDone {
@@ -269,6 +280,7 @@ async fn share_key(
 /// Writes the request under its id and mails it; if someone else wrote it first, theirs counts.
 async fn open(deps: &Deps, agent: &Agent, draft: Draft) -> Result<Answer, NotDone> {
     if deps.store.put_request(&draft.request, deps.settings.retention).await? {
+        tell_of_newer(deps, &draft, &draft.request).await?;
         let notified = notify::first(deps, agent, &draft.request, &draft.secret).await;
         return Ok(answer(deps, agent, &draft.request, "pending", notified));
     }
@@ -277,6 +289,22 @@ async fn open(deps: &Deps, agent: &Agent, draft: Draft) -> Result<Answer, NotDon
         Some(stored) => resume(deps, agent, &draft, stored).await,
         None => Err(vanished(id)),
     }
+}
+
+/// Tells the approver of the earlier request that this one is there. What is no open request of the same agent for the same
+/// tool, made before this one, is nothing to tell.
+async fn tell_of_newer(deps: &Deps, draft: &Draft, request: &Request) -> Result<(), NotDone> {
+    let Some(earlier) = draft.earlier.filter(|earlier| *earlier != request.id) else { return Ok(()) };
+    let now = deps.clock.now();
+    let Some(stored) = deps.store.approval(earlier, now).await? else { return Ok(()) };
+    let there = &stored.request;
+    let is_alike = there.agent == request.agent
+        && there.action.tool == request.action.tool
+        && there.created_at <= request.created_at;
+    if is_alike && let Approval::Open(open) = stored.judge(now)? {
+        deps.store.put_newer(open.request(), request.id, deps.settings.retention).await?;
+    }
+    Ok(())
 }
 
 /// Goes on with the approval that a row names: answers for it, or writes it in the stead of whoever named it, to close
@@ -310,6 +338,9 @@ async fn resume(
 ) -> Result<Answer, NotDone> {
     match stored.clone().judge(deps.clock.now())? {
         Approval::Open(open) => {
+            if !stored.is_mailed() {
+                tell_of_newer(deps, draft, open.request()).await?;
+            }
             let notified = notify::again(deps, agent, &stored).await?;
             let there = open.request();
             let mut answer = answer(deps, agent, there, open_status(notified), notified);

@@ -1,5 +1,5 @@
 use maud::{Markup, PreEscaped, html};
-use sayso_model::{DecidingLink, Request, Timestamp};
+use sayso_model::{ApprovalId, DecidingLink, Request, Timestamp};
 
 use super::{action, layout};
 
@@ -36,8 +36,9 @@ impl FormErrors {
     }
 }
 
-/// The page that shows an open request to its approver, and asks.
-pub fn deciding(request: &Request, form: &Form<'_>, now: Timestamp) -> Markup {
+/// The page that shows an open request to its approver, and asks. `newer` is a request of the same agent for the same tool
+/// that came after it.
+pub fn deciding(request: &Request, newer: Option<ApprovalId>, form: &Form<'_>, now: Timestamp) -> Markup {
     let title = if form.errors.is_empty() { "Approve or deny" } else { "Not decided yet" };
     let left = left(now, request.closes_at);
     let main = html! {
@@ -47,6 +48,13 @@ pub fn deciding(request: &Request, form: &Form<'_>, now: Timestamp) -> Markup {
         p.state { "Waiting for your decision · " (left) }
         h1 { (request.agent) " asks to run " code translate="no" { (request.action.tool) } }
         (action::warning(request))
+        @if let Some(newer) = newer {
+            p.banner {
+                b { "There is a newer request. " }
+                "The agent asked for the same tool with other arguments on " (newer.made_at().for_people())
+                " (approval " code translate="no" { (newer) } "). This one may be out of date: read both mails before you decide."
+            }
+        }
         (action::action(request, "What would run", "Exactly this and nothing else: a decision is bound to it."))
         (action::words(request))
         section aria-labelledby="decision" {

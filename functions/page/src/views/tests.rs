@@ -42,7 +42,7 @@ fn request(arguments: &str) -> Request {
 
 fn asked(request: &Request, code: &str, note: &str, errors: &FormErrors) -> String {
     let form = Form { target: "https://decide.example/ID", link: &link(request), code, note, errors };
-    deciding(request, &form, now()).into_string()
+    deciding(request, None, &form, now()).into_string()
 }
 
 fn ended(request: &Request, outcome: Outcome, telling: Telling, at: Timestamp) -> String {

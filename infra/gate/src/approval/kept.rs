@@ -25,7 +25,7 @@ const LONGEST_FILE: u64 = 64 * 1024;
 /// What a file is called until it is complete.
 const UNFINISHED: &str = ".sayso-gate-";
 
-const EXTENSION: &str = ".json";
+const EXTENSION: &str = "json";
 
 /// What the answer to a call is called beside its approval.
 const ANSWER_EXTENSION: &str = "answer";
@@ -42,23 +42,41 @@ pub(crate) struct Kept {
     directory: PathBuf,
 }
 
-/// What an approval is found by: where it was asked for, for which gate, by what, and the action.
+/// What an approval is found by: its scope, and the action.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Key(String);
+pub(super) struct Key {
+    name: String,
+    scope: Scope,
+}
 
 impl Key {
     pub(super) fn new(mcp_url: &BaseUrl, audience: &Audience, scope: &str, action: &Action) -> Self {
-        let digest = action.digest();
-        let parts =
-            [mcp_url.as_str().as_bytes(), audience.as_str().as_bytes(), scope.as_bytes(), digest.as_bytes()];
-        let mut hash = Sha256::new();
-        for part in parts {
-            // Each with its length, so that no text can move from one part to the next.
-            hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
-            hash.update(part);
+        let [url, gate] = [mcp_url.as_str().as_bytes(), audience.as_str().as_bytes()];
+        Self {
+            name: hash(&[url, gate, scope.as_bytes(), action.digest().as_bytes()]),
+            scope: Scope::new(mcp_url, audience, scope),
         }
-        Self(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
     }
+}
+
+/// Where an approval was asked for, for which gate and by what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Scope(String);
+
+impl Scope {
+    pub(super) fn new(mcp_url: &BaseUrl, audience: &Audience, scope: &str) -> Self {
+        Self(hash(&[mcp_url.as_str().as_bytes(), audience.as_str().as_bytes(), scope.as_bytes()]))
+    }
+}
+
+fn hash(parts: &[&[u8]]) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        // Each with its length, so that no text can move from one part to the next.
+        hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+        hash.update(part);
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// An approval that was asked for and whose outcome has not been delivered.
@@ -72,6 +90,8 @@ pub(crate) struct KeptApproval {
     pub(crate) tool: ToolName,
     /// Of the tool's definition, as it was when this was asked.
     pub(crate) definition: Option<String>,
+    /// Absent from what an earlier version kept.
+    scope: Option<String>,
     file: PathBuf,
 }
 
@@ -91,6 +111,8 @@ struct KeptJson {
     status_url: String,
     tool: String,
     definition: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    scope: Option<String>,
 }
 
 /// The state directory cannot be used.
@@ -139,7 +161,19 @@ impl Kept {
 
     /// What is kept under this key; a file that does not read as one is none.
     pub(super) fn find(&self, key: &Key) -> Option<KeptApproval> {
-        read(&self.directory.join(format!("{}{EXTENSION}", key.0)))
+        read(&self.directory.join(format!("{}.{EXTENSION}", key.name)))
+    }
+
+    /// What is kept of this scope and still open, the newest first.
+    pub(super) fn of_scope(&self, scope: &Scope, now: Timestamp) -> Vec<KeptApproval> {
+        let entries = fs::read_dir(&self.directory).into_iter().flatten().flatten();
+        let files = entries.map(|entry| entry.path()).filter(|path| is_ours(path, EXTENSION));
+        let kept = files.filter_map(|path| read(&path));
+        let mut kept: Vec<_> = kept
+            .filter(|kept| kept.scope.as_deref() == Some(scope.0.as_str()) && now < kept.closes_at)
+            .collect();
+        kept.sort_by_key(|kept| std::cmp::Reverse(kept.id));
+        kept
     }
 
     /// What the server answered to the call of this key when nobody heard it.
@@ -169,7 +203,8 @@ impl Kept {
             status_url: requested.status_url.clone(),
             tool: tool.clone(),
             definition: definition.map(str::to_owned),
-            file: self.directory.join(format!("{}{EXTENSION}", key.0)),
+            scope: Some(key.scope.0.clone()),
+            file: self.directory.join(format!("{}.{EXTENSION}", key.name)),
         };
         self.write(&kept).map_err(|error| CannotKeep::because(&self.directory, error))?;
         Ok(kept)
@@ -184,6 +219,7 @@ impl Kept {
             status_url: kept.status_url.clone(),
             tool: kept.tool.as_str().to_owned(),
             definition: kept.definition.clone(),
+            scope: kept.scope.clone(),
         };
         let mut file = self.unfinished()?;
         file.write_all(&serde_json::to_vec(&json)?)?;
@@ -203,11 +239,8 @@ impl Kept {
         for entry in entries.flatten() {
             let (name, path) = (entry.file_name(), entry.path());
             let Some(name) = name.to_str() else { continue };
-            let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-            let answer = path.extension().is_some_and(|extension| extension == ANSWER_EXTENSION);
-            let ours = answer || name.ends_with(EXTENSION);
-            let approval = ours && stem.len() == 64 && stem.bytes().all(|byte| byte.is_ascii_hexdigit());
-            if !approval && !name.starts_with(UNFINISHED) {
+            let answer = is_ours(&path, ANSWER_EXTENSION);
+            if !answer && !is_ours(&path, EXTENSION) && !name.starts_with(UNFINISHED) {
                 continue;
             }
             let ended = match read(&path) {
@@ -247,6 +280,13 @@ impl KeptApproval {
     }
 }
 
+/// Whether a file is called as a kept approval is, or its answer.
+fn is_ours(path: &Path, extension: &str) -> bool {
+    let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+    let is_key = stem.len() == 64 && stem.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_key && path.extension().is_some_and(|there| there == extension)
+}
+
 /// A file that is shorter than this.
 fn read_text(path: &Path, longest: u64) -> Option<String> {
     let mut text = String::new();
@@ -264,6 +304,7 @@ fn read(path: &Path) -> Option<KeptApproval> {
         status_url: json.status_url,
         tool: ToolName::parse(&json.tool).ok()?,
         definition: json.definition,
+        scope: json.scope,
         file: path.to_owned(),
     })
 }

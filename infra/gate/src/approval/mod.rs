@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use sayso_gate::{
     Action, ApprovalId, ApprovalToken, Approvals, Asking, Audience, ExpiresIn, Gate, LONGEST_WAIT, NotAsked,
-    Note, Permit, Reason, Refusal, Requested, Standing, Summary, Timestamp, UndeliveredCause, Withdrawal,
+    Note, Permit, Reason, Refusal, Requested, Standing, Summary, Timestamp, ToolName, UndeliveredCause,
+    Withdrawal,
 };
 use thiserror::Error;
 
@@ -13,8 +14,8 @@ use crate::clock;
 
 mod kept;
 
-use kept::Key;
 pub(crate) use kept::{CannotKeep, Kept, KeptAnswer, KeptApproval};
+use kept::{Key, Scope};
 
 /// How long a long wait goes on when Sayso is lost.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -54,6 +55,8 @@ pub(crate) struct Ask<'a> {
     pub(crate) expires_in: ExpiresIn,
     /// A fingerprint of the tool's definition as it is now, where there is one.
     pub(crate) definition: Option<&'a str>,
+    /// A pending approval of the same tool with other arguments.
+    pub(crate) earlier: Option<ApprovalId>,
 }
 
 /// An approval that a human has not answered.
@@ -206,7 +209,48 @@ impl Asker {
             summary: ask.summary,
             reason: ask.reason,
             expires_in: ask.expires_in,
+            earlier: ask.earlier,
         }
+    }
+
+    fn scope(&self, scope: &str) -> Scope {
+        Scope::new(self.approvals.url(), &self.audience, scope)
+    }
+
+    /// What was asked for last before this action, for the same tool with other arguments, and has not ended as far as is
+    /// known here.
+    pub(crate) fn earlier(&self, scope: &str, action: &Action) -> Option<KeptApproval> {
+        match self.kept.find(&Key::new(self.approvals.url(), &self.audience, scope, action)) {
+            Some(own) => self.earlier_than(scope, &own).into_iter().next(),
+            None => self.of_tool(scope, &action.tool).next(),
+        }
+    }
+
+    /// The same for what is kept, all of it, the newest first.
+    pub(crate) fn earlier_than(&self, scope: &str, kept: &KeptApproval) -> Vec<KeptApproval> {
+        let is_earlier = |it: &KeptApproval| it.id != kept.id && it.id.made_at() <= kept.id.made_at();
+        self.of_tool(scope, &kept.tool).filter(is_earlier).collect()
+    }
+
+    fn of_tool(&self, scope: &str, tool: &ToolName) -> impl Iterator<Item = KeptApproval> {
+        let kept = self.kept.of_scope(&self.scope(scope), clock::now());
+        kept.into_iter().filter(move |kept| kept.tool == *tool)
+    }
+
+    /// Takes back what was asked for in this scope under this id; `None` if nothing is kept under it. What a human has
+    /// answered stays kept: the call that asked gets their answer.
+    pub(crate) async fn take_back(
+        &self,
+        scope: &str,
+        id: ApprovalId,
+    ) -> Option<Result<Withdrawal, NotAsked>> {
+        let kept = self.kept.of_scope(&self.scope(scope), clock::now());
+        let kept = kept.into_iter().find(|kept| kept.id == id)?;
+        let withdrawn = self.approvals.withdraw(id).await;
+        if matches!(withdrawn, Ok(Withdrawal::Withdrawn) | Err(NotAsked::Unknown)) {
+            kept.forget();
+        }
+        Some(withdrawn)
     }
 
     /// What the kept approval is worth now.

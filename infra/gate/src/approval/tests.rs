@@ -77,6 +77,7 @@ fn words(arguments: &str) -> Words {
 impl Words {
     fn ask<'a>(&'a self, definition: Option<&'a str>) -> Ask<'a> {
         Ask {
+            earlier: None,
             scope: "run",
             action: &self.action,
             summary: &self.summary,

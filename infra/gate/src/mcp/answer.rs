@@ -15,11 +15,14 @@ use super::policy::WaitingIs;
 use crate::approval::{Denied, KeptAnswer, KeptApproval, NoAnswer, Waiting, when_undelivered};
 use crate::clock;
 
-fn tool_error(call: &Call, text: &str) -> Message {
+/// How many other approvals of a tool are named.
+const MOST_NAMED: usize = 3;
+
+pub(super) fn tool_error(call: &Call, text: &str) -> Message {
     tool_result(call, text, true)
 }
 
-fn tool_result(call: &Call, text: &str, is_error: bool) -> Message {
+pub(super) fn tool_result(call: &Call, text: &str, is_error: bool) -> Message {
     let mut result = json!({"content": [{"type": "text", "text": text}], "isError": is_error});
     if call.is_modern() {
         result["resultType"] = Value::from("complete");
@@ -223,8 +226,15 @@ pub(super) fn undeliverable(call: &Call, waiting: &Waiting, cause: UndeliveredCa
     )
 }
 
-/// Nobody has answered yet. No two of these are alike.
-pub(super) fn waiting(call: &Call, waiting: &Waiting, is: WaitingIs) -> Message {
+/// Nobody has answered yet. No two of these are alike. `earlier` are approvals of the same tool with other arguments, the newest
+/// first; `withdraw_by` is the gate's tool that takes them back.
+pub(super) fn waiting(
+    call: &Call,
+    waiting: &Waiting,
+    earlier: &[KeptApproval],
+    withdraw_by: Option<&str>,
+    is: WaitingIs,
+) -> Message {
     let tool = &call.tool;
     let Waiting { id, approver, closes_at, status_url, mail_sent, .. } = waiting;
     let mail = if *mail_sent {
@@ -236,8 +246,32 @@ pub(super) fn waiting(call: &Call, waiting: &Waiting, is: WaitingIs) -> Message 
     let (open_for, left) = (id.made_at().until(now), now.until(*closes_at));
     let (open_for, left, after) =
         (to_the_second(open_for), to_the_second(left), to_the_second(come_back_after(open_for)));
+    let earlier = also_asked(tool, earlier, withdraw_by);
     let text = format!(
-        "Waiting for approval {id}: {approver} has been asked whether {tool} may run with exactly these arguments, and has until {closes_at} to answer. The request has been open for {open_for}; {left} are left.{mail} It has not run. Do what does not depend on it, and after about {after} call {tool} again with the same arguments: that finds this approval, waits for it, and runs once it is given. Status: {status_url}"
+        "Waiting for approval {id}: {approver} has been asked whether {tool} may run with exactly these arguments, and has until {closes_at} to answer. The request has been open for {open_for}; {left} are left.{mail} It has not run. Do what does not depend on it, and after about {after} call {tool} again with the same arguments: that finds this approval, waits for it, and runs once it is given.{earlier} Status: {status_url}"
     );
     tool_result(call, &text, is == WaitingIs::Error)
+}
+
+/// What else of the same tool a human has been asked about, for an agent that has changed its mind.
+fn also_asked(tool: &str, earlier: &[KeptApproval], withdraw_by: Option<&str>) -> String {
+    let Some(newest) = earlier.first() else { return String::new() };
+    let now = clock::now();
+    let named = earlier.iter().take(MOST_NAMED).map(|kept| {
+        format!("approval {}, asked {} ago", kept.id, to_the_second(kept.id.made_at().until(now)))
+    });
+    let named = named.collect::<Vec<_>>().join("; ");
+    let more = match earlier.len().saturating_sub(MOST_NAMED) {
+        0 => String::new(),
+        more => format!("; and {more} more"),
+    };
+    let then = match withdraw_by {
+        Some(name) => format!("take it back by calling {name} with {{\"approval_id\": \"{}\"}}", newest.id),
+        None => {
+            format!("do not call {tool} with those arguments again: nothing runs on a yes to it by itself")
+        }
+    };
+    format!(
+        " A human has also been asked about {tool} with other arguments ({named}{more}). If this call replaces that one, {then}."
+    )
 }

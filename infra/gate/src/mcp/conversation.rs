@@ -10,6 +10,7 @@ use tokio::task::AbortHandle;
 use super::answer;
 use super::listing::{Names, NoList};
 use super::message::{Id, Kind, Message, code};
+use super::withdrawing;
 use crate::approval::KeptApproval;
 
 /// How many calls may be held at once: each has a human asked.
@@ -39,6 +40,8 @@ pub(crate) struct Conversation {
     /// Calls that have not reached the server. Whoever takes one out of here decides what becomes of it.
     held: Mutex<HashMap<Id, Option<Stop>>>,
     names: Mutex<Names>,
+    /// The tool of the gate's own, as it is listed.
+    own_tool: Option<Value>,
 }
 
 /// Whose request it is.
@@ -46,7 +49,7 @@ enum Sent {
     /// The gate's.
     Own(oneshot::Sender<Result<Message, NoList>>),
     /// The client's.
-    Client(Theirs),
+    Client(Box<Theirs>),
 }
 
 /// A client's request.
@@ -56,6 +59,8 @@ struct Theirs {
     raw: Box<RawValue>,
     /// Whether it is a subscription: what it brings always names it.
     listens: bool,
+    /// Whether it is for the server's tools.
+    lists: bool,
     /// The approval that it runs on, if a human was asked.
     approved: Option<KeptApproval>,
     /// Whether the client has given it up.
@@ -82,7 +87,11 @@ pub(crate) enum NotHeld {
 }
 
 impl Conversation {
-    pub(crate) fn new(client: mpsc::Sender<Message>, upstream: mpsc::Sender<Message>) -> Self {
+    pub(crate) fn new(
+        client: mpsc::Sender<Message>,
+        upstream: mpsc::Sender<Message>,
+        own_tool: Option<Value>,
+    ) -> Self {
         Self {
             client,
             upstream: Some(upstream),
@@ -90,6 +99,7 @@ impl Conversation {
             sent: Mutex::default(),
             held: Mutex::default(),
             names: Mutex::default(),
+            own_tool,
         }
     }
 
@@ -124,15 +134,16 @@ impl Conversation {
     /// A client's request under the id that the server gets; `None` if the server has too many.
     fn renamed(&self, id: &Id, message: &Message, approved: Option<KeptApproval>) -> Option<Message> {
         let raw = message.member("id")?.to_owned();
-        let listens =
-            matches!(message.kind(), Kind::Request { method, .. } if method == "subscriptions/listen");
+        let asks = |wanted: &str| matches!(message.kind(), Kind::Request { method, .. } if method == wanted);
+        let (listens, lists) = (asks("subscriptions/listen"), asks("tools/list"));
         let fresh = self.next_id();
         let renamed = message.with("id", fresh.to_raw()?);
         let mut sent = lock(&self.sent);
         if sent.len() >= MOST_SENT {
             return None;
         }
-        sent.insert(fresh, Sent::Client(Theirs { id: id.clone(), raw, listens, approved, gone: false }));
+        let theirs = Theirs { id: id.clone(), raw, listens, lists, approved, gone: false };
+        sent.insert(fresh, Sent::Client(Box::new(theirs)));
         Some(renamed)
     }
 
@@ -246,7 +257,7 @@ impl Conversation {
                         let _ = waiting.send(Ok(message));
                         None
                     }
-                    Some(Sent::Client(theirs)) => self.answered(theirs, &message),
+                    Some(Sent::Client(theirs)) => self.answered(*theirs, &message),
                     None => {
                         self.misdirected();
                         // An error about what could not be read has no id.
@@ -272,6 +283,10 @@ impl Conversation {
             self.names().forget();
         }
         let answer = message.with("id", theirs.raw.clone()).with_at(SUBSCRIBED, &theirs.raw);
+        let answer = match &self.own_tool {
+            Some(own) if theirs.lists => withdrawing::listed(&answer, own),
+            _ => answer,
+        };
         let Some(approved) = theirs.approved else { return Some(answer) };
         let answer = if failed { answer::failed_after_approval(&answer, &approved) } else { answer };
         if theirs.gone {

@@ -9,6 +9,7 @@ use super::conversation::{Conversation, NotHeld, Over, Stop};
 use super::held;
 use super::message::{Kind, Message, code, passes_for};
 use super::policy::{Hints, Policy, Verdict};
+use super::withdrawing;
 use crate::approval::Asker;
 
 /// The method that a policy is about.
@@ -41,7 +42,8 @@ impl Gatekeeper {
     /// ends. What the server still says when the client has gone is passed on.
     pub(crate) async fn serve(&self, client: Line, mut upstream: Line) -> Ended {
         let Line { to: to_client, from: mut from_client } = client;
-        let conversation = Arc::new(Conversation::new(to_client.clone(), upstream.to));
+        let own = self.0.policy.withdraw_tool.as_ref().map(|name| withdrawing::definition(name.as_str()));
+        let conversation = Arc::new(Conversation::new(to_client.clone(), upstream.to, own));
         let mut calls = JoinSet::new();
         let ended = tokio::select! {
             ended = async {
@@ -118,7 +120,7 @@ impl Gatekeeper {
         call: Call,
     ) -> Result<(), Over> {
         let policy = &self.0.policy;
-        if !policy.needs_hints(&call.tool) {
+        if !policy.is_own(&call.tool) && !policy.needs_hints(&call.tool) {
             match policy.judge(&call.tool, Hints::default()) {
                 Verdict::Allow if conversation.lists(&call.tool) => {
                     return conversation.forward(call.into_message()).await;

@@ -14,6 +14,7 @@ use super::definition::Definition;
 use super::gatekeeper::Inner;
 use super::message::{Id, Message};
 use super::policy::{Hints, Terms, Verdict, WaitingIs};
+use super::withdrawing;
 use crate::approval::{self, Answer, Approved, Ask, KeptApproval};
 use crate::clock;
 
@@ -24,6 +25,10 @@ const PROGRESS_EVERY: Duration = Duration::from_secs(5);
 /// must not be stopped.
 pub(crate) async fn decide(gate: &Inner, conversation: &Conversation, call: Call, asking: &Mutex<()>) {
     let id = call.id.clone();
+    if gate.policy.is_own(&call.tool) {
+        let told = withdrawing::call(gate, &call).await;
+        return tell(conversation, &id, told, None).await;
+    }
     let by_name = !gate.policy.needs_hints(&call.tool);
     if by_name && matches!(gate.policy.judge(&call.tool, Hints::default()), Verdict::Allow) {
         return match conversation.ask_whether_listed(&call).await {
@@ -54,7 +59,9 @@ pub(crate) async fn decide(gate: &Inner, conversation: &Conversation, call: Call
                     // Clients refuse a result without the structure that the tool's schema promises.
                     let is =
                         if definition.has_output_schema { WaitingIs::Error } else { gate.policy.waiting };
-                    (answer::waiting(&call, &waiting, is), None)
+                    let earlier = gate.asker.earlier_than(&gate.upstream, &waiting.kept);
+                    let by = gate.policy.withdraw_tool.as_ref().map(ToolName::as_str);
+                    (answer::waiting(&call, &waiting, &earlier, by, is), None)
                 }
                 Ok(Answer::Undeliverable(waiting, cause)) => {
                     (answer::undeliverable(&call, &waiting, cause), None)
@@ -105,6 +112,7 @@ async fn ask(
         reason: reason.as_ref(),
         expires_in: terms.expires_in,
         definition: Some(&definition.fingerprint),
+        earlier: gate.asker.earlier(&gate.upstream, &action).map(|kept| kept.id),
     };
     let (waits_for, told) = watch::channel(None);
     let unkept = asking.lock().await;

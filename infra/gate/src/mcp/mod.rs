@@ -11,6 +11,7 @@ mod listing;
 pub(crate) mod message;
 pub(crate) mod policy;
 pub(crate) mod upstream;
+mod withdrawing;
 
 use std::net::SocketAddr;
 use std::path::Path;

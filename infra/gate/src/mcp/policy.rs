@@ -21,6 +21,8 @@ pub(crate) struct Policy {
     pub(crate) waiting: WaitingIs,
     /// What stands in front of a tool's name for the approver, and in the action.
     pub(crate) server: Option<ServerName>,
+    /// What the gate's own tool is called that takes back what was asked for, if there is to be one.
+    pub(crate) withdraw_tool: Option<ToolName>,
     default: Ruling,
     summary: Option<Template>,
     expires_in: ExpiresIn,
@@ -109,6 +111,7 @@ impl Default for Policy {
             wait: Duration::from_secs(45),
             waiting: WaitingIs::Error,
             server: None,
+            withdraw_tool: None,
             default: Ruling::Ask(Words::default()),
             summary: None,
             expires_in: ExpiresIn::default(),
@@ -128,6 +131,11 @@ impl Policy {
     /// Reads the file's text. The error is the first there is.
     pub(crate) fn parse(text: &str) -> Result<Self, PolicyError> {
         file::read(text)
+    }
+
+    /// Whether a tool of this name is the gate's own.
+    pub(crate) fn is_own(&self, tool: &str) -> bool {
+        self.withdraw_tool.as_ref().is_some_and(|own| own.as_str() == tool)
     }
 
     /// Whether the verdict depends on what the server says of this tool.

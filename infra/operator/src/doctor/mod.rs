@@ -146,7 +146,8 @@ impl Trial<'_> {
 
     async fn ask(&self) -> Result<Requested, Failed> {
         let Canary { action, audience, summary, expires_in, .. } = &self.canary;
-        let asking = Asking { action, audience, summary, reason: None, expires_in: *expires_in };
+        let asking =
+            Asking { action, audience, summary, reason: None, expires_in: *expires_in, earlier: None };
         self.approvals.request(&asking).await.map_err(by_sayso)
     }
 

@@ -10,6 +10,7 @@ use sayso_model::{
 use tokio::time::timeout;
 
 use super::items::{NoticeItem, RequestItem, notice_key, outcome_key, request_key};
+use super::newer::{newer, newer_key};
 use super::undelivered::{readable_reports, undelivered_key};
 use super::{Item, Store, attested, from_item, text};
 use crate::{Failure, OPERATION_LIMIT};
@@ -38,6 +39,11 @@ impl StoredApproval {
         DecidingLink::admit(secret, &self.request, self.notice.as_ref())
     }
 
+    /// Whether the mail service is known to have taken a mail.
+    pub fn is_mailed(&self) -> bool {
+        self.notice.as_ref().is_some_and(|notice| matches!(notice.state, NoticeState::Accepted { .. }))
+    }
+
     /// That the mail which counts, the newest that the mail service took, did not arrive.
     pub fn undelivered(&self) -> Option<&Undelivered> {
         let NoticeState::Accepted { message_id, .. } = &self.notice.as_ref()?.state else { return None };
@@ -52,12 +58,36 @@ impl StoredApproval {
     }
 }
 
+fn approval_keys(id: ApprovalId) -> [String; 4] {
+    [request_key(id), notice_key(id), undelivered_key(id), outcome_key(id)]
+}
+
 impl Store {
     /// Everything about one approval in one strongly consistent round trip; `None` if there is no such request, or none any
     /// more: a row past its `ttl` counts as deleted, as AWS advises.
     pub async fn approval(&self, id: ApprovalId, now: Timestamp) -> Result<Option<StoredApproval>, Failure> {
-        let mut rows =
-            self.read([request_key(id), notice_key(id), undelivered_key(id), outcome_key(id)]).await?;
+        let rows = self.read(approval_keys(id)).await?;
+        self.stored(id, rows, now)
+    }
+
+    /// The same for whoever decides, with the newest request of the same agent for the same tool that was asked while this
+    /// one was open, if the agent has named this one as the earlier.
+    pub async fn approval_and_newer(
+        &self,
+        id: ApprovalId,
+        now: Timestamp,
+    ) -> Result<Option<(StoredApproval, Option<ApprovalId>)>, Failure> {
+        let mut rows = self.read(approval_keys(id).into_iter().chain([newer_key(id)])).await?;
+        let newer = rows.remove(&newer_key(id)).map(|item| newer(item, id)).transpose()?;
+        Ok(self.stored(id, rows, now)?.map(|stored| (stored, newer)))
+    }
+
+    fn stored(
+        &self,
+        id: ApprovalId,
+        mut rows: HashMap<String, Item>,
+        now: Timestamp,
+    ) -> Result<Option<StoredApproval>, Failure> {
         let Some(request) = rows.remove(&request_key(id)) else { return Ok(None) };
         let request = from_item::<RequestItem>(request, &request_key(id))?;
         if request.is_forgotten(now) {

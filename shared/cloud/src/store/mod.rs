@@ -23,6 +23,7 @@ mod audit;
 mod conclude;
 mod items;
 mod limits;
+mod newer;
 mod notice;
 mod pointer;
 mod recorded;

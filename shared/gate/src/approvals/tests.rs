@@ -23,6 +23,7 @@ fn the_arguments_go_onto_the_wire_as_they_are_hashed() {
         audience: &Audience::parse("production").unwrap(),
         summary: &summary,
         reason: None,
+        earlier: None,
         expires_in: ExpiresIn::default(),
     });
     assert!(body.contains(&format!(r#""arguments":{},"summary":"#, canonical.as_str())), "{body}");

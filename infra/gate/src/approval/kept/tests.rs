@@ -77,7 +77,7 @@ fn another_place_gate_scope_or_action_is_another_approval() {
     ];
     for (index, one) in keys.iter().enumerate() {
         assert!(keys[..index].iter().all(|other| other != one), "{index}");
-        assert!(one.0.len() == 64 && one.0.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        assert!(one.name.len() == 64 && one.name.bytes().all(|byte| byte.is_ascii_hexdigit()));
     }
     let kept = open(&directory());
     assert_eq!(kept.find(&keys[0]), None);

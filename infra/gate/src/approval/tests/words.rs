@@ -15,6 +15,7 @@ async fn ask_beforehand(place: &Place, summary: &str, reason: Option<&str>, seco
         audience: &Audience::parse("production").unwrap(),
         summary: &Summary::parse(summary).unwrap(),
         reason: reason.as_ref(),
+        earlier: None,
         expires_in: ExpiresIn::from_seconds(i64::try_from(seconds).unwrap()).unwrap(),
     };
     approvals.request(&asking).await.unwrap()

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use glob::Pattern;
-use sayso_model::ExpiresIn;
+use sayso_model::{ExpiresIn, ToolName};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -13,8 +13,16 @@ use super::{Policy, PolicyError, Rule, Ruling, ServerName, WaitingIs, Words};
 /// Most MCP clients give a call about a minute; some wait as long as they hear of progress. The operator knows which.
 const LONGEST_WAIT: u64 = 3600;
 
-const TOP: [&str; 7] =
-    ["server", "default", "wait_seconds", "waiting", "expires_in_seconds", "summary", "tools"];
+const TOP: [&str; 8] = [
+    "server",
+    "default",
+    "wait_seconds",
+    "waiting",
+    "withdraw_tool",
+    "expires_in_seconds",
+    "summary",
+    "tools",
+];
 
 const RULE: [&str; 7] =
     ["match", "decision", "read_only_hint", "destructive_hint", "summary", "reason", "expires_in_seconds"];
@@ -34,6 +42,12 @@ pub(super) fn read(text: &str) -> Result<Policy, PolicyError> {
             "default" => policy.default = setting.ruling()?,
             "wait_seconds" => policy.wait = setting.wait()?,
             "waiting" => policy.waiting = setting.waiting()?,
+            "withdraw_tool" => {
+                let name = ToolName::asked(setting.text()?);
+                policy.withdraw_tool = Some(name.map_err(|problem| {
+                    setting.wrong(problem.to_string().replacen("`tool`", "`withdraw_tool`", 1))
+                })?);
+            }
             "expires_in_seconds" => policy.expires_in = setting.expires_in()?,
             "summary" => policy.summary = Some(setting.template(false)?),
             "tools" => read_rules(&mut policy, &setting)?,

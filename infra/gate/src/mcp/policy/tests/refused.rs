@@ -37,6 +37,7 @@ fn what_is_wrong_is_refused_with_its_line_and_the_mend() {
         ("default = \"alow\"", 1, &["\"allow\", \"ask\" or \"deny\", not \"alow\""]),
         ("default = true", 1, &["`default` must be a text"]),
         ("wait_seconds = 3601", 1, &["0 to 3600", "not 3601"]),
+        ("withdraw_tool = \"take back\"", 1, &["`withdraw_tool` must be", "ASCII"]),
         ("waiting = \"results\"", 1, &["\"error\" or \"result\""]),
         ("wait_seconds = -1", 1, &["0 to 3600", "not -1"]),
         ("wait_seconds = \"5\"", 1, &["whole number of seconds"]),
