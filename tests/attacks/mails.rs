@@ -148,3 +148,54 @@ async fn a_value_under_a_telling_name_is_masked_in_the_mail_and_nowhere_else() {
         assert!(page.contains(secret), "the page that decides shows everything");
     }
 }
+
+#[tokio::test]
+async fn what_the_operator_has_named_is_masked_in_the_mail_and_never_on_the_page() {
+    let world = World::new().await;
+    let gate = sayso_model::Audience::parse("production").expect("an audience");
+    let registry = sayso_cloud::operator::Registry::new(world.table().client(), world.backends.table.clone());
+    registry
+        .add_gate(&sayso_cloud::operator::RegisteredGate {
+            audience: gate.clone(),
+            description: None,
+            masks: sayso_model::Masks::parse(["/argv/2", "*Iban*"]).expect("masks"),
+            created_at: world.clock.now(),
+        })
+        .await
+        .expect("a gate");
+    let arguments = json!({"argv": ["pay", "-p", "hunter2-a"], "from": {"iban": ["hunter2-b"]}, "dbPassword": "hunter2-c", "to": "x"});
+    let (answer, mail) = mailed(&world, asking_for("pay", arguments.clone())).await;
+    let parts = [mail.text.unwrap(), text_of(mail.html.as_deref().unwrap(), "body")];
+    for part in &parts {
+        assert!(!part.contains("hunter2") && part.contains("\"pay\""), "{part}");
+        assert_eq!(part.matches("⟨masked in this mail, shown on the page⟩").count(), 3, "{part}");
+    }
+    let page = world.browser().open(&world.link(answer.field("approval_id")).0).await;
+    let shown = text_of(&page.html, "pre.json");
+    for secret in ["hunter2-a", "hunter2-b", "hunter2-c"] {
+        assert!(shown.contains(secret), "the page that decides shows everything");
+    }
+    // What is approved is the whole.
+    let tool = sayso_model::ToolName::parse("pay").expect("a name");
+    let action = sayso_model::Action { tool, ..sayso_tests::action(&arguments.to_string()) };
+    assert!(page.html.contains(&action.digest().to_string()), "{}", page.html);
+}
+
+/// Were it read as nothing, the secrets would be in the mail.
+#[tokio::test]
+async fn a_gate_whose_masks_cannot_be_read_sends_no_mail() {
+    let world = World::new().await;
+    let mut row = sayso_tests::Row::new();
+    let text = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned());
+    row.insert("pk".to_owned(), text("GATE#production"));
+    row.insert("masked".to_owned(), aws_sdk_dynamodb::types::AttributeValue::L(vec![text("[")]));
+    row.insert("created_at".to_owned(), aws_sdk_dynamodb::types::AttributeValue::N("1".to_owned()));
+    row.insert("write".to_owned(), text("x"));
+    world.table().put(row).await;
+    let answer = world.agent().await.ask("orders_2019").await;
+    assert!(answer.field("next").contains("the mail to the approver could not be sent"), "{}", answer.text);
+    assert!(world.mails().is_empty());
+    world.table().delete("GATE#production").await;
+    assert!(!world.agent().await.ask("orders_2019").await.is_error);
+    assert_eq!(world.mails().len(), 1);
+}

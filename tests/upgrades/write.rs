@@ -59,7 +59,12 @@ async fn register(world: &World, agents: &mut Map<String, Value>) {
     let registry = world.host.registry();
     let audience = Audience::parse("production").expect("an audience");
     let description = Some(GateDescription::parse("The production database").expect("a line"));
-    let gate = RegisteredGate { audience: audience.clone(), description, created_at: now };
+    let gate = RegisteredGate {
+        audience: audience.clone(),
+        description,
+        masks: sayso_model::Masks::NONE,
+        created_at: now,
+    };
     registry.add_gate(&gate).await.expect("a gate");
     let id = ApproverId::parse("sam").expect("an id");
     let email = EmailAddress::parse("sam@example.com").expect("an address");

@@ -6,7 +6,7 @@
 //! secret are masked; the page shows all of it.
 
 use sayso_cloud::Mail;
-use sayso_model::{Agent, Request};
+use sayso_model::{Agent, Masks, Request};
 
 use inert::{ABOUT_BRACKETS, bracketed};
 use shown::Shown;
@@ -19,10 +19,10 @@ mod telling;
 /// People answer mails. The first words are what a list of mails shows.
 const NO_REPLY: &str = "Replying to this mail decides nothing: open the link.";
 
-/// The mail about `request`, with the deciding link.
-pub(crate) fn compose(agent: &Agent, request: &Request, link: &str) -> Mail {
+/// The mail about `request`, with the deciding link. `masks` are those of its gate.
+pub(crate) fn compose(agent: &Agent, request: &Request, masks: &Masks, link: &str) -> Mail {
     let id = request.id.to_string();
-    let shown = Shown::of(request);
+    let shown = Shown::of(request, masks);
     Mail {
         about: request.id,
         to: agent.approver.email.clone(),

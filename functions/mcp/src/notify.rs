@@ -75,8 +75,15 @@ async fn send(
     request: &Request,
     secret: &LinkSecret,
 ) -> (Option<NoticeState>, Notified) {
+    let masks = match deps.store.masks(&request.audience).await {
+        Ok(masks) => masks,
+        Err(failure) => {
+            incident(&failure);
+            return (Some(NoticeState::Failed), Notified::Failed);
+        }
+    };
     let link = format!("{}/{}/{}", deps.settings.page_url, request.id, secret.expose());
-    match deps.mailer.send(&mail::compose(agent, request, &link)).await {
+    match deps.mailer.send(&mail::compose(agent, request, &masks, &link)).await {
         Ok(message_id) => {
             let accepted = NoticeState::Accepted { message_id, at: Some(deps.clock.now()) };
             (Some(accepted), Notified::Accepted)

@@ -93,7 +93,12 @@ fn agent(approver: EmailAddress) -> Result<Agent, Invalid> {
 async fn register(registry: &Registry, agent: &Agent, now: Timestamp) -> Result<(), HostError> {
     registry.add_approver(&agent.approver, true, now).await?;
     for audience in agent.audiences.iter() {
-        let gate = RegisteredGate { audience: audience.clone(), description: None, created_at: now };
+        let gate = RegisteredGate {
+            audience: audience.clone(),
+            description: None,
+            masks: sayso_model::Masks::NONE,
+            created_at: now,
+        };
         match registry.add_gate(&gate).await {
             // From an earlier start on the same file.
             Ok(()) | Err(NotDone::Refused(Refused::GateTaken(_))) => {}

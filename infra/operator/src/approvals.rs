@@ -3,8 +3,8 @@
 
 use sayso_cloud::RecordedApproval;
 use sayso_model::{
-    Approval, ApprovalId, EmailAddress, NoticeState, Outcome, Request, Timestamp, Undelivered,
-    reveal_arguments,
+    Approval, ApprovalId, EmailAddress, Masks, NoticeState, Outcome, Request, Timestamp, Undelivered,
+    masked_arguments, shown_arguments,
 };
 use serde_json::{Value, json};
 
@@ -12,6 +12,9 @@ use crate::arguments::Wanted;
 use crate::connection::Deployment;
 use crate::outcome::{Report, Stopped};
 use crate::terminal::{block, complain, fields, marked, one_line, table};
+
+/// What stands for a value that the operator has named. Where a text has these brackets, they are named.
+const MASK: &str = "⟨masked⟩";
 
 /// How one stands, as far as an operator has to know.
 struct Standing {
@@ -96,6 +99,7 @@ pub(crate) async fn show(
     to: &Deployment,
     id: ApprovalId,
     addresses: bool,
+    unmasked: bool,
     now: Timestamp,
 ) -> Result<Report, Stopped> {
     let recorded = to.store().await?.recorded_approval(id, now).await?.ok_or_else(|| {
@@ -103,12 +107,14 @@ pub(crate) async fn show(
             "no approval {id} is recorded, or no longer: `sayso approvals list` shows those that are"
         ))
     })?;
+    let gate = to.registry.gate(&recorded.stored.request.audience).await?;
+    let masks = gate.filter(|_| !unmasked).map_or(Masks::NONE, |gate| gate.masks);
     let standing = Standing::of(&recorded, now);
-    let text = for_people(&recorded, &standing, addresses);
-    Ok(Report::done(text, in_full(&recorded, &standing, addresses)))
+    let text = for_people(&recorded, &standing, &masks, addresses);
+    Ok(Report::done(text, in_full(&recorded, &standing, &masks, addresses)))
 }
 
-fn for_people(recorded: &RecordedApproval, standing: &Standing, addresses: bool) -> String {
+fn for_people(recorded: &RecordedApproval, standing: &Standing, masks: &Masks, addresses: bool) -> String {
     let request = &recorded.stored.request;
     let at = standing.ended_at.map(|at| format!(" at {at}")).unwrap_or_default();
     let proven = standing.proven_by.map(|by| format!(", proven by {by}")).unwrap_or_default();
@@ -128,7 +134,9 @@ fn for_people(recorded: &RecordedApproval, standing: &Standing, addresses: bool)
         ("Tool", request.action.tool.to_string()),
         ("Digest", request.action.digest().to_string()),
     ]);
-    text.push_str(&format!("Arguments\n{}", marked(&reveal_arguments(&request.action.arguments))));
+    let shown = shown_arguments(&request.action.arguments, masks, |_| false, MASK);
+    let all = if shown.masked > 0 { " (--unmasked shows all of them)" } else { "" };
+    text.push_str(&format!("Arguments{all}\n{}", marked(&shown.text)));
     let mut section = |title: &str, words: Option<&str>| {
         if let Some(words) = words {
             text.push_str(&format!("{title}\n{}", block(words)));
@@ -178,12 +186,14 @@ fn in_short(recorded: &RecordedApproval, standing: &Standing) -> Value {
     })
 }
 
-fn in_full(recorded: &RecordedApproval, standing: &Standing, addresses: bool) -> Value {
+fn in_full(recorded: &RecordedApproval, standing: &Standing, masks: &Masks, addresses: bool) -> Value {
     let request = &recorded.stored.request;
     let mut json = in_short(recorded, standing);
     json["digest"] = request.action.digest().to_string().into();
     // The canonical text itself: a parser could change a number in it.
-    json["arguments"] = request.action.arguments.as_str().into();
+    let (arguments, masked) = masked_arguments(&request.action.arguments, masks);
+    json["arguments"] = arguments.into();
+    json["masked"] = masked.into();
     json["reason"] = request.reason.as_ref().map(|reason| reason.as_str()).into();
     json["note"] = standing.note.as_deref().into();
     json["mail"] = mail(recorded, addresses).into();

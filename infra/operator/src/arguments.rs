@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use sayso_model::{
-    AgentName, ApprovalId, ApproverId, Audience, BaseUrl, EmailAddress, GateDescription, HourlyLimit,
+    AgentName, ApprovalId, ApproverId, Audience, BaseUrl, EmailAddress, GateDescription, HourlyLimit, Mask,
     Overlap, Timestamp,
 };
 
@@ -165,6 +165,18 @@ pub(crate) enum Gates {
         #[arg(long, value_name = "TEXT", value_parser = GateDescription::parse)]
         description: Option<GateDescription>,
     },
+    /// Name the arguments whose values mails, exports and `approvals show` mask, in the place of those named before
+    Mask {
+        /// The gate
+        #[arg(value_parser = Audience::parse)]
+        audience: Audience,
+        /// A JSON Pointer, like /login/password or /users/*/pin, or a glob over names, like '*token*'
+        #[arg(value_name = "ARGUMENT", required_unless_present = "none", value_parser = Mask::parse)]
+        masks: Vec<Mask>,
+        /// Mask nothing any more
+        #[arg(long, conflicts_with = "masks")]
+        none: bool,
+    },
     /// Every gate
     List,
 }
@@ -181,6 +193,9 @@ pub(crate) enum Approvals {
         /// Show whole the address that a mail came back from
         #[arg(long)]
         addresses: bool,
+        /// Show the arguments that the gate's masks hide
+        #[arg(long)]
+        unmasked: bool,
     },
 }
 

@@ -66,10 +66,11 @@ async fn operate(command: Deployed, connection: &Connection) -> Result<Report, S
         Deployed::Gate(Gates::Add { audience, description }) => {
             gates::add(to, audience, description, now).await
         }
+        Deployed::Gate(Gates::Mask { audience, masks, none: _ }) => gates::mask(to, &audience, masks).await,
         Deployed::Gate(Gates::List) => gates::list(to).await,
         Deployed::Approvals(Approvals::List(wanted)) => approvals::list(to, &wanted, now).await,
-        Deployed::Approvals(Approvals::Show { id, addresses }) => {
-            approvals::show(to, id, addresses, now).await
+        Deployed::Approvals(Approvals::Show { id, addresses, unmasked }) => {
+            approvals::show(to, id, addresses, unmasked, now).await
         }
         Deployed::Doctor(doctor) => doctor::run(to, &doctor, connection.json).await,
     }

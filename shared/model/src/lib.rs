@@ -12,6 +12,7 @@ mod invalid;
 mod json;
 mod limits;
 mod link;
+mod masks;
 mod notice;
 mod redemption;
 mod registration;
@@ -39,12 +40,14 @@ pub use limits::{
     CoolDown, Hour, HourlyLimit, LIMIT_META, Limits, LongestWait, PendingLimit, RETRY_AFTER_META, WaitLimit,
 };
 pub use link::{ConfirmationCode, DecidingLink, EmailLinkProof, LinkSecret, LinkSecretHash, WrongCode};
+pub use masks::{GateMasks, Mask, Masks};
 pub use notice::{MessageId, Notice, NoticeState, SENDING_LIMIT};
 pub use redemption::{GateName, Nonce, Receipt, RedemptionRequest};
 pub use registration::{GateDescription, KeyLabel, Overlap};
 pub use request::{ApprovalId, ExpiresIn, IdempotencyKey, Reason, Request, RequestFingerprint, Summary};
 pub use revealed::{
-    Piece, Reading, Shown, counted, misleading, reveal, reveal_arguments, reveal_to_string, shown_arguments,
+    MASKED, Piece, Reading, Shown, counted, masked_arguments, misleading, reveal, reveal_arguments,
+    reveal_to_string, shown_arguments,
 };
 pub use time::{Retention, Timestamp, TokenLifetime, come_back_after, to_the_second};
 pub use undelivered::{Undelivered, UndeliveredCause};

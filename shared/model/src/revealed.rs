@@ -19,7 +19,7 @@ mod arguments;
 mod characters;
 mod gaps;
 
-pub use arguments::{Shown, reveal_arguments, shown_arguments};
+pub use arguments::{MASKED, Shown, masked_arguments, reveal_arguments, shown_arguments};
 pub use gaps::counted;
 
 /// How a text is read.

@@ -1,7 +1,8 @@
 //! What a reader cannot see, or would take for something else, is named.
 
 use sayso_model::{
-    CanonicalJson, Piece, Reading, misleading, reveal, reveal_arguments, reveal_to_string, shown_arguments,
+    CanonicalJson, Masks, Piece, Reading, masked_arguments, misleading, reveal, reveal_arguments,
+    reveal_to_string, shown_arguments,
 };
 
 use Reading::{Arguments, Words};
@@ -150,7 +151,7 @@ fn arguments_without_marks_are_the_same_json_on_several_lines() {
 #[test]
 fn a_line_that_ends_in_cr_lf_is_named_and_no_warning() {
     let file = CanonicalJson::parse(r#"{"file":"one\r\ntwo\r\n\r\nend"}"#).unwrap();
-    let shown = shown_arguments(&file, |_| false, "");
+    let shown = shown_arguments(&file, &Masks::NONE, |_| false, "");
     assert_eq!(shown.text, "{\n  \"file\": \"one⟨\\r⟩\\ntwo⟨\\r⟩\\n⟨\\r⟩\\nend\"\n}");
     assert_eq!(shown.marks, 0);
     // What a terminal would write over, and the same folded.
@@ -166,7 +167,91 @@ fn a_masked_value_is_masked_whole_and_nothing_else_is() {
         r#"{"a":{"secret":[1,{"x":"q\u200b"}],"z":1},"headers":[{"name":"secret","value":"q"},{"name":"n","value":"v"}],"is":{"secret":true},"secret":"q"}"#,
     )
     .unwrap();
-    let shown = shown_arguments(&arguments, |key| key == "secret", "MASK");
+    let shown = shown_arguments(&arguments, &Masks::NONE, |key| key == "secret", "MASK");
     let expected = "{\n  \"a\": {\n    \"secret\": MASK,\n    \"z\": 1\n  },\n  \"headers\": [\n    {\n      \"name\": \"secret\",\n      \"value\": MASK\n    },\n    {\n      \"name\": \"n\",\n      \"value\": \"v\"\n    }\n  ],\n  \"is\": {\n    \"secret\": true\n  },\n  \"secret\": MASK\n}";
     assert_eq!((shown.text.as_str(), shown.marks, shown.masked), (expected, 1, 3));
+}
+
+/// The masks of a gate, and what they leave of `arguments` as text and in records.
+#[expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+fn masked(masks: &[&str], arguments: &str) -> (String, String, Vec<String>) {
+    let masks = Masks::parse(masks.iter().copied()).unwrap();
+    let arguments = CanonicalJson::parse(arguments).unwrap();
+    let text = shown_arguments(&arguments, &masks, |_| false, "MASK").text;
+    let (json, places) = masked_arguments(&arguments, &masks);
+    // It stays canonical, and as text it is the same as what is shown.
+    let canonical = CanonicalJson::parse(&json).unwrap();
+    assert_eq!(canonical.as_str(), json);
+    assert_eq!(reveal_arguments(&canonical).replace("\"(masked)\"", "MASK"), text);
+    (text.replace(['\n', ' '], ""), json, places)
+}
+
+#[test]
+fn what_the_operator_has_named_is_masked_wherever_it_is_and_whatever_it_is() {
+    let arguments = r#"{"a/b":1,"argv":["login","-p","q"],"login":{"PIN":[1,{"x":2}],"on":true},"users":[{"pin":"q"},{"pin":null}]}"#;
+    let rows: [(&[&str], &str, &[&str]); 7] = [
+        (
+            &["/argv/2"],
+            r#"{"a/b":1,"argv":["login","-p",MASK],"login":{"PIN":[1,{"x":2}],"on":true},"users":[{"pin":"q"},{"pin":null}]}"#,
+            &["/argv/2"],
+        ),
+        (
+            &["pin"],
+            r#"{"a/b":1,"argv":["login","-p","q"],"login":{"PIN":MASK,"on":true},"users":[{"pin":MASK},{"pin":MASK}]}"#,
+            &["/login/PIN", "/users/0/pin", "/users/1/pin"],
+        ),
+        (
+            &["/users/*/pin", "/login/on"],
+            r#"{"a/b":1,"argv":["login","-p","q"],"login":{"PIN":[1,{"x":2}],"on":MASK},"users":[{"pin":MASK},{"pin":MASK}]}"#,
+            &["/login/on", "/users/0/pin", "/users/1/pin"],
+        ),
+        (
+            &["/a~1b", "log*"],
+            r#"{"a/b":MASK,"argv":["login","-p","q"],"login":MASK,"users":[{"pin":"q"},{"pin":null}]}"#,
+            &["/a~1b", "/login"],
+        ),
+        (
+            &["*"],
+            r#"{"a/b":MASK,"argv":MASK,"login":MASK,"users":MASK}"#,
+            &["/a~1b", "/argv", "/login", "/users"],
+        ),
+        (
+            &["/argv", "/argv/2", "q"],
+            r#"{"a/b":1,"argv":MASK,"login":{"PIN":[1,{"x":2}],"on":true},"users":[{"pin":"q"},{"pin":null}]}"#,
+            &["/argv"],
+        ),
+        (&["/nowhere", "/argv/3", "/Users", "/argv/*/x"], arguments, &[]),
+    ];
+    for (masks, expected, places) in rows {
+        let (text, json, found) = masked(masks, arguments);
+        assert_eq!(
+            (text.as_str(), found),
+            (expected, places.iter().map(|it| (*it).to_owned()).collect()),
+            "{masks:?}"
+        );
+        assert_eq!(json, expected.replace("MASK", "\"(masked)\""));
+    }
+    // A name in a text counts, as with the names that tell by themselves.
+    let headers = r#"{"headers":[{"name":"X-Pin","value":"q"},{"name":"X","value":"r"}]}"#;
+    assert_eq!(masked(&["x-pin"], headers).2, ["/headers/0/value"]);
+    // More text than arguments may have: nothing of it.
+    let many = CanonicalJson::parse(&format!(r#"{{"a":[{}0]}}"#, "0,".repeat(30_000))).unwrap();
+    let whole = masked_arguments(&many, &Masks::parse(["/a/*"]).unwrap());
+    assert_eq!(whole, ("{}".to_owned(), vec![String::new()]));
+}
+
+#[test]
+fn a_mask_that_could_mean_nothing_is_refused() {
+    for (mask, says) in [
+        ("", "empty"),
+        (" ", "empty"),
+        ("/a~2", "~0 for ~"),
+        ("/~", "~0 for ~"),
+        ("[a", "no glob"),
+        ("a\nb", "one line"),
+    ] {
+        let refused = Masks::parse([mask]).unwrap_err().to_string();
+        assert!(refused.contains(says), "{mask:?}: {refused}");
+    }
+    assert!(Masks::parse(["a"; 51]).unwrap_err().to_string().contains("at most 50"));
 }

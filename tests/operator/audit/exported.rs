@@ -262,3 +262,34 @@ async fn a_range_without_anything_is_an_export_too() {
     assert_eq!(lines[0]["to"], "2020-01-01T00:00:00Z");
     assert_eq!(history.verify(&["empty.jsonl"]).await.status, 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_masked_at_a_gate_is_in_no_export_which_verifies_all_the_same() {
+    let history = History::new().await;
+    history.keys().await;
+    let operated = &history.operated;
+    operated.does(&["gate", "add", "production"]).await;
+    let told = operated.does(&["gate", "mask", "production", "/table", "*base*"]).await;
+    assert!(told.out.contains("Masked at the gate production: /table, *base*"), "{}", told.all);
+    let lines = history.exported("masked.jsonl", &[]).await;
+    let entries = entries(&lines);
+    let asked = entry(&entries, "request", &history.used)["fact"].clone();
+    assert_eq!(asked["arguments"], r#"{"cascade":true,"database":"(masked)","table":"(masked)"}"#);
+    assert_eq!(asked["masked"], json!(["/database", "/table"]));
+    let verified = history.verify(&["masked.jsonl"]).await;
+    assert_eq!(verified.status, 0, "{}", verified.all);
+    assert!(verified.out.contains("requests have masked arguments"), "{}", verified.all);
+
+    let show = async |more: &[&str]| {
+        operated.does(&[&["approvals", "show", &history.used], more].concat()).await.out
+    };
+    let masked = show(&[]).await;
+    assert!(masked.contains("\"table\": ⟨masked⟩") && masked.contains("--unmasked"), "{masked}");
+    assert!(show(&["--unmasked"]).await.contains("\"table\": \"orders\""));
+    let json = operated.does(&["--json", "approvals", "show", &history.used]).await.json();
+    assert_eq!((&json["arguments"], &json["masked"]), (&asked["arguments"], &asked["masked"]));
+
+    operated.does(&["gate", "mask", "production", "--none"]).await;
+    let lines = history.exported("whole.jsonl", &[]).await;
+    assert!(!lines.join("\n").contains("(masked)"));
+}

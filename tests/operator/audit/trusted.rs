@@ -44,7 +44,7 @@ impl History {
         let issuer = Issuer::parse(&world.host.issuer_url).expect("an issuer");
         let table = self.operated.world.backends.table.clone();
         let header = Header { table, issuer, range, previous };
-        let (mut chain, first) = Chain::begin(header);
+        let (mut chain, first) = Chain::begin(header, sayso_model::GateMasks::default());
         let mut lines = vec![first];
         lines.extend(facts.iter().map(|fact| chain.fact(fact)));
         let head = chain.end(now, signer.public_key());

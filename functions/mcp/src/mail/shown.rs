@@ -1,6 +1,6 @@
 //! The agent's text, made fit for a mail.
 
-use sayso_model::{Reading, Request, counted, misleading, reveal_to_string, shown_arguments};
+use sayso_model::{Masks, Reading, Request, counted, misleading, reveal_to_string, shown_arguments};
 
 use super::telling::is_telling;
 
@@ -8,7 +8,7 @@ use super::telling::is_telling;
 const MOST_CHARACTERS: usize = 2_000;
 const MOST_LINES: usize = 40;
 
-/// What stands for a value whose name tells of a secret. Nothing that an agent writes can look like it: these brackets
+/// What stands for a value whose name tells of a secret, or that the operator has named. Nothing that an agent writes can look like it: these brackets
 /// are named where a text has them.
 const MASK: &str = "⟨masked in this mail, shown on the page⟩";
 
@@ -23,8 +23,8 @@ pub(super) struct Shown {
 }
 
 impl Shown {
-    pub(super) fn of(request: &Request) -> Self {
-        let full = shown_arguments(&request.action.arguments, is_telling, MASK);
+    pub(super) fn of(request: &Request, masks: &Masks) -> Self {
+        let full = shown_arguments(&request.action.arguments, masks, is_telling, MASK);
         let text = full.text;
         let end = text.match_indices('\n').nth(MOST_LINES - 1).map_or(text.len(), |(at, _)| at);
         let end = text.char_indices().nth(MOST_CHARACTERS).map_or(end, |(at, _)| at.min(end));

@@ -2,10 +2,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use sayso_cloud::{Audited, Signer};
-use sayso_model::Timestamp;
 use sayso_model::audit::{
     Chain, CorruptRow, Fact, Header, Kind, LineDigest, Range, SETTLING, Verified, Verifier,
 };
+use sayso_model::{GateMasks, Timestamp};
 use serde_json::json;
 
 use super::file::{Whole, named, read};
@@ -25,10 +25,11 @@ pub(super) async fn export(to: &Deployment, wanted: &Export, now: Timestamp) -> 
     let mut keys = published_keys(&issuer).await?;
     keys.keys.extend(keys_in(&wanted.issuer_keys)?);
     let audited = to.store_under(keys.clone()).audited(range, now).await?;
+    let masks = to.registry.masks().await?;
     let previous = before.map(|before| before.head);
     let mut verifier = Verifier::new(vec![signer.public_key().id()], Some(issuer.clone()), Some(keys));
     let header = Header { table: to.table.clone(), issuer, range, previous };
-    let head = write(&mut file, &mut verifier, header, &audited, &signer, now).await?;
+    let head = write(&mut file, &mut verifier, header, masks, &audited, &signer, now).await?;
     must_hold(&verifier.end_of_file(false))?;
     file.end()?;
     Ok(report(wanted, range, &audited, head, &signer))
@@ -91,6 +92,7 @@ async fn write(
     file: &mut Whole<'_>,
     verifier: &mut Verifier,
     header: Header,
+    masks: GateMasks,
     audited: &Audited,
     signer: &Signer,
     now: Timestamp,
@@ -99,7 +101,7 @@ async fn write(
         verifier.line(line.as_bytes());
         file.line(line)
     };
-    let (mut chain, first) = Chain::begin(header);
+    let (mut chain, first) = Chain::begin(header, masks);
     put(&first)?;
     for fact in &audited.facts {
         put(&chain.fact(fact))?;

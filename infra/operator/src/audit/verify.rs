@@ -23,7 +23,7 @@ pub(super) async fn verify(wanted: &Verify, connection: &Connection) -> Result<R
     }
     let (approved, attested) = verifier.approved_and_attested();
     let tokens = looked_at_tokens.then_some(attested);
-    Ok(report(&files, approved, tokens))
+    Ok(report(&files, approved, tokens, verifier.masked()))
 }
 
 /// What was pinned; never what merely stands in the file.
@@ -55,11 +55,17 @@ async fn token_keys(
     Ok((issuer, keys))
 }
 
-fn report(files: &[(&Path, Verified)], approved: u64, tokens: Option<u64>) -> Report {
+fn report(files: &[(&Path, Verified)], approved: u64, tokens: Option<u64>, masked: u64) -> Report {
     let holds = files.iter().all(|(_, verified)| verified.findings.is_empty());
     let listed: Vec<_> = files.iter().map(|(path, verified)| in_full(path, verified)).collect();
-    let json = json!({"holds": holds, "files": listed, "approved": approved, "tokens_verified": tokens});
-    let text = for_people(files, approved, tokens, holds);
+    let json = json!({"holds": holds, "files": listed, "approved": approved, "tokens_verified": tokens, "masked": masked});
+    let mut text = for_people(files, approved, tokens, holds);
+    if holds && masked > 0 {
+        text.push_str(&format!(
+            "{} masked arguments: what is shown of those is the exporter's word; their digest is what was approved.\n",
+            if masked == 1 { "1 request has".to_owned() } else { format!("{masked} requests have") }
+        ));
+    }
     Report { text, json, status: if holds { status::DONE } else { status::NOT_DONE } }
 }
 

@@ -1,46 +1,14 @@
-use sayso_model::{Audience, GateDescription, Timestamp};
-use serde::{Deserialize, Serialize};
+use aws_sdk_dynamodb::types::AttributeValue;
+use sayso_model::{Audience, GateMasks, Masks};
 
 use super::{NotDone, Refused, Registry};
-use crate::store::{FIRST, from_item, string, to_item};
+use crate::store::{FIRST, GATE, GateItem, RegisteredGate, from_item, gate_key, string, text, to_item};
 use crate::{Failure, random};
-
-const GATE: &str = "GATE#";
-
-/// A gate that agents may be given.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RegisteredGate {
-    /// The `aud` of its tokens.
-    pub audience: Audience,
-    /// In the operator's words.
-    pub description: Option<GateDescription>,
-    /// When it was registered.
-    pub created_at: Timestamp,
-}
-
-#[derive(Serialize, Deserialize)]
-struct GateItem {
-    pk: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    description: Option<String>,
-    created_at: i64,
-    /// Made at random for each write, so that a retry knows its own first attempt.
-    write: String,
-}
-
-fn gate_key(audience: &Audience) -> String {
-    format!("{GATE}{audience}")
-}
 
 impl Registry {
     /// Registers a gate.
     pub async fn add_gate(&self, gate: &RegisteredGate) -> Result<(), NotDone> {
-        let item = GateItem {
-            pk: gate_key(&gate.audience),
-            description: gate.description.as_ref().map(|words| words.as_str().to_owned()),
-            created_at: gate.created_at.as_unix_seconds(),
-            write: random::error_id(),
-        };
+        let item = GateItem::new(gate, random::error_id());
         let put = self.client.put_item().table_name(&self.table).set_item(Some(to_item(&item, GATE)?));
         let Err(error) = put.condition_expression(FIRST).send().await else { return Ok(()) };
         if !error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) {
@@ -52,6 +20,29 @@ impl Registry {
             return Ok(());
         }
         Err(Refused::GateTaken(gate.audience.clone()).into())
+    }
+
+    /// Replaces what mails and records mask of what a gate is asked for.
+    pub async fn mask_gate(&self, audience: &Audience, masks: &Masks) -> Result<(), NotDone> {
+        let texts = masks.texts().map(text).collect();
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .key("pk", text(gate_key(audience)))
+            .update_expression("SET masked = :masked")
+            .condition_expression("attribute_exists(pk)")
+            .expression_attribute_values(":masked", AttributeValue::L(texts));
+        let Err(error) = update.send().await else { return Ok(()) };
+        if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) {
+            return Err(Refused::UnknownGate(audience.clone()).into());
+        }
+        Err(Failure::call("dynamodb:UpdateItem", &error).into())
+    }
+
+    /// What is masked at each gate.
+    pub async fn masks(&self) -> Result<GateMasks, Failure> {
+        Ok(self.gates().await?.into_iter().map(|gate| (gate.audience, gate.masks)).collect())
     }
 
     /// One gate.
@@ -90,18 +81,5 @@ impl Registry {
             }
         }
         Ok(chosen)
-    }
-}
-
-impl GateItem {
-    fn parse(self) -> Result<RegisteredGate, Failure> {
-        let audience = self.pk.strip_prefix(GATE).unwrap_or_default();
-        let description = self.description.as_deref().map(GateDescription::parse).transpose();
-        Ok(RegisteredGate {
-            audience: Audience::parse(audience).map_err(|e| Failure::corrupt(GATE, "pk", e))?,
-            description: description.map_err(|e| Failure::corrupt(GATE, "description", e))?,
-            created_at: Timestamp::from_unix_seconds(self.created_at)
-                .map_err(|e| Failure::corrupt(GATE, "created_at", e))?,
-        })
     }
 }

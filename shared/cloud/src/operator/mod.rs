@@ -1,7 +1,7 @@
 //! What only the operator may do: register agents, approvers and gates, list them, revoke keys.
 //!
-//! Beside the agents' rows, which the functions read, there are three kinds of rows that no function is permitted:
-//! `APPROVER#<id>`, `GATE#<audience>` and `NAME#<agent>`. The last holds a revision, which every change of an agent's
+//! Beside the agents' and the gates' rows, which `mcp` reads, there are two kinds of rows that no function is permitted:
+//! `APPROVER#<id>` and `NAME#<agent>`. The last holds a revision, which every change of an agent's
 //! keys raises in the same transaction; an approver's row has one, which every key that is made for it raises. So of
 //! two operators at once one goes second, reads again and is told. What was there before these rows is read as well:
 //! an agent without a `NAME#` row and one whose approver was never registered.
@@ -22,9 +22,9 @@ mod gates;
 mod health;
 mod sending;
 
+pub use crate::store::RegisteredGate;
 pub use agents::{RegisteredKey, Rotated};
 pub use approvers::RegisteredApprover;
-pub use gates::RegisteredGate;
 pub use health::{Expiry, TableHealth};
 pub use sending::{Dkim, Identity, MailFrom, Sending, SendingQuota, SendingReader};
 

@@ -4,7 +4,7 @@ use super::fact::{CorruptRow, Fact, Kind};
 use super::head::Head;
 use super::{FORMAT, Header, LineDigest, canonical};
 use crate::token::{Jwk, PublicKey, Signature, UnsignedJws};
-use crate::{ApprovalId, Timestamp};
+use crate::{ApprovalId, GateMasks, Timestamp};
 
 /// An export as it is written: each line carries the digest of the one before. Facts go in by [`Fact::order`], and rows
 /// that cannot be believed after them.
@@ -14,11 +14,12 @@ pub struct Chain {
     /// Of the next line.
     seq: u64,
     last: LineDigest,
+    masks: GateMasks,
 }
 
 impl Chain {
-    /// Begins an export, and gives its first line, without a line feed as all here.
-    pub fn begin(header: Header) -> (Self, String) {
+    /// Begins an export, and gives its first line, without a line feed as all here. `masks` is what its lines do not show.
+    pub fn begin(header: Header, masks: GateMasks) -> (Self, String) {
         let line = canonical(&json!({
             "seq": 0,
             "kind": "header",
@@ -29,12 +30,12 @@ impl Chain {
             "to": header.range.to().to_string(),
             "previous": header.previous.map(|digest| digest.to_string()),
         }));
-        (Self { header, seq: 1, last: LineDigest::of(line.as_bytes()) }, line)
+        (Self { header, seq: 1, last: LineDigest::of(line.as_bytes()), masks }, line)
     }
 
     /// The next line: a fact.
     pub fn fact(&mut self, fact: &Fact) -> String {
-        self.entry(fact.kind(), Some(fact.at()), Some(fact.approval_id()), &fact.says())
+        self.entry(fact.kind(), Some(fact.at()), Some(fact.approval_id()), &fact.says(&self.masks))
     }
 
     /// The next line: a row that cannot be believed.

@@ -5,7 +5,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::token::{ApprovalToken, LEEWAY_SECONDS};
-use crate::{Approval, ApprovalId, Notice, NoticeState, Outcome, Receipt, Request, Timestamp, Undelivered};
+use crate::{
+    Approval, ApprovalId, GateMasks, Masks, Notice, NoticeState, Outcome, Receipt, Request, Timestamp,
+    Undelivered, masked_arguments,
+};
 
 /// What an entry is about. Facts of one approval and one second are in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -177,9 +180,9 @@ impl Fact {
         (self.at(), self.approval_id(), self.kind())
     }
 
-    pub(super) fn says(&self) -> Value {
+    pub(super) fn says(&self, masks: &GateMasks) -> Value {
         match self {
-            Self::Request(request) => asked(request),
+            Self::Request(request) => asked(request, masks.of(&request.audience)),
             Self::Undelivered { reports, .. } => came_back(reports),
             Self::Mail { notice, .. } => mailed(notice),
             Self::Outcome { outcome, .. } => ended(outcome),
@@ -199,20 +202,25 @@ pub(super) fn no_longer_accepted(signed_at: Timestamp, lifetime: Duration) -> Ti
     signed_at.plus(lifetime).plus(Duration::from_secs(LEEWAY_SECONDS.unsigned_abs()))
 }
 
-fn asked(request: &Request) -> Value {
-    json!({
+fn asked(request: &Request, masks: &Masks) -> Value {
+    let (arguments, masked) = masked_arguments(&request.action.arguments, masks);
+    let mut says = json!({
         "agent": request.agent.as_str(),
         "approver": request.approver.as_str(),
         "audience": request.audience.as_str(),
         "tool": request.action.tool.as_str(),
         // The canonical text itself: a parser could change a number in it.
-        "arguments": request.action.arguments.as_str(),
+        "arguments": arguments,
         "digest": request.action.digest().to_string(),
         "summary": request.summary.as_str(),
         "reason": request.reason.as_ref().map(|reason| reason.as_str()),
         "closes_at": request.closes_at.to_string(),
         "token_lifetime_seconds": request.token_lifetime.duration().as_secs(),
-    })
+    });
+    if !masked.is_empty() {
+        says["masked"] = masked.into();
+    }
+    says
 }
 
 fn came_back(reports: &[Undelivered]) -> Value {

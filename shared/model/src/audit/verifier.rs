@@ -235,4 +235,9 @@ impl Verifier {
     pub fn approved_and_attested(&self) -> (u64, u64) {
         (self.tokens.approvals, self.tokens.attested)
     }
+
+    /// Of all files so far: how many requests do not show all their arguments, so that nothing ties those shown to the digest.
+    pub fn masked(&self) -> u64 {
+        self.tokens.masked
+    }
 }

@@ -1,7 +1,13 @@
-//! The arguments over several lines, as plain text.
+//! The arguments where they are not on the page: over several lines, as plain text, and with values masked.
+
+use std::collections::BTreeMap;
 
 use super::{Reading, in_brackets, marks, misleading, reveal};
-use crate::{CanonicalJson, JsonToken};
+use crate::masks::Step;
+use crate::{CanonicalJson, JsonToken, MAX_BYTES, Masks};
+
+/// What stands for a masked value among [`masked_arguments`].
+pub const MASKED: &str = "(masked)";
 
 /// Arguments to be read where there is no markup.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,63 +22,152 @@ pub struct Shown {
 
 /// All of it.
 pub fn reveal_arguments(arguments: &CanonicalJson) -> String {
-    shown_arguments(arguments, |_| false, "").text
+    shown_arguments(arguments, &Masks::NONE, |_| false, "").text
 }
 
-/// All of it, but the values of members that `masks` picks by their name: `mask` stands there instead. `true`, `false`
-/// and `null` give nothing away and stay. Where an object names a member in a text of its own (`{"name": "Cookie",
-/// "value": …}`), that name counts as well.
-pub fn shown_arguments(arguments: &CanonicalJson, masks: impl Fn(&str) -> bool, mask: &str) -> Shown {
+/// All of it, but for what `masks` names and the values of members whose names are `telling`: `mask` stands there instead.
+/// `true`, `false` and `null` give nothing away and stay, unless they are named. Where an object names a member in a text
+/// of its own (`{"name": "Cookie", "value": …}`), that name counts as well.
+pub fn shown_arguments(
+    arguments: &CanonicalJson,
+    masks: &Masks,
+    telling: impl Fn(&str) -> bool,
+    mask: &str,
+) -> Shown {
+    let picked = picked(arguments, masks, telling);
     let mut lines = Lines { shown: Shown { text: String::new(), marks: 0, masked: 0 }, depth: 0 };
-    let mut tokens = arguments.tokens().peekable();
-    // For each object that is open: whether a text in it named its value.
-    let mut named: Vec<bool> = Vec::new();
-    let mut key = String::new();
-    while let Some(token) = tokens.next() {
+    let mut tokens = arguments.tokens().enumerate().peekable();
+    while let Some((index, token)) = tokens.next() {
+        if picked.contains_key(&index) {
+            lines.masked(token, &mut tokens, mask);
+            continue;
+        }
         match token {
-            JsonToken::Key(literal) => {
-                key = JsonToken::decoded(literal).into_owned();
-                lines.string(&key);
-                let by_text = named.last() == Some(&true) && matches!(&*key, "value" | "values");
-                let telling = masks(&key) || by_text;
-                let opens = tokens.next();
-                lines.token(opens.unwrap_or(JsonToken::Punctuation(':')), false);
-                let gives_nothing_away =
-                    matches!(tokens.peek(), Some(JsonToken::Scalar("true" | "false" | "null")));
-                if telling && !gives_nothing_away {
-                    lines.masked(&mut tokens, mask);
-                }
-            }
-            JsonToken::Text(literal) => {
-                let text = JsonToken::decoded(literal);
-                if matches!(&*key, "name" | "key" | "header" | "field")
-                    && masks(&text)
-                    && let Some(named) = named.last_mut()
-                {
-                    *named = true;
-                }
-                lines.string(&text);
-            }
-            JsonToken::Punctuation(open @ ('{' | '[')) => {
-                named.push(false);
-                let close = tokens.next_if(|t| matches!(t, JsonToken::Punctuation('}' | ']')));
+            JsonToken::Key(literal) | JsonToken::Text(literal) => lines.string(&JsonToken::decoded(literal)),
+            JsonToken::Punctuation('{' | '[') => {
+                let close = tokens.next_if(|(_, t)| matches!(t, JsonToken::Punctuation('}' | ']')));
                 lines.token(token, close.is_some());
-                if let Some(JsonToken::Punctuation(close)) = close {
+                if let Some((_, JsonToken::Punctuation(close))) = close {
                     lines.shown.text.push(close);
-                    named.pop();
                 }
-                if open == '[' {
-                    key.clear();
-                }
-            }
-            JsonToken::Punctuation('}' | ']') => {
-                named.pop();
-                lines.token(token, false);
             }
             JsonToken::Punctuation(_) | JsonToken::Scalar(_) => lines.token(token, false),
         }
     }
     lines.shown
+}
+
+/// The same canonical JSON with the text [`MASKED`] in the place of each value that `masks` names, and where these are, as
+/// JSON Pointers (RFC 6901). If it would be longer than arguments may be, it is `{}`, and the pointer is that of the whole.
+pub fn masked_arguments(arguments: &CanonicalJson, masks: &Masks) -> (String, Vec<String>) {
+    let picked = picked(arguments, masks, |_| false);
+    let mut text = String::with_capacity(arguments.as_str().len());
+    let mut tokens = arguments.tokens().enumerate();
+    while let Some((index, token)) = tokens.next() {
+        if picked.contains_key(&index) {
+            skip(token, &mut tokens, |_| {});
+            text.push_str(&format!("\"{MASKED}\""));
+        } else {
+            match token {
+                JsonToken::Punctuation(punctuation) => text.push(punctuation),
+                JsonToken::Key(written) | JsonToken::Text(written) | JsonToken::Scalar(written) => {
+                    text.push_str(written);
+                }
+            }
+        }
+    }
+    if text.len() > MAX_BYTES {
+        return ("{}".to_owned(), vec![String::new()]);
+    }
+    (text, picked.into_values().collect())
+}
+
+/// An object or an array that is open.
+struct Open {
+    at: Step,
+    /// Whether a text in it named its value.
+    named: bool,
+}
+
+/// The values to mask: by the index of the token that begins each, where it is, as a JSON Pointer.
+fn picked(
+    arguments: &CanonicalJson,
+    masks: &Masks,
+    telling: impl Fn(&str) -> bool,
+) -> BTreeMap<usize, String> {
+    let mut picked = BTreeMap::new();
+    let mut open: Vec<Open> = Vec::new();
+    let mut place: Vec<Step> = Vec::new();
+    let mut tokens = arguments.tokens().enumerate();
+    while let Some((index, token)) = tokens.next() {
+        match token {
+            JsonToken::Key(literal) => {
+                if let Some(open) = open.last_mut() {
+                    open.at = Step::Member(JsonToken::decoded(literal).into_owned());
+                }
+                continue;
+            }
+            JsonToken::Punctuation(',') => {
+                if let Some(Open { at: Step::Item(at), .. }) = open.last_mut() {
+                    *at += 1;
+                }
+                continue;
+            }
+            JsonToken::Punctuation('}' | ']') => {
+                open.pop();
+                continue;
+            }
+            JsonToken::Punctuation('{' | '[') | JsonToken::Text(_) | JsonToken::Scalar(_) => {}
+            JsonToken::Punctuation(_) => continue,
+        }
+        place.clear();
+        place.extend(open.iter().map(|open| open.at.clone()));
+        let name = match place.last() {
+            Some(Step::Member(name)) => name.as_str(),
+            _ => "",
+        };
+        let by_text = open.last().is_some_and(|open| open.named) && matches!(name, "value" | "values");
+        let gives_nothing_away = matches!(token, JsonToken::Scalar("true" | "false" | "null"));
+        if masks.pick(&place) || ((by_text || telling(name)) && !gives_nothing_away) {
+            picked.insert(index, place.iter().map(|step| format!("/{step}")).collect());
+            skip(token, &mut tokens, |_| {});
+            continue;
+        }
+        match token {
+            JsonToken::Text(literal) if matches!(name, "name" | "key" | "header" | "field") => {
+                let text = JsonToken::decoded(literal);
+                if let Some(open) = open.last_mut().filter(|_| telling(&text) || masks.pick_name(&text)) {
+                    open.named = true;
+                }
+            }
+            JsonToken::Punctuation('{') => {
+                open.push(Open { at: Step::Member(String::new()), named: false });
+            }
+            JsonToken::Punctuation('[') => open.push(Open { at: Step::Item(0), named: false }),
+            _ => {}
+        }
+    }
+    picked
+}
+
+/// Takes the rest of the value that this token begins, and looks at each token of it.
+fn skip<'a>(
+    first: JsonToken<'a>,
+    tokens: &mut impl Iterator<Item = (usize, JsonToken<'a>)>,
+    mut look: impl FnMut(JsonToken<'a>),
+) {
+    let mut open = 0_usize;
+    for token in std::iter::once(first).chain(tokens.map(|(_, token)| token)) {
+        look(token);
+        match token {
+            JsonToken::Punctuation('{' | '[') => open += 1,
+            JsonToken::Punctuation('}' | ']') => open = open.saturating_sub(1),
+            _ => {}
+        }
+        if open == 0 {
+            break;
+        }
+    }
 }
 
 struct Lines {
@@ -122,23 +217,18 @@ impl Lines {
         self.shown.text.push('"');
     }
 
-    /// Takes the whole value that comes next.
-    fn masked<'a>(&mut self, tokens: &mut impl Iterator<Item = JsonToken<'a>>, mask: &str) {
-        let mut open = 0_usize;
-        for token in tokens {
-            match token {
-                JsonToken::Punctuation('{' | '[') => open += 1,
-                JsonToken::Punctuation('}' | ']') => open = open.saturating_sub(1),
-                JsonToken::Key(literal) | JsonToken::Text(literal) => {
-                    let text = JsonToken::decoded(literal);
-                    self.shown.marks += misleading(&text, Reading::Arguments);
-                }
-                JsonToken::Punctuation(_) | JsonToken::Scalar(_) => {}
+    /// Takes the whole value that this token begins.
+    fn masked<'a>(
+        &mut self,
+        first: JsonToken<'a>,
+        tokens: &mut impl Iterator<Item = (usize, JsonToken<'a>)>,
+        mask: &str,
+    ) {
+        skip(first, tokens, |token| {
+            if let JsonToken::Key(literal) | JsonToken::Text(literal) = token {
+                self.shown.marks += misleading(&JsonToken::decoded(literal), Reading::Arguments);
             }
-            if open == 0 {
-                break;
-            }
-        }
+        });
         self.shown.masked += 1;
         self.shown.text.push_str(mask);
     }

@@ -1,0 +1,79 @@
+use sayso_model::{Audience, GateDescription, Masks, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::items::Row;
+use super::{Store, from_item, text};
+use crate::Failure;
+
+/// What begins the key of every gate's row.
+pub(crate) const GATE: &str = "GATE#";
+
+/// A gate that agents may be given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegisteredGate {
+    /// The `aud` of its tokens.
+    pub audience: Audience,
+    /// In the operator's words.
+    pub description: Option<GateDescription>,
+    /// What mails and records do not show of what it is asked for.
+    pub masks: Masks,
+    /// When it was registered.
+    pub created_at: Timestamp,
+}
+
+/// The operator's row.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct GateItem {
+    pub(crate) pk: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    /// Absent where nothing is masked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    masked: Vec<String>,
+    created_at: i64,
+    /// Made at random for each write, so that a retry knows its own first attempt.
+    pub(crate) write: String,
+}
+
+pub(crate) fn gate_key(audience: &Audience) -> String {
+    format!("{GATE}{audience}")
+}
+
+impl GateItem {
+    pub(crate) fn new(gate: &RegisteredGate, write: String) -> Self {
+        Self {
+            pk: gate_key(&gate.audience),
+            description: gate.description.as_ref().map(|words| words.as_str().to_owned()),
+            masked: gate.masks.texts().map(str::to_owned).collect(),
+            created_at: gate.created_at.as_unix_seconds(),
+            write,
+        }
+    }
+
+    pub(crate) fn parse(&self) -> Result<RegisteredGate, Failure> {
+        let row = Row(GATE);
+        let audience = self.pk.strip_prefix(GATE).unwrap_or_default();
+        let description = self.description.as_deref().map(GateDescription::parse).transpose();
+        Ok(RegisteredGate {
+            audience: row.parsed("pk", Audience::parse(audience))?,
+            description: row.parsed("description", description)?,
+            masks: row.parsed("masked", Masks::parse(self.masked.iter().map(String::as_str)))?,
+            created_at: row.time("created_at", self.created_at)?,
+        })
+    }
+}
+
+impl Store {
+    /// What mails do not show of what this gate is asked for: nothing is masked at a gate that nobody registered.
+    pub async fn masks(&self, gate: &Audience) -> Result<Masks, Failure> {
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .key("pk", text(gate_key(gate)))
+            .consistent_read(true);
+        let answer = get.send().await.map_err(|e| Failure::call("dynamodb:GetItem", &e))?;
+        let Some(item) = answer.item else { return Ok(Masks::NONE) };
+        Ok(from_item::<GateItem>(item, GATE)?.parse()?.masks)
+    }
+}
