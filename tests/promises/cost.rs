@@ -1,14 +1,14 @@
 use sayso_tests::{Verdict, World};
 
-// README: A new request costs one read, three writes and one mail (the first write is a transaction: it also counts the request against the limits); a check costs one read after the key's, and one write if it waits; a decision one read, one signature, one write.
+// README: A new request costs two reads, three writes and one mail (the first write is a transaction: it also counts the request against the limits); a check costs one read after the key's, and one write if it waits; a decision one read, one signature, one write.
 #[tokio::test]
 async fn the_calls_are_counted() {
     let world = World::new().await;
     let agent = world.agent().await;
     world.tap.take_calls();
     let id = agent.ask("orders_2019").await.field("approval_id").to_owned();
-    // The one read is the agent's key.
-    let asked = ["GetItem", "TransactWriteItems", "PutItem", "SendEmail", "PutItem"];
+    // The reads are the agent's key, and what the mail must not show.
+    let asked = ["GetItem", "TransactWriteItems", "PutItem", "GetItem", "SendEmail", "PutItem"];
     assert_eq!(world.tap.take_calls(), asked);
 
     let mut keyed = sayso_tests::asking("invoices");

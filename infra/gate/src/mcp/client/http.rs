@@ -120,7 +120,7 @@ async fn answer(State(front): State<Arc<Front>>, request: Request) -> Response {
         (Some(session), _) => front.sessions.answer(session, message, reads_events(&parts.headers)).await,
         (None, Kind::Request { id, method }) if method == "initialize" => {
             let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
-            front.sessions.initialize(id, message, peer).await
+            front.sessions.initialize(id, message, peer, reads_events(&parts.headers)).await
         }
         (None, _) => {
             let problem = "there is no session: start one with `initialize` and send its `Mcp-Session-Id`";

@@ -45,27 +45,43 @@ impl Reply {
     }
 }
 
+/// What hears an answer.
+type Answered = Box<dyn FnOnce(&Message) + Send>;
+
 /// The messages for one request, and what is dropped when the client no longer wants them.
 pub(super) struct Replies<Guard> {
     messages: mpsc::Receiver<Message>,
     id: Id,
+    /// Hears the answer before the client does.
+    answered: Option<Answered>,
     _guard: Guard,
 }
 
 /// The two ends of the answer to the client's request `id`.
 pub(super) fn reply<Guard>(id: Id, guard: Guard) -> (Reply, Replies<Guard>) {
     let (to, messages) = mpsc::channel(WAITING_MESSAGES);
-    (Reply(to), Replies { messages, id, _guard: guard })
+    (Reply(to), Replies { messages, id, answered: None, _guard: guard })
 }
 
 impl<Guard: Send + 'static> Replies<Guard> {
+    /// Tells the answer to `answered` before the client hears it. It is dropped without one if the client goes.
+    pub(super) fn when_answered(self, answered: impl FnOnce(&Message) + Send + 'static) -> Self {
+        Self { answered: Some(Box::new(answered)), ..self }
+    }
+
     /// The next message. When there is none, whoever would have answered is gone.
     pub(super) async fn next(&mut self) -> Message {
-        self.messages.recv().await.unwrap_or_else(|| {
+        let message = self.messages.recv().await.unwrap_or_else(|| {
             let problem =
                 "the server ended before it answered: the call may or may not have run, find out before you repeat it";
             Message::error(Some(&self.id), code::INTERNAL_ERROR, problem)
-        })
+        });
+        if is_answer(&message)
+            && let Some(answered) = self.answered.take()
+        {
+            answered(&message);
+        }
+        message
     }
 
     /// The answer as JSON under its status, if it comes first and soon or the client reads nothing else; otherwise a stream.

@@ -97,8 +97,15 @@ impl Sessions {
         lock(&self.open).clear();
     }
 
-    /// Starts a session with its first request.
-    pub(super) async fn initialize(&self, id: Id, message: Message, peer: Option<IpAddr>) -> Response {
+    /// Starts a session with its first request. A server may take long to start: the client knows the session before its
+    /// first answer comes.
+    pub(super) async fn initialize(
+        &self,
+        id: Id,
+        message: Message,
+        peer: Option<IpAddr>,
+        reads_events: bool,
+    ) -> Response {
         let Some(place) = self.place(peer).await else {
             let problem = "there are too many sessions: end one, or try again later";
             return refuse(StatusCode::SERVICE_UNAVAILABLE, Some(&id), code::INTERNAL_ERROR, problem);
@@ -113,19 +120,17 @@ impl Sessions {
         let used_last = Arc::new(AtomicU64::new(self.uses.fetch_add(1, Ordering::Relaxed)));
         let session = Session { to: line.to, routes: Arc::default(), peer, used_last };
         lock(&self.open).insert(key.clone(), session.clone());
-        let mut ending = Ending { key: key.clone(), open: Arc::clone(&self.open), ends: true };
+        let ending = Ending { key: key.clone(), open: Arc::clone(&self.open), ends: true };
         let (routes, last) = (Arc::clone(&session.routes), ending.another());
         tokio::spawn(async move {
             routes.run(line.from).await;
             drop((last, place));
         });
-        let (status, mut response) = session.first_request(id, message).await;
-        // If it was refused there is no session, and none if nobody is there to learn its id.
-        if status == Answered::Yes
+        let mut response = session.first_request(id, message, ending, reads_events).await;
+        if lock(&self.open).contains_key(&key)
             && let Ok(key) = HeaderValue::try_from(key)
         {
             response.headers_mut().insert(SESSION_HEADER, key);
-            ending.ends = false;
         }
         response
     }
@@ -260,20 +265,15 @@ impl Drop for Waiting {
     }
 }
 
-/// Whether a request was answered with no error, as far as that is known when its response begins.
-#[derive(PartialEq, Eq)]
-enum Answered {
-    Yes,
-    No,
-}
-
 impl Session {
-    /// The one that begins the session: its answer decides whether there is one.
-    async fn first_request(self, id: Id, message: Message) -> (Answered, Response) {
-        let Some(mut replies) = self.send(id, &message).await else { return (Answered::No, unknown()) };
-        let first = replies.next().await;
-        let answered = if first.member("error").is_some() { Answered::No } else { Answered::Yes };
-        (answered, replies.respond(first, StatusCode::OK))
+    /// The one that begins the session: if it is refused there is no session, and none if nobody is there to hear.
+    async fn first_request(self, id: Id, message: Message, ending: Ending, reads_events: bool) -> Response {
+        let Some(replies) = self.send(id, &message).await else { return unknown() };
+        let replies = replies.when_answered(move |answer| {
+            let mut ending = ending;
+            ending.ends = answer.member("error").is_some();
+        });
+        replies.respond_soon(reads_events, |_| StatusCode::OK).await
     }
 
     async fn request(self, id: Id, message: Message, reads_events: bool) -> Response {

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::{over_http, server, serving};
 use crate::mcp::MOST_BYTES;
+use crate::mcp::upstream::Upstream;
 
 const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{"sampling":{}},"clientInfo":{"name":"c","version":"1"}}}"#;
 
@@ -308,6 +309,30 @@ async fn a_session_ends_when_it_is_deleted_and_when_its_server_does() {
     for id in [&deleted, &died] {
         let gone = outcome(post(&url, &[("mcp-session-id", id)], legacy_call(2, "echo"))).await;
         assert_eq!(gone, (404, Some(-32600)));
+    }
+}
+
+/// `npx` and `docker run` may fetch a server first.
+#[tokio::test]
+async fn a_server_that_takes_long_to_start_has_a_session_before_it_answers() {
+    for (answer, is_kept) in [(r#""result":{}"#, true), (r#""error":{"code":1,"message":"no"}"#, false)] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let started = directory.path().join("started");
+        let script = format!(
+            r#"read -r hello; until [ -e "$0" ]; do sleep 0.02; done; echo '{{"jsonrpc":"2.0","id":1,{answer}}}'; cat >&2"#
+        );
+        let path = started.to_str().expect("a path").to_owned();
+        let argv = ["sh".to_owned(), "-c".to_owned(), script, path];
+        let url = over_http(Upstream::command_from_env(argv.to_vec(), None).expect("a command")).await;
+        let accept = ("accept", "application/json, text/event-stream");
+        let mut response = post(&url, &[accept], INITIALIZE).send().await.expect("headers");
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        let id = response.headers()["mcp-session-id"].to_str().expect("ASCII").to_owned();
+        std::fs::write(&started, "").expect("a file");
+        let told = event(&mut response, &mut String::new()).await.expect("an answer");
+        assert_eq!(told["result"].is_object(), is_kept, "{told}");
+        let deleted = CLIENT.delete(&url).headers(headers(&[("mcp-session-id", &id)])).send().await;
+        assert_eq!(deleted.expect("an answer").status(), if is_kept { 204 } else { 404 });
     }
 }
 
