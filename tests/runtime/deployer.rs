@@ -11,6 +11,16 @@ use serde_json::Value;
 /// along), without those for properties that no template here has.
 const CALLS: &[(&str, &[&str])] = &[
     (
+        "AWS::Budgets::Budget",
+        &[
+            "budgets:ListTagsForResource",
+            "budgets:ModifyBudget",
+            "budgets:TagResource",
+            "budgets:UntagResource",
+            "budgets:ViewBudget",
+        ],
+    ),
+    (
         "AWS::CloudFormation::Stack",
         &["cloudformation:CreateStack", "cloudformation:UpdateStack", "cloudformation:DeleteStack"],
     ),
@@ -18,7 +28,6 @@ const CALLS: &[(&str, &[&str])] = &[
         "AWS::CloudFront::Distribution",
         &[
             "cloudfront:CreateDistribution",
-            "cloudfront:CreateDistributionWithTags",
             "cloudfront:DeleteDistribution",
             "cloudfront:GetDistribution",
             "cloudfront:GetDistributionConfig",
@@ -76,7 +85,6 @@ const CALLS: &[(&str, &[&str])] = &[
             "events:UntagResource",
         ],
     ),
-    ("AWS::IAM::Policy", &["iam:DeleteRolePolicy", "iam:GetRolePolicy", "iam:PutRolePolicy"]),
     (
         "AWS::IAM::Role",
         &[
@@ -223,6 +231,20 @@ const CALLS: &[(&str, &[&str])] = &[
             "sns:UntagResource",
         ],
     ),
+    (
+        "AWS::SQS::Queue",
+        &[
+            "sqs:CreateQueue",
+            "sqs:DeleteQueue",
+            "sqs:GetQueueAttributes",
+            "sqs:GetQueueUrl",
+            "sqs:ListQueueTags",
+            "sqs:SetQueueAttributes",
+            "sqs:TagQueue",
+            "sqs:UntagQueue",
+        ],
+    ),
+    ("AWS::SQS::QueuePolicy", &["sqs:GetQueueAttributes", "sqs:SetQueueAttributes"]),
 ];
 
 fn file(path: &str) -> String {

@@ -65,9 +65,20 @@ fn the_audit_key_is_one_of_its_own_and_no_function_signs_with_it() {
 #[test]
 fn the_table_and_the_keys_outlive_the_stack() {
     let template = Template::read();
-    for resource in ["Table", "SigningKey", "SecondSigningKey", "AuditKey"] {
-        assert!(says(&template, resource, "DeletionPolicy: Retain"), "{resource}");
-        assert!(says(&template, resource, "UpdateReplacePolicy: Retain"), "{resource}");
+    // A table that is protected from deletion could not be rolled back; all else that a first deployment leaves would be litter.
+    let retained = [
+        ("Table", "Retain"),
+        ("SigningKey", "RetainExceptOnCreate"),
+        ("SecondSigningKey", "RetainExceptOnCreate"),
+        ("AuditKey", "RetainExceptOnCreate"),
+        ("SenderIdentity", "RetainExceptOnCreate"),
+        ("ApproverIdentity", "RetainExceptOnCreate"),
+    ];
+    for (resource, policy) in retained {
+        let lines = template.resource(resource);
+        for line in [format!("DeletionPolicy: {policy}"), "UpdateReplacePolicy: Retain".to_owned()] {
+            assert!(lines.iter().any(|there| there.trim() == line), "{resource} without {line}");
+        }
     }
     for line in ["DeletionProtectionEnabled: true", "PointInTimeRecoveryEnabled: true", "SSEEnabled: true"] {
         assert!(says(&template, "Table", line), "the table without {line}");
@@ -80,7 +91,7 @@ fn every_function_has_a_throttle_a_log_that_ends_and_its_alarms() {
     for (function, ..) in FUNCTIONS {
         let reserved = format!("!If [Reserves{function}, !Ref {function}Concurrency, !Ref AWS::NoValue]");
         assert_eq!(template.property(function, "ReservedConcurrentExecutions"), reserved);
-        let logging = format!("{{ LogGroup: !Ref {function}Logs, LogFormat: JSON }}");
+        let logging = format!("{{ LogGroup: !Ref {function}Logs, LogFormat: JSON, SystemLogLevel: WARN }}");
         assert_eq!(template.property(function, "LoggingConfig"), logging);
         assert!(says(&template, &format!("{function}Logs"), "RetentionInDays: !Ref LogRetentionDays"));
         let counted = template.resource(&format!("{function}LoggedErrors")).join("\n");

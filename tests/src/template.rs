@@ -6,6 +6,9 @@ use crate::Permission;
 /// CloudFormation's tags mean is left alone.
 pub struct Template(String);
 
+/// What Lambda does in a function's name, and its code does not.
+const OF_LAMBDA: [&str; 3] = ["- Sid: WriteItsLog", "- Sid: Trace", "- Sid: KeepLostReports"];
+
 /// Some lines of it: a mapping's.
 type Block<'a> = Vec<&'a str>;
 
@@ -37,12 +40,12 @@ impl Template {
         found.unwrap_or_else(|| panic!("{function} has no {name}"))
     }
 
-    /// What a function's role permits it, but for writing its log, which Lambda does.
+    /// What a function's role permits its code.
     pub fn role(&self, function: &str) -> BTreeSet<Permission> {
         let role = self.block(&["Resources", &format!("{function}Role"), "Properties", "Policies"]);
         let statements = statements(&role).into_iter().filter(|statement| {
             assert!(statement.contains(&"Effect: Allow"), "{statement:?}");
-            statement[0] != "- Sid: WriteItsLog"
+            !OF_LAMBDA.contains(&statement[0])
         });
         statements.flat_map(|statement| granted(&statement)).collect()
     }

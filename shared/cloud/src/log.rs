@@ -6,9 +6,10 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// Starts logging to standard output, in JSON and without a time, which CloudWatch adds. Call once, first thing in `main`.
+/// Starts logging to standard output, in JSON. Without `timestamp` and `level`, Lambda takes a line for one of its own making
+/// (Lambda Developer Guide, "Log-level filtering"). Call once, first thing in `main`.
 pub fn start() {
-    let format = tracing_subscriber::fmt::layer().json().flatten_event(true).without_time();
+    let format = tracing_subscriber::fmt::layer().json().flatten_event(true);
     tracing_subscriber::registry().with(own_events()).with(format).init();
 }
 
