@@ -4,6 +4,7 @@
 mod approvals;
 mod audit;
 mod aws;
+mod behind_a_proxy;
 mod check;
 mod doctor;
 mod keys;

@@ -30,6 +30,7 @@ pub(crate) fn values(table: &str, key_arn: &str) -> BTreeMap<&'static str, Strin
         ("CONFIGURATION_SET", "sayso-MailConfiguration".to_owned()),
         ("DECIDE_URL", format!("https://{}", domain("Decide"))),
         ("DENIED_COOL_DOWN_SECONDS", "600".to_owned()),
+        ("EXTRA_ROOTS", String::new()),
         ("ISSUER", format!("https://{}", domain("Redeem"))),
         ("LONGEST_WAIT_SECONDS", "20".to_owned()),
         ("MAIL_FROM", "sayso@example.com".to_owned()),

@@ -22,7 +22,10 @@ const LIMITS: [&str; 6] = [
 fn the_template_gives_each_function_exactly_what_it_reads() {
     let template = Template::read();
     let readers = ["TABLE_NAME", "SIGNING_KEY_ID", "OTHER_SIGNING_KEY_ID"];
-    let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
+    // Every function gets this one.
+    let set = |names: &[&str]| {
+        names.iter().chain(&["EXTRA_ROOTS"]).map(|name| (*name).to_owned()).collect::<BTreeSet<_>>()
+    };
     let told = |own: &[&str]| set(&[&readers[..], own].concat());
     let mcp = [
         "PAGE_URL",
@@ -52,6 +55,7 @@ async fn a_missing_variable_ends_the_binary_with_its_name_and_no_value() {
     for (function, binary, domain) in FUNCTIONS {
         let complete = environment(&template, function, &backends);
         let optional = [
+            "EXTRA_ROOTS",
             "REPLY_TO",
             "CONFIGURATION_SET",
             "OTHER_SIGNING_KEY_ID",
@@ -86,6 +90,7 @@ async fn a_wrong_variable_ends_the_binary_with_its_name_and_no_value() {
         ("Mcp", "MAILS_PER_APPROVER_PER_HOUR", "10001"),
         ("Mcp", "PENDING_PER_AGENT", "101"),
         ("Mcp", "DENIED_COOL_DOWN_SECONDS", "86401"),
+        ("Feedback", "EXTRA_ROOTS", "-----BEGIN CERTIFICATE-----\\nAAAA\\n-----END CERTIFICATE-----"),
         ("Page", "DECIDE_URL", "http://decide.example.com"),
         ("Decide", "ISSUER", "http://issuer.example.com"),
         ("Decide", "RETENTION_DAYS", "-1"),

@@ -1,5 +1,6 @@
 //! What the program is told. The `--help` here is what most people read of it.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -44,6 +45,9 @@ pub(crate) struct Connection {
     /// The stack's output AuditKeyId, the key that signs audit exports
     #[arg(long, global = true, value_name = "ID", env = "SAYSO_AUDIT_KEY")]
     pub(crate) audit_key: Option<String>,
+    /// Trust the certificates in this file, and not the machine's
+    #[arg(long, global = true, value_name = "FILE", env = "AWS_CA_BUNDLE", value_parser = clap::value_parser!(OsString))]
+    pub(crate) ca_bundle: Option<OsString>,
     /// Talk to the sayso-local on this machine, by the port of its MCP endpoint (8787 if none is given)
     #[arg(
         long,

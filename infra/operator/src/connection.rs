@@ -1,14 +1,15 @@
 //! Where the deployment is, and as whom to speak to it.
 
+use std::path::Path;
 use std::time::Duration;
 
 use aws_config::BehaviorVersion;
 use aws_credential_types::provider::ProvideCredentials as _;
 use aws_types::region::Region;
-use reqwest::Client;
 use reqwest::redirect::Policy;
+use reqwest::{Certificate, Client};
 use sayso_cloud::operator::Registry;
-use sayso_cloud::{Aws, Clock, Endpoints, Signer, Store, http_client};
+use sayso_cloud::{Aws, Clock, Endpoints, Roots, Signer, Store, persons_http_client};
 use sayso_model::BaseUrl;
 use sayso_model::token::{Issuer, Jwks};
 use serde::Deserialize;
@@ -33,6 +34,7 @@ pub(crate) struct Deployment {
     pub(crate) outbox: Option<BaseUrl>,
     audit_key: Option<String>,
     aws: Aws,
+    roots: Option<Roots>,
 }
 
 /// What a local host says of itself.
@@ -62,7 +64,7 @@ impl Deployment {
                 "no sayso-local answers on port {port}: start it, or name the port of its MCP endpoint with --local=PORT"
             ))
         };
-        let told = fetch(&http(true)?, &asked).await.ok_or_else(missing)?;
+        let told = fetch(&http(true, None)?, &asked).await.ok_or_else(missing)?;
         let told: Whereabouts = serde_json::from_str(&told).map_err(|_| missing())?;
         let url = |text: &str| BaseUrl::parse(text).map_err(|_| missing());
         let endpoint = |text: &str| Ok::<_, Stopped>(Some(url(text)?.as_str().to_owned()));
@@ -77,6 +79,7 @@ impl Deployment {
             outbox: Some(url(&told.outbox_url)?),
             audit_key: connection.audit_key.clone().or(Some(told.audit_key)),
             aws,
+            roots: None,
         })
     }
 
@@ -96,6 +99,7 @@ impl Deployment {
             outbox: None,
             audit_key: connection.audit_key.clone(),
             aws,
+            roots: roots(connection)?,
         })
     }
 
@@ -122,7 +126,12 @@ impl Deployment {
 
     /// The approvals, judged by the issuer's published keys: the table alone is not trusted to say `approved`.
     pub(crate) async fn store(&self) -> Result<Store, Stopped> {
-        Ok(self.store_under(published_keys(self.need_issuer()?).await?))
+        Ok(self.store_under(self.published_keys(self.need_issuer()?).await?))
+    }
+
+    /// The keys that an issuer publishes.
+    pub(crate) async fn published_keys(&self, issuer: &Issuer) -> Result<Jwks, Stopped> {
+        published_keys(issuer, self.roots.as_ref()).await
     }
 
     /// The approvals, judged by these keys.
@@ -166,21 +175,22 @@ pub(crate) async fn issuer(connection: &Connection) -> Result<Option<Issuer>, St
     }
 }
 
-/// The keys that an issuer publishes.
-pub(crate) async fn published_keys(issuer: &Issuer) -> Result<Jwks, Stopped> {
+/// The same, for what needs no table.
+pub(crate) async fn published_keys(issuer: &Issuer, roots: Option<&Roots>) -> Result<Jwks, Stopped> {
     let local = issuer.as_str().starts_with("http://");
-    let keys = fetch(&http(local)?, &format!("{issuer}/.well-known/jwks.json")).await;
+    let keys = fetch(&http(local, roots)?, &format!("{issuer}/.well-known/jwks.json")).await;
     let keys = keys.and_then(|keys| serde_json::from_str::<Jwks>(&keys).ok());
     keys.ok_or_else(|| {
         Stopped::not_done(format!(
-            "the issuer's keys cannot be fetched from {issuer}, so no approval can be judged: compare --issuer with the stack's output Issuer, and try again"
+            "the issuer's keys cannot be fetched from {issuer}, so no approval can be judged: compare --issuer with the stack's output Issuer. Behind a proxy, HTTPS_PROXY must name it, and AWS_CA_BUNDLE the file with its certificate if it reads along"
         ))
     })
 }
 
 /// The account, as AWS's ordinary chain of regions and credentials finds it.
 pub(crate) async fn account(connection: &Connection) -> Result<Aws, Stopped> {
-    let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http_client());
+    let http = persons_http_client(roots(connection)?.as_ref());
+    let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http);
     if let Some(region) = &connection.region {
         loader = loader.region(Region::new(region.clone()));
     }
@@ -206,10 +216,29 @@ pub(crate) async fn account(connection: &Connection) -> Result<Aws, Stopped> {
     Ok(Aws::of(&config))
 }
 
+/// Whose certificates to trust in the place of the machine's.
+pub(crate) fn roots(connection: &Connection) -> Result<Option<Roots>, Stopped> {
+    let Some(path) = connection.ca_bundle.as_deref().filter(|path| !path.is_empty()).map(Path::new) else {
+        return Ok(None);
+    };
+    let file = path.display();
+    let pem = std::fs::read(path).map_err(|error| {
+        Stopped::usage(format!("{file} (--ca-bundle, AWS_CA_BUNDLE) cannot be read: {error}"))
+    })?;
+    let roots = Roots::parse(&pem);
+    roots
+        .map(Some)
+        .map_err(|problem| Stopped::usage(format!("{file} (--ca-bundle, AWS_CA_BUNDLE): {problem}")))
+}
+
 /// A client that goes nowhere but where it is sent, without TLS on this machine only.
-pub(crate) fn http(local: bool) -> Result<Client, Stopped> {
+pub(crate) fn http(local: bool, roots: Option<&Roots>) -> Result<Client, Stopped> {
     let builder = Client::builder().timeout(PATIENCE).redirect(Policy::none());
     let builder = if local { builder.no_proxy() } else { builder.https_only(true) };
+    let builder = match roots.and_then(|roots| Certificate::from_pem_bundle(roots.as_pem()).ok()) {
+        Some(certificates) => builder.tls_certs_only(certificates),
+        None => builder,
+    };
     builder.build().map_err(|_| Stopped::usage("no TLS on this machine: install its root certificates"))
 }
 

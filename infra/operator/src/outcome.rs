@@ -83,7 +83,9 @@ pub(crate) fn advice(failure: &Failure) -> &'static str {
         "ExpiredTokenException" | "UnrecognizedClientException" | "InvalidSignatureException" => {
             "AWS does not take these credentials: log in again, or choose others with --profile"
         }
-        "no connection" => "check the network and --region; with --local, that sayso-local runs",
+        "no connection" => {
+            "check the network and --region; behind a proxy, HTTPS_PROXY and AWS_CA_BUNDLE; with --local, that sayso-local runs"
+        }
         "timed out" => "check the network; whether it was done is not known: list, and run it again",
         "ThrottlingException" | "ProvisionedThroughputExceededException" => "the table is busy: run it again",
         _ => "",

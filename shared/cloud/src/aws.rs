@@ -2,17 +2,20 @@ use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_http_client::Connector;
+use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::http::{SharedHttpClient, http_client_fn};
+use aws_smithy_runtime_api::shared::IntoShared as _;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
 use aws_types::region::Region;
 
-use crate::{BadVariable, optional, required};
+use crate::{BadVariable, Roots, optional, required};
 
-/// Amazon's own roots (Amazon Trust Services), the only ones an AWS endpoint's certificate needs: parsing the
+/// Amazon's own roots (Amazon Trust Services), the only ones that a function needs in the commercial regions: parsing the
 /// machine's whole root store costs a cold start some 8.5 million instructions, and trusts more than we use.
 const ROOTS: &[u8] = include_bytes!("../roots/amazon-trust-services.pem");
 
@@ -62,7 +65,8 @@ pub struct Aws {
 impl Aws {
     /// From the environment Lambda gives: `AWS_REGION`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`,
     /// `AWS_SESSION_TOKEN`; and the endpoints, where they are set, by the names every AWS SDK knows
-    /// (`AWS_ENDPOINT_URL_DYNAMODB`, `AWS_ENDPOINT_URL_SESV2`, `AWS_ENDPOINT_URL_KMS`, `AWS_ENDPOINT_URL`).
+    /// (`AWS_ENDPOINT_URL_DYNAMODB`, `AWS_ENDPOINT_URL_SESV2`, `AWS_ENDPOINT_URL_KMS`, `AWS_ENDPOINT_URL`). `EXTRA_ROOTS`
+    /// holds certificates in PEM, for a partition or a network whose endpoints have others than Amazon's.
     pub fn from_env() -> Result<Self, BadVariable> {
         let text = |value: &str| Ok::<_, std::convert::Infallible>(value.to_owned());
         let credentials = Credentials::new(
@@ -79,31 +83,32 @@ impl Aws {
             sesv2: endpoint("AWS_ENDPOINT_URL_SESV2")?,
             kms: endpoint("AWS_ENDPOINT_URL_KMS")?,
         };
-        Ok(Self::new(required("AWS_REGION", text)?, credentials, endpoints))
+        let roots = optional("EXTRA_ROOTS", Roots::parse_variable)?;
+        Ok(Self::new(required("AWS_REGION", text)?, credentials, endpoints, roots.as_ref()))
     }
 
     /// For endpoints that check no credentials: the local host's.
     pub fn at(endpoints: Endpoints) -> Self {
-        Self::new("us-east-1".to_owned(), Credentials::new("local", "local", None, None, "local"), endpoints)
+        let credentials = Credentials::new("local", "local", None, None, "local");
+        Self::new("us-east-1".to_owned(), credentials, endpoints, None)
     }
 
-    /// For a person's machine, whose region and credentials come from AWS's chain of providers: patient with its network.
+    /// For a person's machine, whose region, credentials and HTTP come from AWS's chain of providers: patient with its network.
     pub fn of(config: &SdkConfig) -> Self {
         let base = config
             .to_builder()
-            .http_client(http_client())
             .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
             .timeout_config(within(PERSONS_LIMITS))
             .build();
         Self { base, endpoints: Endpoints::default() }
     }
 
-    fn new(region: String, credentials: Credentials, endpoints: Endpoints) -> Self {
+    fn new(region: String, credentials: Credentials, endpoints: Endpoints, roots: Option<&Roots>) -> Self {
         let base = SdkConfig::builder()
             .behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::latest())
             .region(Region::new(region))
             .credentials_provider(SharedCredentialsProvider::new(credentials))
-            .http_client(http_client())
+            .http_client(http_client(roots))
             .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
             .timeout_config(within([CONNECT_LIMIT, ATTEMPT_LIMIT, OPERATION_LIMIT]))
             .build();
@@ -166,17 +171,39 @@ fn within([connect, attempt, operation]: [Duration; 3]) -> TimeoutConfig {
         .build()
 }
 
-/// aws-lc rather than ring: it keeps the hybrid post-quantum key exchange (a mail's link is worth recording today and
-/// breaking later), and without its jitter entropy it costs about as much as ring.
-///
-/// # Panics
-/// When the compiled-in roots cannot be used: trusting others instead would be worse than not starting.
-#[expect(clippy::expect_used, reason = "no connection at all rather than one that trusts other roots")]
-pub fn http_client() -> SharedHttpClient {
-    let roots = TrustStore::empty().with_pem_certificate(ROOTS);
-    let context = TlsContext::builder().with_trust_store(roots).build();
+/// For a function: by the shortest way, trusting Amazon's roots and these. aws-lc rather than ring: it keeps the hybrid
+/// post-quantum key exchange (a mail's link is worth recording today and breaking later), and without its jitter entropy it
+/// costs about as much as ring.
+fn http_client(extra: Option<&Roots>) -> SharedHttpClient {
+    let amazons = TrustStore::empty().with_pem_certificate(ROOTS);
+    let roots = extra.map_or(amazons.clone(), |extra| amazons.with_pem_certificate(extra.as_pem()));
     aws_smithy_http_client::Builder::new()
         .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
-        .tls_context(context.expect("a trust store of certificates compiled in"))
+        .tls_context(trusting(roots))
         .build_https()
+}
+
+/// For a person's machine, as the AWS CLI does it: by the proxies that the environment names (`HTTPS_PROXY`, `NO_PROXY`),
+/// trusting the machine's roots, or in their place those of `AWS_CA_BUNDLE`.
+pub fn persons_http_client(bundle: Option<&Roots>) -> SharedHttpClient {
+    let roots = bundle
+        .map_or_else(TrustStore::default, |bundle| TrustStore::empty().with_pem_certificate(bundle.as_pem()));
+    let (context, proxies) = (trusting(roots), ProxyConfig::from_env());
+    http_client_fn(move |settings, _| {
+        let connector = Connector::builder()
+            .connector_settings(settings.clone())
+            .proxy_config(proxies.clone())
+            .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+            .tls_context(context.clone())
+            .build();
+        connector.into_shared()
+    })
+}
+
+/// # Panics
+/// When the certificates cannot be used: trusting others instead would be worse than not starting.
+#[expect(clippy::expect_used, reason = "no connection at all rather than one that trusts other roots")]
+fn trusting(roots: TrustStore) -> TlsContext {
+    let context = TlsContext::builder().with_trust_store(roots).build();
+    context.expect("a trust store of certificates that parse")
 }

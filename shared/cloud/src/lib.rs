@@ -11,17 +11,19 @@ pub mod log;
 mod mailer;
 pub mod operator;
 pub mod random;
+mod roots;
 mod signer;
 mod store;
 
 pub use aws::{
     ATTEMPT_LIMIT, ATTEMPTS, Aws, CONNECT_LIMIT, Endpoints, OPERATION_LIMIT, PERSONS_LIMITS, READ_ATTEMPTS,
-    http_client,
+    persons_http_client,
 };
 pub use clock::Clock;
 pub use environment::{BadVariable, optional, required};
 pub use failure::{CannotStart, Failure};
 pub use mailer::{APPROVAL_TAG, Mail, Mailer, NotSent};
+pub use roots::{NoRoots, Roots};
 pub use signer::{KeyIds, Signer};
 pub use store::{
     Audited, Claim, Concluded, Named, PointerClaim, Reached, Recorded, RecordedApproval, Redeemed, Store,

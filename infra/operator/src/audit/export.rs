@@ -12,7 +12,7 @@ use super::file::{Whole, named, read};
 use super::keys::{key_ids, keys_in};
 use super::{in_json, in_words};
 use crate::arguments::Export;
-use crate::connection::{Deployment, published_keys};
+use crate::connection::Deployment;
 use crate::outcome::{Report, Stopped};
 use crate::terminal::{complain, count};
 
@@ -22,7 +22,7 @@ pub(super) async fn export(to: &Deployment, wanted: &Export, now: Timestamp) -> 
     let signer = to.audit_signer().await?;
     let before = wanted.previous.as_deref().map(|path| previous(to, path, wanted, &signer)).transpose()?;
     let range = range(wanted, before.as_ref(), now)?;
-    let mut keys = published_keys(&issuer).await?;
+    let mut keys = to.published_keys(&issuer).await?;
     keys.keys.extend(keys_in(&wanted.issuer_keys)?);
     let audited = to.store_under(keys.clone()).audited(range, now).await?;
     let masks = to.registry.masks().await?;

@@ -8,7 +8,7 @@ use super::file::{named, read};
 use super::keys::{key_ids, keys_in};
 use super::{in_json, in_words};
 use crate::arguments::{Connection, Verify};
-use crate::connection::{audit_signer, issuer, published_keys};
+use crate::connection::{audit_signer, issuer, published_keys, roots};
 use crate::outcome::{Report, Stopped, status};
 use crate::terminal::{one_line, table};
 
@@ -49,7 +49,7 @@ async fn token_keys(
         return Ok((issuer, Some(Jwks { keys: keys_in(&wanted.issuer_keys)? })));
     }
     let keys = match &issuer {
-        Some(issuer) => Some(published_keys(issuer).await?),
+        Some(issuer) => Some(published_keys(issuer, roots(connection)?.as_ref()).await?),
         None => None,
     };
     Ok((issuer, keys))

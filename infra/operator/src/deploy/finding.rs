@@ -89,8 +89,8 @@ impl Findings {
                 (failure.to_string(), "compare --table and --region with the stack's output TableName".to_owned())
             }
             "no connection" => (
-                format!("{call}: the service does not answer in this region"),
-                "check --region and the network: not every region has every service".to_owned(),
+                format!("{call}: no connection to the service"),
+                "check --region (not every region has every service) and the network; behind a proxy, HTTPS_PROXY and AWS_CA_BUNDLE".to_owned(),
             ),
             "timed out" | "ThrottlingException" | "TooManyRequestsException" => {
                 (failure.to_string(), "run it again".to_owned())

@@ -14,7 +14,7 @@ const FORM: &str = "application/x-www-form-urlencoded";
 /// Approves, by the newest mail about it.
 pub(super) async fn approve(outbox: &BaseUrl, id: ApprovalId) -> Result<(), Failed> {
     let failed = |what: &str| Failed::new(what, "start sayso-local of the same version as this command");
-    let http = http(true).map_err(|stopped| failed(&stopped.message))?;
+    let http = http(true, None).map_err(|stopped| failed(&stopped.message))?;
     let link = link(&http, outbox, id).await.ok_or_else(|| failed("the outbox has no mail about it"))?;
     let page = fetch(&http, &link).await.ok_or_else(|| {
         Failed::new("the page does not open", "read the log of the page function: it may not read the table")
