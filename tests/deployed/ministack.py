@@ -1,5 +1,5 @@
 """Deploys the artefacts of `sam build` into MiniStack with `sam deploy`, has `sayso deploy check` look at it, and takes
-approvals through it, over a rotation of the signing key.
+approvals through it, over a rotation of the signing key and a restored table.
 
     sam build --parameter-overrides Architecture=x86_64    # or arm64: this machine's
     target/ministack/bin/python tests/deployed/ministack.py
@@ -111,8 +111,14 @@ class Stack:
         told = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "SAM_CLI_TELEMETRY": "0", **credentials(self.port)}
         done = subprocess.run(command, cwd=ROOT, env=told, capture_output=True, text=True)
         if done.returncode != 0:
-            sys.exit(done.stdout + done.stderr)
+            sys.exit(done.stdout + done.stderr + self.failures())
         self.outputs = self.told()
+
+    def failures(self):
+        """What CloudFormation says of each resource that failed."""
+        events = self.aws("cloudformation").describe_stack_events(StackName="sayso")["StackEvents"]
+        failed = [event for event in events if event["ResourceStatus"].endswith("_FAILED")]
+        return "\n".join(f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason')}" for event in failed)
 
     def change(self, **changed):
         """Changes parameters. By UpdateStack: MiniStack's change sets, which `sam deploy` makes, see no change where
@@ -257,6 +263,41 @@ def walk(stack):
         assert uses == [200, 409], uses
 
 
+def restored(stack):
+    """The runbook of docs/deploying.md: what was approved before is there, the deployment goes on, and the first table stays."""
+    asked = stack.tool("request_approval", tool="drop_table", arguments={"table": "restored"}, summary="Drop it")
+    first, table = stack.outputs["TableName"], "sayso-restored"
+    dynamodb = stack.aws("dynamodb")
+    dynamodb.update_continuous_backups(
+        TableName=first, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True}
+    )
+    dynamodb.restore_table_to_point_in_time(
+        SourceTableName=first, TargetTableName=table, UseLatestRestorableTime=True
+    )
+    dynamodb.get_waiter("table_exists").wait(TableName=table)
+    # A restored table has none of these.
+    dynamodb.update_time_to_live(
+        TableName=table, TimeToLiveSpecification={"Enabled": True, "AttributeName": "ttl"}
+    )
+    dynamodb.update_continuous_backups(
+        TableName=table, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True}
+    )
+    dynamodb.update_table(TableName=table, DeletionProtectionEnabled=True)
+    # The parameters of the rotation stay as they are.
+    PARAMETERS["SigningKeys"] = "second-and-first"
+    PARAMETERS["ExistingTableName"] = table
+    stack.change()
+    stack.outputs = stack.told()
+    assert stack.outputs["TableName"] == table, stack.outputs
+    told = stack.tool("check_approval", approval_id=asked["approval_id"], wait_seconds=0)
+    assert told["status"] == "pending", told["status"]
+    token = stack.approved("after the restore")
+    assert stack.redeem(token, "0123456789abcdef") == 200
+    assert first in dynamodb.list_tables()["TableNames"], "the first table is retained"
+    found, ready = checked(stack.port, "--table", table)
+    assert ready and {found[name] for name in ("table", "protection", "expiry", "backups")} == {"ok"}, found
+
+
 def a_mail_comes_back(stack):
     asked = stack.tool("request_approval", tool="drop_table", arguments={"table": "bounced"}, summary="Drop it")
     stack.comes_back(asked["approval_id"])
@@ -318,7 +359,8 @@ def main():
                 check_after(port, stack.outputs["TableName"])
                 walk(stack)
                 a_mail_comes_back(stack)
-                print("sam deploy deployed what sam build made: approvals went through it and two keys, and a mail came back.")
+                restored(stack)
+                print("sam deploy deployed what sam build made: approvals went through it and two keys, a mail came back, and a table was restored.")
         finally:
             ministack.terminate()
             ministack.wait()

@@ -90,11 +90,13 @@ const CALLS: &[(&str, &[&str])] = &[
         &[
             "iam:CreateRole",
             "iam:DeleteRole",
+            "iam:DeleteRolePermissionsBoundary",
             "iam:DeleteRolePolicy",
             "iam:GetRole",
             "iam:GetRolePolicy",
             "iam:ListAttachedRolePolicies",
             "iam:ListRolePolicies",
+            "iam:PutRolePermissionsBoundary",
             "iam:PutRolePolicy",
             "iam:TagRole",
             "iam:UntagRole",
@@ -120,12 +122,14 @@ const CALLS: &[(&str, &[&str])] = &[
     (
         "AWS::Logs::LogGroup",
         &[
+            "logs:AssociateKmsKey",
             "logs:CreateLogGroup",
             "logs:DeleteLogGroup",
             "logs:DeleteRetentionPolicy",
             "logs:DescribeIndexPolicies",
             "logs:DescribeLogGroups",
             "logs:DescribeResourcePolicies",
+            "logs:DisassociateKmsKey",
             "logs:GetDataProtectionPolicy",
             "logs:ListTagsForResource",
             "logs:PutRetentionPolicy",
