@@ -337,6 +337,24 @@ fn what_the_guide_names_is_in_the_template() {
     assert!(unknown.is_empty(), "docs/deploying.md names what template.yaml has not: {unknown:?}");
 }
 
+/// One that was not tried may break what it builds: zig 0.16 broke aws-lc on arm64.
+#[test]
+fn what_the_guides_have_installed_to_build_with_is_what_is_tried_here() {
+    let tried = file("tests/requirements.txt");
+    for guide in ["README.md", "docs/deploying.md", "template.yaml"] {
+        let text = file(guide);
+        let lines: Vec<&str> =
+            text.lines().filter(|line| line.contains("pip install") && line.contains("ziglang")).collect();
+        assert_eq!(lines.len(), 1, "{guide}");
+        let words = lines[0].split("pip install ").nth(1).expect("packages").split(['`', ' ']);
+        let pinned: Vec<&str> = words.take_while(|word| word.contains("==")).collect();
+        assert!(
+            pinned.len() >= 2 && pinned.iter().all(|pin| tried.lines().any(|line| line == *pin)),
+            "{guide}: {pinned:?}"
+        );
+    }
+}
+
 #[test]
 fn the_first_deployment_tags_what_it_makes() {
     let settings = file("samconfig.toml");
