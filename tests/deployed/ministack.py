@@ -298,6 +298,21 @@ def restored(stack):
     assert ready and {found[name] for name in ("table", "protection", "expiry", "backups")} == {"ok"}, found
 
 
+def named(stack):
+    """Names are switched on and off again. Without a hosted zone the stack takes them as they are; MiniStack has no CloudFront."""
+    names = {name: f"{name.lower()}.example.com" for name in ("PageDomain", "DecideDomain", "RedeemDomain", "McpDomain")}
+    stack.change(**names)
+    told = stack.told()
+    assert told["Issuer"] == "https://redeemdomain.example.com", told
+    assert told["McpUrl"] == "https://mcpdomain.example.com/mcp", told
+    asked = stack.tool("request_approval", tool="drop_table", arguments={"table": "named"}, summary="Drop it")
+    assert asked["status_url"] == f"https://pagedomain.example.com/{asked['approval_id']}", asked
+    stack.change()
+    assert stack.told() == stack.outputs, stack.told()
+    asked = stack.tool("request_approval", tool="drop_table", arguments={"table": "unnamed"}, summary="Drop it")
+    assert "example.com" not in asked["status_url"], asked
+
+
 def a_mail_comes_back(stack):
     asked = stack.tool("request_approval", tool="drop_table", arguments={"table": "bounced"}, summary="Drop it")
     stack.comes_back(asked["approval_id"])
@@ -357,10 +372,11 @@ def main():
                 check_before(port)
                 stack = Stack(port)
                 check_after(port, stack.outputs["TableName"])
+                named(stack)
                 walk(stack)
                 a_mail_comes_back(stack)
                 restored(stack)
-                print("sam deploy deployed what sam build made: approvals went through it and two keys, a mail came back, and a table was restored.")
+                print("sam deploy deployed what sam build made: approvals went through it and two keys, names came and went, a mail came back, and a table was restored.")
         finally:
             ministack.terminate()
             ministack.wait()

@@ -1,7 +1,9 @@
 //! The signing key is replaced while approvals are open, approved and waiting to be redeemed.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sayso_model::token::{ApprovalToken, Jwks, key_id};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::deployment::{Deployment, decide, digest, domain, read_page, redeem};
 
@@ -36,6 +38,24 @@ async fn a_token_of_the_key_before_redeems_and_a_new_one_is_signed_by_the_new_ke
             assert_eq!(reply.status, status, "{}", reply.body);
         }
     }
+}
+
+/// The issuer's name outlives the function behind it, and is in every token.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_issuer_under_a_name_of_its_own_signs_and_redeems_by_that_name() {
+    let deployment = Deployment::start().await.with_issuer("https://issuer.example.com").await;
+    let given = approved(&deployment, "named").await;
+    let claims = given.token.split('.').nth(1).expect("claims");
+    let claims = URL_SAFE_NO_PAD.decode(claims).expect("base64url");
+    let claims: Value = serde_json::from_slice(&claims).expect("JSON");
+    assert_eq!(claims["iss"], "https://issuer.example.com");
+    // CloudFront calls the function by the function's own name.
+    let reply = redeem(&deployment, &given.token, &given.digest, "0123456789abcdef").await;
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    // What was signed under another name is another issuer's.
+    let deployment = deployment.with_issuer("https://another.example.com").await;
+    let reply = redeem(&deployment, &given.token, &given.digest, "0123456789abcdef").await;
+    assert!(reply.status == 403 && reply.body.contains("wrong_issuer"), "{}", reply.body);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,7 @@ use sayso_model::BaseUrl;
 
 use crate::problem::Problem;
 
-/// This function's own address, which is the `iss` of every token it accepts. A template cannot give a function its own
+/// This function's own address, which is the `iss` of every token it accepts unless it has a name. A template cannot give a function its own
 /// URL, so it comes from the event; where there is no event, from the `Host` that was called. A caller who invents a
 /// `Host` gains nothing: tokens are signed for the true one.
 pub(crate) fn own_url(parts: &Parts) -> Result<BaseUrl, Problem> {

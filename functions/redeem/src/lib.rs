@@ -19,7 +19,7 @@ use http::header::{
 };
 use sayso_cloud::{Aws, CannotStart, Clock, Signer, Store};
 use sayso_model::Retention;
-use sayso_model::token::Jwks;
+use sayso_model::token::{Issuer, Jwks};
 
 use crate::problem::Problem;
 
@@ -34,6 +34,8 @@ pub struct Deps {
     store: Store,
     keys: Jwks,
     retention: Retention,
+    /// The `iss` of the tokens it takes, where it is not its own URL.
+    issuer: Option<Issuer>,
     clock: Clock,
 }
 
@@ -48,7 +50,7 @@ impl Deps {
         let signer = Signer::connect(aws.kms(), settings.keys).await?;
         let keys = signer.keys();
         let store = Store::new(aws.dynamodb(), settings.table, signer.keys());
-        Ok(Self { store, keys, retention: settings.retention, clock })
+        Ok(Self { store, keys, retention: settings.retention, issuer: settings.issuer, clock })
     }
 }
 

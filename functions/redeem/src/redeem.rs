@@ -43,7 +43,8 @@ async fn attempt(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Receipt, Problem> {
     let RedemptionRequest { token, digest, audience, gate, nonce } = read(&parts.headers, body)?;
-    let expectations = Expectations { issuer: own_url(parts)?, audience };
+    let expectations =
+        Expectations { issuer: deps.issuer.clone().map_or_else(|| own_url(parts), Ok)?, audience };
     let now = deps.clock.now();
     let verified = verify_digest(&token, &deps.keys, &expectations, &digest, now)?;
     let (request, decision) = approved(deps, &token, verified.id, now).await?;

@@ -1,5 +1,6 @@
 use sayso_cloud::{BadVariable, KeyIds, optional, required};
-use sayso_model::Retention;
+use sayso_model::token::Issuer;
+use sayso_model::{BaseUrl, Retention};
 
 /// What the function is configured with.
 #[derive(Debug, Clone)]
@@ -10,16 +11,19 @@ pub struct Settings {
     pub keys: KeyIds,
     /// How long a redemption stays recorded after the approval's deadline.
     pub retention: Retention,
+    /// The `iss` of the tokens it takes, where it is not its own URL.
+    pub issuer: Option<Issuer>,
 }
 
 impl Settings {
-    /// From `TABLE_NAME`, the [`KeyIds`] and, where it is set, `RETENTION_DAYS`.
+    /// From `TABLE_NAME`, the [`KeyIds`] and, where they are set, `RETENTION_DAYS` and `ISSUER`.
     pub fn from_env() -> Result<Self, BadVariable> {
         let text = |value: &str| Ok::<_, std::convert::Infallible>(value.to_owned());
         Ok(Self {
             table: required("TABLE_NAME", text)?,
             keys: KeyIds::from_env()?,
             retention: optional("RETENTION_DAYS", Retention::parse_days)?.unwrap_or_default(),
+            issuer: optional("ISSUER", BaseUrl::parse)?,
         })
     }
 }

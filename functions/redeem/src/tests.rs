@@ -27,6 +27,7 @@ fn deps() -> Deps {
         store: Store::new(aws.dynamodb(), "none".to_owned(), &key),
         keys: Jwks::of(&key),
         retention: Retention::default(),
+        issuer: None,
         clock: Clock::scripted(Timestamp::from_unix_seconds(1_795_348_800).unwrap()),
     }
 }

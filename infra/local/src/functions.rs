@@ -67,7 +67,7 @@ impl Functions {
             issuer: urls.issuer,
             retention,
         };
-        let redeem = sayso_redeem::Settings { table: table.clone(), keys, retention };
+        let redeem = sayso_redeem::Settings { table: table.clone(), keys, retention, issuer: None };
         let feedback = sayso_feedback::Settings { table: table.clone(), retention };
         Ok(Self {
             mcp: sayso_mcp::router(sayso_mcp::Deps::connect(aws, mcp, clocks.mcp).await?),
