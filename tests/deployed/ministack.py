@@ -299,9 +299,9 @@ def restored(stack):
 
 
 def named(stack):
-    """Names are switched on and off again. Without a hosted zone the stack takes them as they are; MiniStack has no CloudFront."""
+    """Names, and the watch over keys and code, are switched on and off again. Without a hosted zone the stack takes them as they are; MiniStack has no CloudFront."""
     names = {name: f"{name.lower()}.example.com" for name in ("PageDomain", "DecideDomain", "RedeemDomain", "McpDomain")}
-    stack.change(**names)
+    stack.change(**names, WatchChanges="on")
     told = stack.told()
     assert told["Issuer"] == "https://redeemdomain.example.com", told
     assert told["McpUrl"] == "https://mcpdomain.example.com/mcp", told

@@ -27,6 +27,7 @@ ARNS = {
     "AWS::Logs::LogGroup": "arn:aws:logs:us-east-1:123456789012:log-group:sayso:*",
     "AWS::IAM::Role": "arn:aws:iam::123456789012:role/sayso",
     "AWS::Events::Rule": "arn:aws:events:us-east-1:123456789012:rule/sayso",
+    "AWS::SNS::Topic": "arn:aws:sns:us-east-1:123456789012:sayso",
     "AWS::SQS::Queue": "arn:aws:sqs:us-east-1:123456789012:sayso",
     "AWS::KMS::Key": "arn:aws:kms:us-east-1:123456789012:key/0d1a3b4c-5e6f-7081-92a3-b4c5d6e7f809",
 }
@@ -53,7 +54,11 @@ def resolve(value, resources):
     if len(value) == 1:
         [(function, argument)] = value.items()
         if function == "Ref":
-            return None if argument == "AWS::NoValue" else REFERENCES.get(argument, "sayso")
+            if argument == "AWS::NoValue":
+                return None
+            # A topic's reference is its ARN.
+            of_type = resources.get(argument, {}).get("Type")
+            return ARNS[of_type] if of_type == "AWS::SNS::Topic" else REFERENCES.get(argument, "sayso")
         if function == "Fn::GetAtt":
             name = argument.split(".")[0] if isinstance(argument, str) else argument[0]
             # SAM makes the rule of the function's event.

@@ -248,6 +248,7 @@ const CALLS: &[(&str, &[&str])] = &[
             "sqs:UntagQueue",
         ],
     ),
+    ("AWS::SNS::TopicPolicy", &["sns:GetTopicAttributes", "sns:SetTopicAttributes"]),
     ("AWS::SQS::QueuePolicy", &["sqs:GetQueueAttributes", "sqs:SetQueueAttributes"]),
 ];
 
