@@ -6,8 +6,12 @@ approvals through it, over a rotation of the signing key and a restored table.
 
 tests/run does both. MiniStack (an AWS emulator, all on loopback) transforms the SAM template, creates every resource, and runs
 the binaries behind Function URLs. Template, settings (samconfig.toml) and commands are those of a deployment into AWS; only
-AWS_ENDPOINT_URL differs. MiniStack enforces no IAM or key policy, sends no mail, and creates no CloudFront; a table is
-made without its encryption, time to live and continuous backups.
+AWS_ENDPOINT_URL differs. MiniStack sends no mail, and creates no CloudFront; a table is made without its encryption, time to live
+and continuous backups.
+
+    target/ministack/bin/python tests/deployed/ministack.py --authorized
+
+does the same where MiniStack evaluates IAM's policies, the keys' and the roles' trust, as far as it knows them: see understood.py.
 
     target/ministack/bin/python tests/deployed/ministack.py COMMAND...
 
@@ -29,6 +33,7 @@ import time
 from pathlib import Path
 
 import boto3
+from botocore.exceptions import ClientError
 
 ROOT = Path(__file__).resolve().parents[2]
 SAM = ROOT / "target" / "python" / "bin" / "sam"
@@ -66,9 +71,10 @@ def credentials(port):
     }
 
 
-def start(port, directory):
+def start(port, directory, authorized=False):
     """MiniStack, with an environment that sends the functions' AWS calls back to it."""
     told = {
+        "AUTH": str(authorized).lower(),
         "PATH": os.environ["PATH"],
         "BIND_HOST": "127.0.0.1",
         "GATEWAY_PORT": str(port),
@@ -88,26 +94,29 @@ def start(port, directory):
     sys.exit("MiniStack does not answer")
 
 
-def client(port, service):
+def client(port, service, access_key="test", secret_key="test"):
     return boto3.client(
         service,
         endpoint_url=f"http://127.0.0.1:{port}",
         region_name="us-east-1",
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
+        aws_access_key_id=access_key,
+        aws_secret_access_key=secret_key,
     )
 
 
 class Stack:
-    def __init__(self, port):
+    def __init__(self, port, template="template.yaml"):
         self.port = port
+        self.template = ROOT / ".aws-sam" / "build" / template
         self.aws = lambda service: client(port, service)
         self.deploy()
         self.key = self.register()
 
     def deploy(self):
         parameters = [f"{name}={value}" for name, value in PARAMETERS.items()]
-        command = [SAM, "deploy", "--no-confirm-changeset", "--parameter-overrides", *parameters]
+        command = [SAM, "deploy", "--template-file", self.template, "--config-file", ROOT / "samconfig.toml"]
+        command += ["--no-confirm-changeset"]
+        command += ["--parameter-overrides", *parameters]
         told = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "SAM_CLI_TELEMETRY": "0", **credentials(self.port)}
         done = subprocess.run(command, cwd=ROOT, env=told, capture_output=True, text=True)
         if done.returncode != 0:
@@ -116,7 +125,11 @@ class Stack:
 
     def failures(self):
         """What CloudFormation says of each resource that failed."""
-        events = self.aws("cloudformation").describe_stack_events(StackName="sayso")["StackEvents"]
+        try:
+            events = self.aws("cloudformation").describe_stack_events(StackName="sayso")["StackEvents"]
+        except ClientError:
+            # There is no stack.
+            return ""
         failed = [event for event in events if event["ResourceStatus"].endswith("_FAILED")]
         return "\n".join(f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason')}" for event in failed)
 
@@ -313,6 +326,31 @@ def named(stack):
     assert "example.com" not in asked["status_url"], asked
 
 
+def refused(stack):
+    """What an administrator may not do: sign approvals, and become decide."""
+    resource = lambda name: stack.aws("cloudformation").describe_stack_resource(StackName="sayso", LogicalResourceId=name)
+    identity = lambda name: resource(name)["StackResourceDetail"]["PhysicalResourceId"]
+    role = stack.aws("iam").get_role(RoleName=identity("DecideRole"))["Role"]["Arn"]
+    all_of_it = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+    stack.aws("iam").create_user(UserName="administrator")
+    stack.aws("iam").put_user_policy(UserName="administrator", PolicyName="all", PolicyDocument=json.dumps(all_of_it))
+    key = stack.aws("iam").create_access_key(UserName="administrator")["AccessKey"]
+    theirs = lambda service: client(stack.port, service, key["AccessKeyId"], key["SecretAccessKey"])
+    digest = {"Message": b"0" * 32, "MessageType": "DIGEST", "SigningAlgorithm": "ECDSA_SHA_256"}
+    # They can do what the key's policy leaves to IAM.
+    theirs("kms").describe_key(KeyId=identity("SecondSigningKey"))
+    for name, call in {
+        "sign": lambda: theirs("kms").sign(KeyId=identity("SecondSigningKey"), **digest),
+        "become decide": lambda: theirs("sts").assume_role(RoleArn=role, RoleSessionName="somebody"),
+    }.items():
+        try:
+            call()
+        except ClientError as error:
+            assert error.response["Error"]["Code"] in ("AccessDenied", "AccessDeniedException"), error
+        else:
+            sys.exit(f"an administrator can {name}")
+
+
 def a_mail_comes_back(stack):
     asked = stack.tool("request_approval", tool="drop_table", arguments={"table": "bounced"}, summary="Drop it")
     stack.comes_back(asked["approval_id"])
@@ -364,18 +402,22 @@ def main():
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     with tempfile.TemporaryDirectory() as directory:
-        ministack = start(port, Path(directory))
+        authorized = sys.argv[1:] == ["--authorized"]
+        ministack = start(port, Path(directory), authorized)
         try:
-            if command := sys.argv[1:]:
+            if (command := sys.argv[1:]) and not authorized:
                 over_its_dynamodb(port, command)
             else:
                 check_before(port)
-                stack = Stack(port)
+                stack = Stack(port, "understood.yaml" if authorized else "template.yaml")
                 check_after(port, stack.outputs["TableName"])
                 named(stack)
                 walk(stack)
                 a_mail_comes_back(stack)
                 restored(stack)
+                if authorized:
+                    refused(stack)
+                print("With its policies evaluated: " if authorized else "", end="")
                 print("sam deploy deployed what sam build made: approvals went through it and two keys, names came and went, a mail came back, and a table was restored.")
         finally:
             ministack.terminate()

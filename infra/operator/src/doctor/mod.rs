@@ -148,7 +148,14 @@ impl Trial<'_> {
         let Canary { action, audience, summary, expires_in, .. } = &self.canary;
         let asking =
             Asking { action, audience, summary, reason: None, expires_in: *expires_in, earlier: None };
-        self.approvals.request(&asking).await.map_err(by_sayso)
+        self.approvals.request(&asking).await.map_err(|error| match &error {
+            // What no emulator shows: how IAM weighs a transaction, whose writes two statements allow.
+            NotAsked::Failed { .. } => Failed::new(
+                one_line(&error.to_string()),
+                "search the log of the mcp function for this id: it names the call that failed. If that is dynamodb:TransactWriteItems with AccessDeniedException, and this is the first deployment, put the keys of the role's statements WriteRequestsAndCloseThem and CountRequests and both their actions into one statement",
+            ),
+            _ => by_sayso(error),
+        })
     }
 
     /// The human's yes.
