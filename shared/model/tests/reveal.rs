@@ -236,8 +236,14 @@ fn what_the_operator_has_named_is_masked_wherever_it_is_and_whatever_it_is() {
     assert_eq!(masked(&["x-pin"], headers).2, ["/headers/0/value"]);
     // More text than arguments may have: nothing of it.
     let many = CanonicalJson::parse(&format!(r#"{{"a":[{}0]}}"#, "0,".repeat(30_000))).unwrap();
-    let whole = masked_arguments(&many, &Masks::parse(["/a/*"]).unwrap());
-    assert_eq!(whole, ("{}".to_owned(), vec![String::new()]));
+    let nothing = ("{}".to_owned(), vec![String::new()]);
+    assert_eq!(masked_arguments(&many, &Masks::parse(["/a/*"]).unwrap()), nothing);
+    // The same where the pointers would be: each repeats the long name.
+    let far = format!(r#"{{"{}":[{}{{"pin":0}}]}}"#, "k".repeat(30_000), r#"{"pin":0},"#.repeat(1_000));
+    let far = CanonicalJson::parse(&far).unwrap();
+    assert_eq!(masked_arguments(&far, &Masks::parse(["pin"]).unwrap()), nothing);
+    let shown = shown_arguments(&far, &Masks::NONE, |name| name == "pin", "MASK");
+    assert_eq!(shown.masked, 1_001);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The arguments where they are not on the page: over several lines, as plain text, and with values masked.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use super::{Reading, in_brackets, marks, misleading, reveal};
 use crate::masks::Step;
@@ -34,11 +34,12 @@ pub fn shown_arguments(
     telling: impl Fn(&str) -> bool,
     mask: &str,
 ) -> Shown {
-    let picked = picked(arguments, masks, telling);
+    let mut picked = BTreeSet::new();
+    pick(arguments, masks, telling, |index, _| _ = picked.insert(index));
     let mut lines = Lines { shown: Shown { text: String::new(), marks: 0, masked: 0 }, depth: 0 };
     let mut tokens = arguments.tokens().enumerate().peekable();
     while let Some((index, token)) = tokens.next() {
-        if picked.contains_key(&index) {
+        if picked.contains(&index) {
             lines.masked(token, &mut tokens, mask);
             continue;
         }
@@ -58,13 +59,28 @@ pub fn shown_arguments(
 }
 
 /// The same canonical JSON with the text [`MASKED`] in the place of each value that `masks` names, and where these are, as
-/// JSON Pointers (RFC 6901). If it would be longer than arguments may be, it is `{}`, and the pointer is that of the whole.
+/// JSON Pointers (RFC 6901). If it or they would be longer than arguments may be, it is `{}`, and the pointer is that of the
+/// whole.
 pub fn masked_arguments(arguments: &CanonicalJson, masks: &Masks) -> (String, Vec<String>) {
-    let picked = picked(arguments, masks, |_| false);
+    let (mut picked, mut pointers, mut length) = (BTreeSet::new(), Vec::new(), 0);
+    pick(
+        arguments,
+        masks,
+        |_| false,
+        |index, place| {
+            picked.insert(index);
+            // Each may repeat a long name: far more than the arguments themselves.
+            if length <= MAX_BYTES {
+                let pointer: String = place.iter().map(|step| format!("/{step}")).collect();
+                length += pointer.len();
+                pointers.push(pointer);
+            }
+        },
+    );
     let mut text = String::with_capacity(arguments.as_str().len());
     let mut tokens = arguments.tokens().enumerate();
     while let Some((index, token)) = tokens.next() {
-        if picked.contains_key(&index) {
+        if picked.contains(&index) {
             skip(token, &mut tokens, |_| {});
             text.push_str(&format!("\"{MASKED}\""));
         } else {
@@ -76,78 +92,69 @@ pub fn masked_arguments(arguments: &CanonicalJson, masks: &Masks) -> (String, Ve
             }
         }
     }
-    if text.len() > MAX_BYTES {
+    if text.len() > MAX_BYTES || length > MAX_BYTES {
         return ("{}".to_owned(), vec![String::new()]);
     }
-    (text, picked.into_values().collect())
+    (text, pointers)
 }
 
-/// An object or an array that is open.
-struct Open {
-    at: Step,
-    /// Whether a text in it named its value.
-    named: bool,
-}
-
-/// The values to mask: by the index of the token that begins each, where it is, as a JSON Pointer.
-fn picked(
+/// Tells the values to mask to `found`: the index of the token that begins each, and where it is.
+fn pick(
     arguments: &CanonicalJson,
     masks: &Masks,
     telling: impl Fn(&str) -> bool,
-) -> BTreeMap<usize, String> {
-    let mut picked = BTreeMap::new();
-    let mut open: Vec<Open> = Vec::new();
+    mut found: impl FnMut(usize, &[Step]),
+) {
     let mut place: Vec<Step> = Vec::new();
+    // For each object or array that is open: whether a text in it named its value.
+    let mut named: Vec<bool> = Vec::new();
     let mut tokens = arguments.tokens().enumerate();
     while let Some((index, token)) = tokens.next() {
         match token {
             JsonToken::Key(literal) => {
-                if let Some(open) = open.last_mut() {
-                    open.at = Step::Member(JsonToken::decoded(literal).into_owned());
+                if let Some(step) = place.last_mut() {
+                    *step = Step::Member(JsonToken::decoded(literal).into_owned());
                 }
                 continue;
             }
             JsonToken::Punctuation(',') => {
-                if let Some(Open { at: Step::Item(at), .. }) = open.last_mut() {
+                if let Some(Step::Item(at)) = place.last_mut() {
                     *at += 1;
                 }
                 continue;
             }
             JsonToken::Punctuation('}' | ']') => {
-                open.pop();
+                (place.pop(), named.pop());
                 continue;
             }
             JsonToken::Punctuation('{' | '[') | JsonToken::Text(_) | JsonToken::Scalar(_) => {}
             JsonToken::Punctuation(_) => continue,
         }
-        place.clear();
-        place.extend(open.iter().map(|open| open.at.clone()));
         let name = match place.last() {
             Some(Step::Member(name)) => name.as_str(),
             _ => "",
         };
-        let by_text = open.last().is_some_and(|open| open.named) && matches!(name, "value" | "values");
+        let by_text = named.last() == Some(&true) && matches!(name, "value" | "values");
         let gives_nothing_away = matches!(token, JsonToken::Scalar("true" | "false" | "null"));
         if masks.pick(&place) || ((by_text || telling(name)) && !gives_nothing_away) {
-            picked.insert(index, place.iter().map(|step| format!("/{step}")).collect());
+            found(index, &place);
             skip(token, &mut tokens, |_| {});
             continue;
         }
         match token {
             JsonToken::Text(literal) if matches!(name, "name" | "key" | "header" | "field") => {
                 let text = JsonToken::decoded(literal);
-                if let Some(open) = open.last_mut().filter(|_| telling(&text) || masks.pick_name(&text)) {
-                    open.named = true;
+                if let Some(named) = named.last_mut().filter(|_| telling(&text) || masks.pick_name(&text)) {
+                    *named = true;
                 }
             }
-            JsonToken::Punctuation('{') => {
-                open.push(Open { at: Step::Member(String::new()), named: false });
+            JsonToken::Punctuation(open @ ('{' | '[')) => {
+                place.push(if open == '[' { Step::Item(0) } else { Step::Member(String::new()) });
+                named.push(false);
             }
-            JsonToken::Punctuation('[') => open.push(Open { at: Step::Item(0), named: false }),
             _ => {}
         }
     }
-    picked
 }
 
 /// Takes the rest of the value that this token begins, and looks at each token of it.
