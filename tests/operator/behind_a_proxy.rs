@@ -8,6 +8,8 @@ use tokio::process::Command;
 
 use crate::setting::{Ran, run_in};
 
+const GATES: &[&str] = &["gate", "list"];
+
 struct Company {
     folder: TempDir,
     proxy: String,
@@ -26,29 +28,37 @@ impl Company {
         Self { folder, proxy, _program: program }
     }
 
-    async fn run(&self, bundle: &str) -> Ran {
+    async fn run(&self, bundle: &str, command: &[&str]) -> Ran {
         let environment = [
             ("HTTPS_PROXY", self.proxy.as_str()),
             ("AWS_ACCESS_KEY_ID", "test"),
             ("AWS_SECRET_ACCESS_KEY", "test"),
             ("AWS_CA_BUNDLE", bundle),
         ];
-        let arguments = ["--region", "us-east-1", "--table", "sayso", "gate", "list"];
+        let arguments = [&["--region", "us-east-1", "--table", "sayso"], command].concat();
         run_in(self.folder.path(), &environment, &arguments).await
+    }
+
+    /// The hosts that the proxy was asked to connect to.
+    fn asked(&self) -> String {
+        fs::read_to_string(self.folder.path().join("asked")).unwrap_or_default()
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_proxy_is_used_and_trusted_where_its_certificate_is_named() {
     let company = Company::new().await;
-    let ran = company.run("ca.pem").await;
+    let ran = company.run("ca.pem", GATES).await;
     assert_eq!(ran.status, 0, "{}", ran.all);
     assert!(ran.out.contains("No gate is registered"), "{}", ran.all);
-    let asked = fs::read_to_string(company.folder.path().join("asked")).expect("what was asked");
-    assert_eq!(asked, "dynamodb.us-east-1.amazonaws.com\n");
+    assert_eq!(company.asked(), "dynamodb.us-east-1.amazonaws.com\n");
+    // Several calls go over one connection.
+    let ran = company.run("ca.pem", &["agent", "revoke", "nobody"]).await;
+    assert!(ran.all.contains("no agent nobody is registered"), "{}", ran.all);
+    assert_eq!(company.asked(), "dynamodb.us-east-1.amazonaws.com\n".repeat(2));
 
     // Nobody else's certificate is trusted, and the message says what to do.
-    let ran = company.run("").await;
+    let ran = company.run("", GATES).await;
     assert_eq!(ran.status, 1, "{}", ran.all);
     assert!(ran.all.contains("no connection") && ran.all.contains("AWS_CA_BUNDLE"), "{}", ran.all);
 }
@@ -61,9 +71,9 @@ async fn a_bundle_that_holds_no_certificate_is_named() {
     fs::write(company.folder.path().join("broken.pem"), broken).expect("a file");
     for (bundle, problem) in [("missing.pem", "cannot be read"), ("empty.pem", "PEM"), ("broken.pem", "PEM")]
     {
-        let ran = company.run(bundle).await;
+        let ran = company.run(bundle, GATES).await;
         assert_eq!(ran.status, 2, "{}", ran.all);
         assert!(ran.all.contains(bundle) && ran.all.contains(problem), "{}", ran.all);
     }
-    assert!(!company.folder.path().join("asked").exists(), "nothing was asked");
+    assert_eq!(company.asked(), "", "nothing was asked");
 }

@@ -235,11 +235,16 @@ pub(crate) fn roots(connection: &Connection) -> Result<Option<Roots>, Stopped> {
 pub(crate) fn http(local: bool, roots: Option<&Roots>) -> Result<Client, Stopped> {
     let builder = Client::builder().timeout(PATIENCE).redirect(Policy::none());
     let builder = if local { builder.no_proxy() } else { builder.https_only(true) };
-    let builder = match roots.and_then(|roots| Certificate::from_pem_bundle(roots.as_pem()).ok()) {
-        Some(certificates) => builder.tls_certs_only(certificates),
-        None => builder,
+    let built = match roots.map(|roots| Certificate::from_pem_bundle(roots.as_pem())).transpose() {
+        Ok(Some(certificates)) => builder.tls_certs_only(certificates).build(),
+        Ok(None) => builder.build(),
+        Err(error) => Err(error),
     };
-    builder.build().map_err(|_| Stopped::usage("no TLS on this machine: install its root certificates"))
+    built.map_err(|_| {
+        Stopped::usage(
+            "no TLS on this machine: install its root certificates, or see to those of AWS_CA_BUNDLE",
+        )
+    })
 }
 
 /// What is there, if it is there and is text of an honest length.

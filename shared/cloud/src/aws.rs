@@ -6,8 +6,7 @@ use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
-use aws_smithy_runtime_api::client::http::{SharedHttpClient, http_client_fn};
-use aws_smithy_runtime_api::shared::IntoShared as _;
+use aws_smithy_runtime_api::client::http::{HttpConnectorSettings, SharedHttpClient};
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
@@ -189,14 +188,14 @@ pub fn persons_http_client(bundle: Option<&Roots>) -> SharedHttpClient {
     let roots = bundle
         .map_or_else(TrustStore::default, |bundle| TrustStore::empty().with_pem_certificate(bundle.as_pem()));
     let (context, proxies) = (trusting(roots), ProxyConfig::from_env());
-    http_client_fn(move |settings, _| {
-        let connector = Connector::builder()
-            .connector_settings(settings.clone())
+    // It keeps a connector, and with it the connections, for each kind of settings.
+    aws_smithy_http_client::Builder::new().build_with_connector_fn(move |settings, _| {
+        Connector::builder()
+            .connector_settings(settings.cloned().unwrap_or_else(|| HttpConnectorSettings::builder().build()))
             .proxy_config(proxies.clone())
             .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
             .tls_context(context.clone())
-            .build();
-        connector.into_shared()
+            .build()
     })
 }
 

@@ -24,7 +24,7 @@ impl Roots {
         if store.is_empty() { Err(NoRoots) } else { Ok(Self(pem.to_vec())) }
     }
 
-    /// From a variable, in which a line may end as `\\n`.
+    /// From a variable, in which a line may end as `\n`.
     pub fn parse_variable(text: &str) -> Result<Self, NoRoots> {
         Self::parse(text.replace("\\n", "\n").as_bytes())
     }
