@@ -4,7 +4,7 @@ use sayso_model::{
 use serde::{Deserialize, Serialize};
 
 use super::items::Row;
-use super::{Store, from_item, text, to_item};
+use super::{Store, from_item, to_item};
 use crate::Failure;
 
 /// The operator's row: one a key. The approver's address is copied into it, so that a request needs one read.
@@ -85,14 +85,7 @@ impl Store {
     /// consistent: a revoked key stops working with the next call. DynamoDB may keep a row for days after its end, so
     /// the clock judges.
     pub async fn agent(&self, key: AgentKeyHash, now: Timestamp) -> Result<Option<Agent>, Failure> {
-        let get = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .key("pk", text(agent_key(key)))
-            .consistent_read(true);
-        let answer = get.send().await.map_err(|e| Failure::call("dynamodb:GetItem", &e))?;
-        let Some(item) = answer.item else { return Ok(None) };
+        let Some(item) = self.row(agent_key(key)).await? else { return Ok(None) };
         let item: AgentItem = from_item(item, AGENT)?;
         if item.valid_until()?.is_some_and(|end| end <= now) {
             return Ok(None);

@@ -2,7 +2,7 @@ use sayso_model::{Audience, GateDescription, Masks, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::items::Row;
-use super::{Store, from_item, text};
+use super::{Store, from_item};
 use crate::Failure;
 
 /// What begins the key of every gate's row.
@@ -66,14 +66,7 @@ impl GateItem {
 impl Store {
     /// What mails do not show of what this gate is asked for: nothing is masked at a gate that nobody registered.
     pub async fn masks(&self, gate: &Audience) -> Result<Masks, Failure> {
-        let get = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .key("pk", text(gate_key(gate)))
-            .consistent_read(true);
-        let answer = get.send().await.map_err(|e| Failure::call("dynamodb:GetItem", &e))?;
-        let Some(item) = answer.item else { return Ok(Masks::NONE) };
+        let Some(item) = self.row(gate_key(gate)).await? else { return Ok(Masks::NONE) };
         Ok(from_item::<GateItem>(item, GATE)?.parse()?.masks)
     }
 }

@@ -60,6 +60,13 @@ pub struct Store {
 }
 
 impl Store {
+    /// One row, strongly consistent.
+    async fn row(&self, pk: String) -> Result<Option<Item>, Failure> {
+        let get = self.client.get_item().table_name(&self.table).key("pk", text(pk)).consistent_read(true);
+        let answer = get.send().await.map_err(|e| Failure::call("dynamodb:GetItem", &e))?;
+        Ok(answer.item)
+    }
+
     /// `keys` are the ones that sign approvals, or have: the table is not trusted to say that something was approved.
     pub fn new(client: Client, table: String, keys: impl Into<Jwks>) -> Self {
         Self { client, table, keys: Arc::new(keys.into()) }
