@@ -115,12 +115,29 @@ async fn a_newer_request_shows_on_the_page_of_the_earlier_one_that_it_names() {
     let page = world.browser().open(&world.link(&first).0).await.text();
     assert!(page.contains(&newer) && page.contains("12:01 UTC"), "{page}");
     // Whoever answers with a wrong code still reads it, and may decide all the same.
-    let page = world.browser().decide(&world.link(&first), Verdict::Approve, "").await;
-    assert_eq!(page.status, 200);
+    let browser = world.browser();
+    let form = browser.open(&world.link(&first).0).await.form();
+    let again = browser.submit(&form, &[("code", "000000")], Some(("verdict", "approve"))).await;
+    assert!(again.status == 422 && again.text().contains("newer request"), "{}", again.text());
+    // What cannot be read of it keeps nobody from deciding.
+    let told = world.table().row(&format!("NEWER#{first}")).await.expect("a row");
+    let mut broken = told.clone();
+    broken.remove("newer");
+    world.table().put(broken).await;
+    let page = browser.decide(&world.link(&first), Verdict::Approve, "").await;
+    assert_eq!(page.status, 200, "{}", page.text());
+    world.table().put(told).await;
     // What is over has nobody to tell.
     assert!(!agent.call("request_approval", naming("orders_2021", &first)).await.is_error);
     let told = world.table().row(&format!("NEWER#{first}")).await.expect("a row");
     assert_eq!(sayso_tests::string(&told, "newer"), newer);
+    // An earlier one that cannot be believed keeps nobody from asking.
+    let broken = agent.ask("orders_2022").await.field("approval_id").to_owned();
+    let mut row = world.table().row(&format!("REQUEST#{broken}")).await.expect("a row");
+    row.remove("tool");
+    world.table().put(row).await;
+    let asked = agent.call("request_approval", naming("orders_2023", &broken)).await;
+    assert!(asked.field("next").contains("has been e-mailed"), "{}", asked.text);
 }
 
 // README: Key order and spacing do not make another action; one changed character does.

@@ -35,6 +35,14 @@ pub struct Request {
 }
 
 impl Request {
+    /// Whether another request is this one's successor: of the same agent, for the same tool, and not made before it.
+    pub fn is_followed_by(&self, other: &Self) -> bool {
+        self.id != other.id
+            && self.agent == other.agent
+            && self.action.tool == other.action.tool
+            && self.created_at <= other.created_at
+    }
+
     /// Of everything a page shows: what an approver has read, to the letter.
     pub fn fingerprint(&self) -> RequestFingerprint {
         let fields = [

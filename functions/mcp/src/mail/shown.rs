@@ -8,8 +8,8 @@ use super::telling::is_telling;
 const MOST_CHARACTERS: usize = 2_000;
 const MOST_LINES: usize = 40;
 
-/// What stands for a value whose name tells of a secret, or that the operator has named. Nothing that an agent writes can look like it: these brackets
-/// are named where a text has them.
+/// What stands for a value whose name tells of a secret, or that the operator has named. Nothing that an agent writes can look
+/// like it: these brackets are named where a text has them.
 const MASK: &str = "⟨masked in this mail, shown on the page⟩";
 
 /// What the mail shows of a request: nothing hidden in it, its addresses not yet taken apart.

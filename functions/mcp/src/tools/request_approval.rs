@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use rmcp::model::{Tool, ToolAnnotations};
-use sayso_cloud::{Claim, Named, PointerClaim, StoredApproval, random};
+use sayso_cloud::{Claim, Failure, Named, PointerClaim, StoredApproval, random};
 use sayso_model::{
     Action, Agent, Approval, ApprovalId, CanonicalJson, ExpiresIn, IdempotencyKey, LinkSecret, Outcome,
     Reason, Request, Summary, ToolName,
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{check_approval, limited, tool};
 use crate::Deps;
-use crate::answer::{NotDone, arguments, whole_number};
+use crate::answer::{NotDone, arguments, incident, whole_number};
 use crate::notify::{self, Notified};
 
 pub(crate) const NAME: &str = "request_approval";
@@ -291,20 +291,29 @@ async fn open(deps: &Deps, agent: &Agent, draft: Draft) -> Result<Answer, NotDon
     }
 }
 
-/// Tells the approver of the earlier request that this one is there. What is no open request of the same agent for the same
-/// tool, made before this one, is nothing to tell.
+/// Tells the approver of the earlier request that this one is there. What is no open request that this one follows is nothing
+/// to tell, and neither is one that cannot be believed: it keeps nobody from asking.
 async fn tell_of_newer(deps: &Deps, draft: &Draft, request: &Request) -> Result<(), NotDone> {
-    let Some(earlier) = draft.earlier.filter(|earlier| *earlier != request.id) else { return Ok(()) };
+    let Some(earlier) = draft.earlier else { return Ok(()) };
     let now = deps.clock.now();
-    let Some(stored) = deps.store.approval(earlier, now).await? else { return Ok(()) };
-    let there = &stored.request;
-    let is_alike = there.agent == request.agent
-        && there.action.tool == request.action.tool
-        && there.created_at <= request.created_at;
-    if is_alike && let Approval::Open(open) = stored.judge(now)? {
-        deps.store.put_newer(open.request(), request.id, deps.settings.retention).await?;
+    let found = deps.store.approval(earlier, now).await;
+    let followed = |stored: &StoredApproval| stored.request.is_followed_by(request);
+    let judged = match found {
+        Ok(stored) => stored.filter(followed).map(|stored| stored.judge(now)).transpose(),
+        Err(failure) => Err(failure),
+    };
+    match judged {
+        Ok(Some(Approval::Open(open))) => {
+            deps.store.put_newer(open.request(), request.id, deps.settings.retention).await?;
+            Ok(())
+        }
+        Ok(_) => Ok(()),
+        Err(failure @ Failure::Corrupt { .. }) => {
+            incident(&failure);
+            Ok(())
+        }
+        Err(failure) => Err(failure.into()),
     }
-    Ok(())
 }
 
 /// Goes on with the approval that a row names: answers for it, or writes it in the stead of whoever named it, to close

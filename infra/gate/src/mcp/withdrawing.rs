@@ -76,7 +76,7 @@ fn said(id: ApprovalId, withdrawal: Withdrawal) -> String {
         }
         Withdrawal::Approved => (
             "a human had already said yes",
-            "Nothing has run on that yes. The same call with the same arguments would run on it: do not make it unless you want that.",
+            "If the call was made again since, it runs or has run. If not, nothing runs until it is: do not make it unless you want that.",
         ),
         Withdrawal::Denied => (
             "a human had already said no",

@@ -10,7 +10,7 @@ use sayso_model::{
 use tokio::time::timeout;
 
 use super::items::{NoticeItem, RequestItem, notice_key, outcome_key, request_key};
-use super::newer::{newer, newer_key};
+use super::newer::{newer_key, readable_newer};
 use super::undelivered::{readable_reports, undelivered_key};
 use super::{Item, Store, attested, from_item, text};
 use crate::{Failure, OPERATION_LIMIT};
@@ -78,7 +78,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<Option<(StoredApproval, Option<ApprovalId>)>, Failure> {
         let mut rows = self.read(approval_keys(id).into_iter().chain([newer_key(id)])).await?;
-        let newer = rows.remove(&newer_key(id)).map(|item| newer(item, id)).transpose()?;
+        let newer = readable_newer(rows.remove(&newer_key(id)), id);
         Ok(self.stored(id, rows, now)?.map(|stored| (stored, newer)))
     }
 

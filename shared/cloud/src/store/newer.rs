@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 
 use super::items::{Row, ttl};
 use super::{Item, Store, from_item, to_item};
-use crate::Failure;
+use crate::{Failure, random};
 
 /// That the agent has asked again, in other arguments, while an earlier request of its is open.
 #[derive(Serialize, Deserialize)]
@@ -17,11 +17,19 @@ pub(super) fn newer_key(earlier: ApprovalId) -> String {
     format!("NEWER#{earlier}")
 }
 
-/// The newer request that a row names.
-pub(super) fn newer(item: Item, earlier: ApprovalId) -> Result<ApprovalId, Failure> {
+/// The newer request that a row names. It is only shown, so a row that cannot be read keeps nobody from deciding: it counts as
+/// none, and is in the log.
+pub(super) fn readable_newer(item: Option<Item>, earlier: ApprovalId) -> Option<ApprovalId> {
     let pk = newer_key(earlier);
-    let item: NewerItem = from_item(item, &pk)?;
-    Row(&pk).parsed("newer", ApprovalId::parse(&item.newer))
+    let named = |item| {
+        let item: NewerItem = from_item(item, &pk)?;
+        Row(&pk).parsed("newer", ApprovalId::parse(&item.newer))
+    };
+    item.map(named).transpose().unwrap_or_else(|failure: Failure| {
+        let error_id = random::error_id();
+        tracing::error!(error_id, approval_id = %earlier, %failure, "the row of a newer request cannot be read");
+        None
+    })
 }
 
 impl Store {

@@ -95,10 +95,8 @@ fn argument(arguments: Option<&RawValue>, path: &[String]) -> Result<Option<Box<
 /// Whether a header's text is what a value is repeated as. Numbers are compared as numbers: `42.0` is `42`.
 fn stands_for(header: &str, value: &str) -> bool {
     let is_number = |json: &str| json.starts_with(|first: char| first == '-' || first.is_ascii_digit());
-    let header = match is_number(value) {
-        true => text(header).filter(|_| is_number(header)),
-        false => Some(header.to_owned()),
-    };
+    let header =
+        if is_number(value) { text(header).filter(|_| is_number(header)) } else { Some(header.to_owned()) };
     header.is_some() && header == text(value)
 }
 
