@@ -4,6 +4,7 @@ use std::fmt;
 use glob::{MatchOptions, Pattern};
 
 use crate::invalid::check_prose;
+use crate::json::pointer_token;
 use crate::{Audience, Invalid};
 
 /// The most names that a gate has.
@@ -70,7 +71,7 @@ fn step(text: &str) -> Result<String, Invalid> {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Member(name) => f.write_str(&name.replace('~', "~0").replace('/', "~1")),
+            Self::Member(name) => f.write_str(&pointer_token(name)),
             Self::Item(index) => index.fmt(f),
         }
     }
