@@ -124,7 +124,8 @@ fn pick(
                 continue;
             }
             JsonToken::Punctuation('}' | ']') => {
-                (place.pop(), named.pop());
+                place.pop();
+                named.pop();
                 continue;
             }
             JsonToken::Punctuation('{' | '[') | JsonToken::Text(_) | JsonToken::Scalar(_) => {}
