@@ -4,6 +4,7 @@ pub(crate) mod http;
 mod metadata;
 mod parameters;
 mod reply;
+mod routes;
 mod sessions;
 mod stateless;
 pub(crate) mod stdio;
