@@ -14,8 +14,10 @@ use crate::document::table;
 /// How long Lambda lets a function start.
 const START_LIMIT: Duration = Duration::from_secs(10);
 
-/// The calls to AWS that a claim of `request_approval` can lead to at worst, after the agent's row: another claim, the
-/// rows, the key, the request, the rows again; then the notice, the mail and the notice again.
+/// The calls to AWS in a row that a claim of `request_approval` can lead to at worst, after the agent's row: another claim, the
+/// rows, the key, the request, the rows again; then the notice, the mail and the notice again. What the mail must not show is
+/// read beside the notice, and a newer request is written beside all of these; where the request is new, that read stands in
+/// the place of the rows and the notice.
 const AFTER_A_CLAIM: u32 = 8;
 
 /// Between two claims.

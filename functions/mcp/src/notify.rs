@@ -2,7 +2,7 @@
 //! agent's retry sends again.
 
 use sayso_cloud::{Failure, NotSent, StoredApproval, random};
-use sayso_model::{Agent, LinkSecret, Notice, NoticeState, Request, UndeliveredCause};
+use sayso_model::{Agent, LinkSecret, Masks, Notice, NoticeState, Request, UndeliveredCause};
 
 use crate::Deps;
 use crate::answer::incident;
@@ -27,7 +27,8 @@ pub(crate) enum Notified {
 
 /// The first mail, by whoever wrote the request.
 pub(crate) async fn first(deps: &Deps, agent: &Agent, request: &Request, secret: &LinkSecret) -> Notified {
-    let (state, notified) = send(deps, agent, request, secret).await;
+    let masks = deps.store.masks(&request.audience).await;
+    let (state, notified) = send(deps, agent, request, masks, secret).await;
     if let Some(state) = state {
         record(deps, request, None, &Notice::first(state)).await;
     }
@@ -56,10 +57,15 @@ pub(crate) async fn again(deps: &Deps, agent: &Agent, stored: &StoredApproval) -
     else {
         return Ok(Notified::BySomeoneElse);
     };
-    if !deps.store.put_notice(request, notice, &attempt, deps.settings.retention).await? {
+    // At once: the calls in a row are counted, see CLAIMING_LIMIT.
+    let (claimed, masks) = tokio::join!(
+        deps.store.put_notice(request, notice, &attempt, deps.settings.retention),
+        deps.store.masks(&request.audience)
+    );
+    if !claimed? {
         return Ok(Notified::BySomeoneElse);
     }
-    let (state, notified) = send(deps, agent, request, &secret).await;
+    let (state, notified) = send(deps, agent, request, masks, &secret).await;
     if let Some(state) = state {
         record(deps, request, Some(&attempt), &attempt.clone().ended(state)).await;
     }
@@ -73,9 +79,10 @@ async fn send(
     deps: &Deps,
     agent: &Agent,
     request: &Request,
+    masks: Result<Masks, Failure>,
     secret: &LinkSecret,
 ) -> (Option<NoticeState>, Notified) {
-    let masks = match deps.store.masks(&request.audience).await {
+    let masks = match masks {
         Ok(masks) => masks,
         Err(failure) => {
             incident(&failure);

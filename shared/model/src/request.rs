@@ -5,7 +5,9 @@ use sha2::{Digest as _, Sha256};
 use ulid::Ulid;
 
 use crate::invalid::check_prose;
-use crate::{Action, AgentName, ApproverId, Audience, Invalid, LinkSecretHash, Timestamp, TokenLifetime};
+use crate::{
+    Action, AgentName, ApproverId, Audience, Invalid, LinkSecretHash, Timestamp, TokenLifetime, ToolName,
+};
 
 /// What an agent asked, complete and never changed afterwards.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,12 +37,9 @@ pub struct Request {
 }
 
 impl Request {
-    /// Whether another request is this one's successor: of the same agent, for the same tool, and not made before it.
-    pub fn is_followed_by(&self, other: &Self) -> bool {
-        self.id != other.id
-            && self.agent == other.agent
-            && self.action.tool == other.action.tool
-            && self.created_at <= other.created_at
+    /// Whether another request of the same agent follows this one: it is for the same tool, and was not made before it.
+    pub fn is_followed_by(&self, other: ApprovalId, tool: &ToolName) -> bool {
+        self.id != other && self.action.tool == *tool && self.created_at <= other.made_at()
     }
 
     /// Of everything a page shows: what an approver has read, to the letter.

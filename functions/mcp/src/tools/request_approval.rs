@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use sayso_cloud::{Claim, Failure, Named, PointerClaim, StoredApproval, random};
+use sayso_cloud::{Claim, Named, PointerClaim, StoredApproval, random};
 use sayso_model::{
     Action, Agent, Approval, ApprovalId, CanonicalJson, ExpiresIn, IdempotencyKey, LinkSecret, Outcome,
     Reason, Request, Summary, ToolName,
@@ -22,8 +22,8 @@ pub(crate) const NAME: &str = "request_approval";
 /// How often a claim is tried while others write: each round somebody wins, and twenty at once need a few.
 const MOST_CLAIMS: u32 = 10;
 
-/// After this long no other claim is begun, however many were made: what a claim leads to takes eight calls to AWS at
-/// worst, and has to end before the function's own time.
+/// After this long no other claim is begun, however many were made: what a claim leads to takes eight calls to AWS in a row
+/// at worst, and has to end before the function's own time.
 const CLAIMING_LIMIT: Duration = Duration::from_secs(10);
 
 #[derive(Deserialize)]
@@ -205,8 +205,10 @@ async fn share_key(
 /// Writes the request under its id and mails it; if someone else wrote it first, theirs counts.
 async fn open(deps: &Deps, agent: &Agent, draft: Draft) -> Result<Answer, NotDone> {
     if deps.store.put_request(&draft.request, deps.settings.retention).await? {
-        tell_of_newer(deps, &draft, &draft.request).await?;
-        let notified = notify::first(deps, agent, &draft.request, &draft.secret).await;
+        let ((), notified) = tokio::join!(
+            tell_of_newer(deps, draft.earlier, &draft.request),
+            notify::first(deps, agent, &draft.request, &draft.secret)
+        );
         return Ok(answer(deps, agent, &draft.request, "pending", notified));
     }
     let id = draft.request.id;
@@ -216,28 +218,12 @@ async fn open(deps: &Deps, agent: &Agent, draft: Draft) -> Result<Answer, NotDon
     }
 }
 
-/// Tells the approver of the earlier request that this one is there. What is no open request that this one follows is nothing
-/// to tell, and neither is one that cannot be believed: it keeps nobody from asking.
-async fn tell_of_newer(deps: &Deps, draft: &Draft, request: &Request) -> Result<(), NotDone> {
-    let Some(earlier) = draft.earlier else { return Ok(()) };
-    let now = deps.clock.now();
-    let found = deps.store.approval(earlier, now).await;
-    let followed = |stored: &StoredApproval| stored.request.is_followed_by(request);
-    let judged = match found {
-        Ok(stored) => stored.filter(followed).map(|stored| stored.judge(now)).transpose(),
-        Err(failure) => Err(failure),
-    };
-    match judged {
-        Ok(Some(Approval::Open(open))) => {
-            deps.store.put_newer(open.request(), request.id, deps.settings.retention).await?;
-            Ok(())
-        }
-        Ok(_) => Ok(()),
-        Err(failure @ Failure::Corrupt { .. }) => {
-            incident(&failure);
-            Ok(())
-        }
-        Err(failure) => Err(failure.into()),
+/// Tells the approver of the request that this one names as its earlier. Whether it is one, the page sees. What cannot be written
+/// is worth a line in the log and no more: the approver has a mail about each.
+async fn tell_of_newer(deps: &Deps, earlier: Option<ApprovalId>, request: &Request) {
+    let Some(earlier) = earlier else { return };
+    if let Err(failure) = deps.store.put_newer(earlier, request, deps.settings.retention).await {
+        incident(&failure);
     }
 }
 
@@ -272,10 +258,13 @@ async fn resume(
 ) -> Result<Answer, NotDone> {
     match stored.clone().judge(deps.clock.now())? {
         Approval::Open(open) => {
-            if !stored.is_mailed() {
-                tell_of_newer(deps, draft, open.request()).await?;
-            }
-            let notified = notify::again(deps, agent, &stored).await?;
+            // While it is not mailed: each call would write the same.
+            let earlier = draft.earlier.filter(|_| !stored.is_mailed());
+            let ((), notified) = tokio::join!(
+                tell_of_newer(deps, earlier, open.request()),
+                notify::again(deps, agent, &stored)
+            );
+            let notified = notified?;
             let there = open.request();
             let mut answer = answer(deps, agent, there, open_status(notified), notified);
             if (&there.summary, &there.reason) != (&draft.request.summary, &draft.request.reason) {

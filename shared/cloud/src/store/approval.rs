@@ -78,8 +78,11 @@ impl Store {
         now: Timestamp,
     ) -> Result<Option<(StoredApproval, Option<ApprovalId>)>, Failure> {
         let mut rows = self.read(approval_keys(id).into_iter().chain([newer_key(id)])).await?;
-        let newer = readable_newer(rows.remove(&newer_key(id)), id);
-        Ok(self.stored(id, rows, now)?.map(|stored| (stored, newer)))
+        let newer = rows.remove(&newer_key(id));
+        Ok(self.stored(id, rows, now)?.map(|stored| {
+            let newer = readable_newer(newer, &stored.request);
+            (stored, newer)
+        }))
     }
 
     fn stored(
