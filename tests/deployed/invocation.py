@@ -41,9 +41,11 @@ def main():
         made["CodeUri"] = "s3://code/key"
     resources = Translator({}, Parser()).translate(template, {})["Resources"]
     assert list(has_url.values()) == [True] * 4 + [False], has_url
+    rules = {rule: made["Properties"]["Targets"] for rule, made in resources.items() if made["Type"] == "AWS::Events::Rule"}
     for name, public in has_url.items():
-        rules = [rule for rule, made in resources.items() if made["Type"] == "AWS::Events::Rule"]
-        events = {("lambda:InvokeFunction", "events.amazonaws.com", "SourceArn", rule) for rule in rules}
+        senders = [rule for rule, targets in rules.items() if {"Fn::GetAtt": [name, "Arn"]} in [target["Arn"] for target in targets]]
+        events = {("lambda:InvokeFunction", "events.amazonaws.com", "SourceArn", rule) for rule in senders}
+        assert public or senders, (name, rules)
         assert permissions(resources, name) == (URL if public else events), (name, permissions(resources, name))
     print("Each function is invoked by whom it should be, and by nobody else.")
 
