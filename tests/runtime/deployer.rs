@@ -7,9 +7,34 @@ use std::fs;
 use sayso_tests::workspace;
 use serde_json::Value;
 
+const TEMPLATES: [&str; 3] = ["template.yaml", "infra/domain.yaml", "infra/http-api.yaml"];
+
 /// What CloudFormation calls for a type: from the `handlers` of its schema in the CloudFormation registry (cfn-lint brings them
 /// along), without those for properties that no template here has.
 const CALLS: &[(&str, &[&str])] = &[
+    (
+        "AWS::ApiGatewayV2::Api",
+        &["apigateway:DELETE", "apigateway:GET", "apigateway:PATCH", "apigateway:POST", "apigateway:PUT"],
+    ),
+    (
+        "AWS::ApiGatewayV2::Integration",
+        &["apigateway:DELETE", "apigateway:GET", "apigateway:PATCH", "apigateway:POST", "apigateway:PUT"],
+    ),
+    (
+        "AWS::ApiGatewayV2::Route",
+        &["apigateway:DELETE", "apigateway:GET", "apigateway:PATCH", "apigateway:POST", "apigateway:PUT"],
+    ),
+    (
+        "AWS::ApiGatewayV2::Stage",
+        &[
+            "apigateway:DELETE",
+            "apigateway:GET",
+            "apigateway:PATCH",
+            "apigateway:POST",
+            "apigateway:TagResource",
+            "apigateway:UntagResource",
+        ],
+    ),
     (
         "AWS::Budgets::Budget",
         &[
@@ -190,26 +215,32 @@ const CALLS: &[(&str, &[&str])] = &[
             "ses:UntagResource",
         ],
     ),
-    // SAM makes of it a function, its URL and two permissions; it keeps the role that it is given.
+    ("AWS::Lambda::Permission", &["lambda:AddPermission", "lambda:GetPolicy", "lambda:RemovePermission"]),
+    (
+        "AWS::Lambda::Url",
+        &[
+            "lambda:CreateFunctionUrlConfig",
+            "lambda:DeleteFunctionUrlConfig",
+            "lambda:GetFunctionUrlConfig",
+            "lambda:UpdateFunctionUrlConfig",
+        ],
+    ),
+    // SAM makes a function of it, and a permission for its event; it keeps the role that it is given.
     (
         "AWS::Serverless::Function",
         &[
             "iam:PassRole",
             "lambda:AddPermission",
             "lambda:CreateFunction",
-            "lambda:CreateFunctionUrlConfig",
             "lambda:DeleteFunction",
             "lambda:DeleteFunctionConcurrency",
-            "lambda:DeleteFunctionUrlConfig",
             "lambda:GetFunction",
-            "lambda:GetFunctionUrlConfig",
             "lambda:GetPolicy",
             "lambda:PutFunctionConcurrency",
             "lambda:RemovePermission",
             "lambda:TagResource",
             "lambda:UpdateFunctionCode",
             "lambda:UpdateFunctionConfiguration",
-            "lambda:UpdateFunctionUrlConfig",
         ],
     ),
     (
@@ -289,7 +320,7 @@ fn allows(pattern: &str, action: &str) -> bool {
 #[test]
 fn whoever_deploys_may_make_change_and_remove_all_that_the_templates_make() {
     let granted = granted();
-    for template in ["template.yaml", "infra/domain.yaml"] {
+    for template in TEMPLATES {
         let types = types(template);
         assert!(!types.is_empty(), "{template}");
         for made in types {
@@ -317,7 +348,8 @@ fn the_policy_grants_nothing_for_what_no_template_makes() {
 /// Parameters, outputs and alarms are written like `SenderEmail`; what else looks like one is not the template's.
 #[test]
 fn what_the_guide_names_is_in_the_template() {
-    let (guide, template) = (file("docs/deploying.md"), file("template.yaml") + &file("infra/domain.yaml"));
+    let guide = file("docs/deploying.md");
+    let template = TEMPLATES.map(file).concat();
     let defined: BTreeSet<&str> = template
         .lines()
         .filter_map(|line| line.strip_prefix("  ")?.split_once(':'))

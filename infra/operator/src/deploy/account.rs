@@ -41,9 +41,9 @@ pub(super) async fn look(aws: &Aws, findings: &mut Findings) {
         findings.attention(
             "region",
             format!("{region} had no Lambda Function URLs when this version was made"),
-            "look whether the Lambda Developer Guide (Function URLs) still says so, and choose another region if it does",
+            "deploy with FrontDoor=http-api, or look whether the Lambda Developer Guide (Function URLs) still says so",
         );
     } else {
-        findings.well("region", "is none of those without Lambda Function URLs");
+        findings.well("region", "has Lambda Function URLs");
     }
 }
