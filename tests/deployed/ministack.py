@@ -5,7 +5,7 @@ approvals through it, over a rotation of the signing key and a restored table.
     target/ministack/bin/python tests/deployed/ministack.py
 
 tests/run does both. MiniStack (an AWS emulator, all on loopback) transforms the SAM template, creates every resource, and runs
-the binaries behind Function URLs. Template, settings (samconfig.toml) and commands are those of a deployment into AWS; only
+the binaries behind Function URLs, and behind HTTP APIs. Template, settings (samconfig.toml) and commands are those of a deployment into AWS; only
 AWS_ENDPOINT_URL differs. MiniStack sends no mail, and creates no CloudFront; a table is made without its encryption, time to live
 and continuous backups.
 
@@ -18,242 +18,72 @@ does the same where MiniStack evaluates IAM's policies, the keys' and the roles'
 runs a command instead, with the URL of a MiniStack of its own in SAYSO_DYNAMODB_ENDPOINT.
 """
 
-import base64
-import html
-import http.client
 import json
 import os
-import platform
 import re
+import shutil
 import socket
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-import boto3
 from botocore.exceptions import ClientError
+from emulator import client, credentials, start
+from stack import BUILD, PARAMETERS, ROOT, SAM, Stack, part, sam_deploy
 
-ROOT = Path(__file__).resolve().parents[2]
-SAM = ROOT / "target" / "python" / "bin" / "sam"
-PARAMETERS = {
-    "SenderEmail": "sayso@example.com",
-    "ApproverEmail": "alex@example.com",
-    "AlarmEmail": "ops@example.com",
-    "CreateIdentities": "sender-and-approver",
-    "Architecture": "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_64",
-}
-
-
-# `aws dynamodb put-item --name value ...`
-PUT_ITEM = """
-import json, sys
-import boto3
-assert sys.argv[1:3] == ["dynamodb", "put-item"], sys.argv
-given = dict(zip(sys.argv[3::2], sys.argv[4::2]))
-boto3.client("dynamodb", region_name=given.pop("--region")).put_item(
-    TableName=given.pop("--table-name"),
-    Item=json.loads(given.pop("--item")),
-    ConditionExpression=given.pop("--condition-expression"),
-)
-assert not given, given
+# Whatever waits for it fails after a second, when the table, a key and the identities have been made.
+NEVER_READY = """\
+  Never:
+    Type: AWS::CloudFormation::WaitCondition
+    DependsOn: [Table, SigningKey, SenderIdentity, ApproverIdentity]
+    Properties: { Count: 1, Handle: !Ref Handle, Timeout: "1" }
+  Handle:
+    Type: AWS::CloudFormation::WaitConditionHandle
 """
 
 
-def credentials(port):
-    """An environment that sends every AWS call to MiniStack."""
-    return {
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }
+def guided(port):
+    """`sam deploy --guided` as the guide has it, up to the change set: it asks for the parameters, with nothing about functions that
+    have no authentication, and keeps the answers in the file that Git leaves alone."""
+    template = (BUILD / "template.yaml").read_text()
+    names = re.findall(r"^  (\w+):$", template.split("\nParameters:\n")[1].split("\nConditions:\n")[0], re.M)
+    answers = ["", "", *(PARAMETERS.get(name, "") for name in names), *[""] * 6, "n"]
+    before = (ROOT / "samconfig.toml").read_text()
+    with tempfile.TemporaryDirectory() as directory:
+        mine = Path(directory) / "samconfig.mine.toml"
+        shutil.copy(ROOT / "samconfig.toml", mine)
+        command = [SAM, "deploy", "--guided", "--template-file", BUILD / "template.yaml", "--config-file", mine]
+        told = {"PATH": os.environ["PATH"], "HOME": directory, "SAM_CLI_TELEMETRY": "0", **credentials(port)}
+        done = subprocess.run(command, cwd=ROOT, env=told, input="\n".join(answers) + "\n", capture_output=True, text=True)
+        kept = mine.read_text()
+    asked = re.findall(r"Parameter (\w+) \[", done.stdout)
+    assert done.returncode == 0 and asked == names, (asked, done.stdout, done.stderr)
+    assert "authentication" not in done.stdout.lower(), done.stdout
+    assert "Changeset created successfully" in done.stdout and "Deploy this changeset? [y/N]" in done.stdout, done.stdout
+    assert PARAMETERS["SenderEmail"] in kept and (ROOT / "samconfig.toml").read_text() == before
+    stacks = client(port, "cloudformation").describe_stacks(StackName="sayso")["Stacks"]
+    assert [stack["StackStatus"] for stack in stacks] == ["REVIEW_IN_PROGRESS"], stacks
 
 
-def start(port, directory, authorized=False):
-    """MiniStack, with an environment that sends the functions' AWS calls back to it."""
-    told = {
-        "AUTH": str(authorized).lower(),
-        "PATH": os.environ["PATH"],
-        "BIND_HOST": "127.0.0.1",
-        "GATEWAY_PORT": str(port),
-        "IOT_MTLS_ENABLED": "0",
-        **credentials(port),
-    }
-    log = open(directory / "ministack.log", "w")
-    command = [Path(sys.executable).parent / "ministack"]
-    process = subprocess.Popen(command, env=told, cwd=directory, stdout=log, stderr=log)
-    for _ in range(300):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return process
-        assert process.poll() is None, "MiniStack ended"
-        time.sleep(0.1)
-    process.kill()
-    sys.exit("MiniStack does not answer")
-
-
-def client(port, service, access_key="test", secret_key="test"):
-    return boto3.client(
-        service,
-        endpoint_url=f"http://127.0.0.1:{port}",
-        region_name="us-east-1",
-        aws_access_key_id=access_key,
-        aws_secret_access_key=secret_key,
-    )
-
-
-class Stack:
-    def __init__(self, port, template="template.yaml"):
-        self.port = port
-        self.template = ROOT / ".aws-sam" / "build" / template
-        self.aws = lambda service: client(port, service)
-        self.deploy()
-        self.key = self.register()
-
-    def deploy(self):
-        parameters = [f"{name}={value}" for name, value in PARAMETERS.items()]
-        command = [SAM, "deploy", "--template-file", self.template, "--config-file", ROOT / "samconfig.toml"]
-        command += ["--no-confirm-changeset"]
-        command += ["--parameter-overrides", *parameters]
-        told = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "SAM_CLI_TELEMETRY": "0", **credentials(self.port)}
-        done = subprocess.run(command, cwd=ROOT, env=told, capture_output=True, text=True)
-        if done.returncode != 0:
-            sys.exit(done.stdout + done.stderr + self.failures())
-        self.outputs = self.told()
-
-    def failures(self):
-        """What CloudFormation says of each resource that failed."""
-        try:
-            events = self.aws("cloudformation").describe_stack_events(StackName="sayso")["StackEvents"]
-        except ClientError:
-            # There is no stack.
-            return ""
-        failed = [event for event in events if event["ResourceStatus"].endswith("_FAILED")]
-        return "\n".join(f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason')}" for event in failed)
-
-    def change(self, **changed):
-        """Changes parameters. By UpdateStack: MiniStack's change sets, which `sam deploy` makes, see no change where
-        nothing changes but a condition."""
-        parameters = {**PARAMETERS, **changed}
-        formation = self.aws("cloudformation")
-        formation.update_stack(
-            StackName="sayso",
-            UsePreviousTemplate=True,
-            Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
-            Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],
-        )
-        updated = formation.get_waiter("stack_update_complete")
-        updated.wait(StackName="sayso", WaiterConfig={"Delay": 1, "MaxAttempts": 60})
-
-    def told(self):
-        stack = self.aws("cloudformation").describe_stacks(StackName="sayso")["Stacks"][0]
-        return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
-
-    def register(self):
-        """Runs the stack's own command, as an operator pastes it into a shell; its AWS CLI is the same call made by boto3."""
-        with tempfile.TemporaryDirectory() as directory:
-            cli = Path(directory) / "aws"
-            cli.write_text(f"#!{sys.executable}\n{PUT_ITEM}")
-            cli.chmod(0o755)
-            told = {"PATH": f"{directory}:{os.environ['PATH']}", **credentials(self.port)}
-            command = ["sh", "-c", self.outputs["RegisterFirstAgent"]]
-            said = subprocess.run(command, env=told, check=True, capture_output=True, text=True).stdout
-        return re.fullmatch(r"Agent key, shown only now: (sayso_agent_[A-Za-z0-9_-]{43})\n", said)[1]
-
-    def http(self, method, url, body=None, **headers):
-        """A call to a Function URL: MiniStack knows the function by the host."""
-        host, path = re.fullmatch(r"https://([^/]+)(.*)", url).groups()
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=90)
-        headers = {name.replace("_", "-"): value for name, value in headers.items()}
-        connection.request(method, path or "/", body, {"host": host, **headers})
-        answer = connection.getresponse()
-        return answer.status, answer.read().decode()
-
-    def tool(self, name, **arguments):
-        meta = {
-            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-            "io.modelcontextprotocol/clientInfo": {"name": "sayso-tests", "version": "1"},
-            "io.modelcontextprotocol/clientCapabilities": {},
-        }
-        call = {"name": name, "arguments": arguments, "_meta": meta}
-        status, text = self.http(
-            "POST",
-            self.outputs["McpUrl"],
-            json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call}),
-            authorization=f"Bearer {self.key}",
-            accept="application/json, text/event-stream",
-            content_type="application/json",
-            mcp_protocol_version="2026-07-28",
-            mcp_method="tools/call",
-            mcp_name=name,
-        )
-        assert status == 200, (name, status)
-        return json.loads(text)["result"]["structuredContent"]
-
-    def approved(self, table):
-        """Asks, reads the mailed page, decides as a browser would; gives the token."""
-        asked = self.tool("request_approval", tool="drop_table", arguments={"table": table}, summary="Drop it")
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        connection.request("GET", "/_ministack/ses/messages")
-        mails = connection.getresponse().read().decode()
-        link = re.search(rf"https://[^\s\"\\<]+/{asked['approval_id']}/[A-Za-z0-9_-]+", mails)[0]
-        status, page = self.http("GET", link)
-        assert status == 200, status
-        action = html.unescape(re.search(r'<form[^>]* action="([^"]+)"', page)[1])
-        code = re.sub(r"<[^>]+>|[^0-9]", "", re.search(r'<label for="code"[^>]*>(.*?)</label>', page, re.S)[1])
-        secret = link.rsplit("/", 1)[1]
-        form = f"secret={secret}&code={code}&note=&verdict=approve"
-        status, _ = self.http("POST", action, form, content_type="application/x-www-form-urlencoded", origin="null")
-        assert status == 200, status
-        checked = self.tool("check_approval", approval_id=asked["approval_id"], wait_seconds=0)
-        assert checked["status"] == "approved", checked["status"]
-        return checked["approval_token"]
-
-    def redeem(self, token, nonce):
-        digest = part(token, 1)["authorization_details"][0]["digest"]
-        use = {"token": token, "digest": digest, "audience": self.outputs["Audience"], "gate": "g", "nonce": nonce}
-        url = self.outputs["Issuer"] + "/redeem"
-        return self.http("POST", url, json.dumps(use), content_type="application/json")[0]
-
-    def comes_back(self, approval_id):
-        """Hands the feedback function what EventBridge would. MiniStack publishes no event of SES's, and takes none from others."""
-        formation = self.aws("cloudformation")
-        resource = formation.describe_stack_resource(StackName="sayso", LogicalResourceId="Feedback")
-        function = resource["StackResourceDetail"]["PhysicalResourceId"]
-        targets = [
-            target["Arn"].rsplit(":", 1)[1]
-            for rule in self.aws("events").list_rules()["Rules"]
-            if "Email Bounced" in rule["EventPattern"] and rule["State"] == "ENABLED"
-            for target in self.aws("events").list_targets_by_rule(Rule=rule["Name"])["Targets"]
-        ]
-        assert targets == [function], targets
-        notice = self.row(f"NOTICE#{approval_id}")
-        mail = {
-            "timestamp": "2026-11-22T12:00:00.000Z",
-            "messageId": notice["message_id"]["S"],
-            "destination": [PARAMETERS["ApproverEmail"]],
-            "tags": {"approval_id": [approval_id]},
-        }
-        bounce = {"bounceType": "Permanent", "bounceSubType": "General", "timestamp": "2026-11-22T12:00:01.000Z"}
-        event = {"source": "aws.ses", "detail": {"eventType": "Bounce", "mail": mail, "bounce": bounce}}
-        done = self.aws("lambda").invoke(FunctionName=function, Payload=json.dumps(event))
-        assert done["StatusCode"] == 200 and "FunctionError" not in done, done["Payload"].read()
-
-    def row(self, key):
-        get = {"TableName": self.outputs["TableName"], "Key": {"pk": {"S": key}}}
-        return self.aws("dynamodb").get_item(**get)["Item"]
-
-    def published(self):
-        status, keys = self.http("GET", self.outputs["JwksUrl"])
-        assert status == 200, status
-        return [key["kid"] for key in json.loads(keys)["keys"]]
-
-
-def part(token, number):
-    text = token.split(".")[number]
-    return json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+def failed_at_first(port):
+    """A first deployment that fails, and what the guide says to do then: nothing of it is in the way of the next."""
+    aws = lambda service: client(port, service)
+    template = (BUILD / "template.yaml").read_text()
+    (BUILD / "failing.yaml").write_text(template.replace("\nResources:\n", f"\nResources:\n{NEVER_READY}", 1))
+    failed = sam_deploy(port, BUILD / "failing.yaml")
+    assert failed.returncode != 0, failed.stdout
+    [stack] = aws("cloudformation").describe_stacks(StackName="sayso")["Stacks"]
+    assert stack["StackStatus"] == "ROLLBACK_COMPLETE", stack["StackStatus"]
+    [table] = aws("dynamodb").list_tables()["TableNames"]
+    aws("cloudformation").delete_stack(StackName="sayso")
+    aws("cloudformation").get_waiter("stack_delete_complete").wait(StackName="sayso")
+    keys = [aws("kms").describe_key(KeyId=key["KeyId"])["KeyMetadata"] for key in aws("kms").list_keys()["Keys"]]
+    own = [key for key in keys if key["KeyManager"] == "CUSTOMER" and key["KeyState"] != "PendingDeletion"]
+    assert own == [], own
+    assert aws("sesv2").list_email_identities()["EmailIdentities"] == []
+    aws("dynamodb").update_table(TableName=table, DeletionProtectionEnabled=False)
+    aws("dynamodb").delete_table(TableName=table)
 
 
 def walk(stack):
@@ -326,11 +156,33 @@ def named(stack):
     assert "example.com" not in asked["status_url"], asked
 
 
+def through_http_apis(stack):
+    """The other front door, and back: nothing is left of the first. The issuer has a name, because MiniStack's hosts have a port,
+    which its events leave out."""
+    urls = lambda name: stack.aws("lambda").list_function_url_configs(FunctionName=stack.identity(name))["FunctionUrlConfigs"]
+    public, outputs = ("Mcp", "Page", "Decide", "Redeem"), stack.outputs
+    stack.change(FrontDoor="http-api", RedeemDomain="issuer.example.com")
+    stack.outputs = stack.told()
+    [api] = stack.aws("cloudformation").describe_stacks(StackName=stack.identity("RedeemApi"))["Stacks"]
+    [url] = [output["OutputValue"] for output in api["Outputs"] if output["OutputKey"] == "Url"]
+    stack.hosts = {"issuer.example.com": url.split("/")[2]}
+    assert [urls(name) for name in public] == [[]] * 4, [urls(name) for name in public]
+    assert ".execute-api." in stack.outputs["McpUrl"], stack.outputs
+    settings = stack.aws("lambda").get_function_configuration(FunctionName=stack.identity("Mcp"))
+    assert settings["Environment"]["Variables"]["LONGEST_WAIT_SECONDS"] == "20", settings
+    token = stack.approved("through HTTP APIs")
+    assert part(token, 1)["iss"] == "https://issuer.example.com"
+    assert [stack.redeem(token, nonce) for nonce in ("0123456789abcdef", "another-attempt-1")] == [200, 409]
+    stack.change()
+    assert [len(urls(name)) for name in public] == [1] * 4
+    assert stack.aws("apigatewayv2").get_apis()["Items"] == []
+    stack.outputs, stack.hosts = stack.told(), {}
+    assert set(stack.outputs) == set(outputs), stack.outputs
+
+
 def refused(stack):
     """What an administrator may not do: sign approvals, and become decide."""
-    resource = lambda name: stack.aws("cloudformation").describe_stack_resource(StackName="sayso", LogicalResourceId=name)
-    identity = lambda name: resource(name)["StackResourceDetail"]["PhysicalResourceId"]
-    role = stack.aws("iam").get_role(RoleName=identity("DecideRole"))["Role"]["Arn"]
+    role = stack.aws("iam").get_role(RoleName=stack.identity("DecideRole"))["Role"]["Arn"]
     all_of_it = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
     stack.aws("iam").create_user(UserName="administrator")
     stack.aws("iam").put_user_policy(UserName="administrator", PolicyName="all", PolicyDocument=json.dumps(all_of_it))
@@ -338,9 +190,9 @@ def refused(stack):
     theirs = lambda service: client(stack.port, service, key["AccessKeyId"], key["SecretAccessKey"])
     digest = {"Message": b"0" * 32, "MessageType": "DIGEST", "SigningAlgorithm": "ECDSA_SHA_256"}
     # They can do what the key's policy leaves to IAM.
-    theirs("kms").describe_key(KeyId=identity("SecondSigningKey"))
+    theirs("kms").describe_key(KeyId=stack.identity("SecondSigningKey"))
     for name, call in {
-        "sign": lambda: theirs("kms").sign(KeyId=identity("SecondSigningKey"), **digest),
+        "sign": lambda: theirs("kms").sign(KeyId=stack.identity("SecondSigningKey"), **digest),
         "become decide": lambda: theirs("sts").assume_role(RoleArn=role, RoleSessionName="somebody"),
     }.items():
         try:
@@ -353,9 +205,61 @@ def refused(stack):
 
 def a_mail_comes_back(stack):
     asked = stack.tool("request_approval", tool="drop_table", arguments={"table": "bounced"}, summary="Drop it")
-    stack.comes_back(asked["approval_id"])
+    stack.comes_back(asked["approval_id"], PARAMETERS["ApproverEmail"])
     told = stack.tool("check_approval", approval_id=asked["approval_id"])
     assert told["status"] == "undeliverable", told["status"]
+
+
+def smoke(stack):
+    """`sayso deploy smoke`, over HTTPS as on AWS: a proxy with an authority of its own stands for the functions' names. A person
+    approves, and the mail to the simulator comes back."""
+    python = ROOT / "target" / "python" / "bin" / "python"
+    with tempfile.TemporaryDirectory() as directory:
+        proxy = [python, ROOT / "tests" / "operator" / "proxy.py", directory, str(stack.port)]
+        proxy = subprocess.Popen(proxy, stdout=subprocess.PIPE, text=True)
+        try:
+            told = {
+                "PATH": os.environ["PATH"],
+                "HOME": directory,
+                "HTTPS_PROXY": proxy.stdout.readline().strip(),
+                "AWS_CA_BUNDLE": f"{directory}/ca.pem",
+                **credentials(stack.port),
+            }
+            sayso = [ROOT / "target" / "debug" / "sayso", "--region", "us-east-1", "--table", stack.outputs["TableName"]]
+            sayso += ["--mcp-url", stack.outputs["McpUrl"], "--issuer", stack.outputs["Issuer"]]
+            sayso += ["deploy", "smoke", "--email", "you@example.com"]
+            program = subprocess.Popen(sayso, env=told, stdout=subprocess.PIPE, text=True)
+            said = []
+            for line in program.stdout:
+                said.append(line)
+                if re.match(r"ok +page ", line):
+                    stack.comes_back(stack.link("bounce@simulator.amazonses.com")[1], "bounce@simulator.amazonses.com")
+                if line.startswith("Open the mail"):
+                    stack.approve(stack.link("you@example.com")[0])
+            said = "".join(said)
+            assert program.wait() == 0 and "This deployment works." in said, said
+        finally:
+            proxy.terminate()
+            proxy.wait()
+    steps = re.findall(r"^ok +(redeem again|\S+)  ", said, re.M)
+    documented = (ROOT / "docs" / "not-yet-run-on-aws.md").read_text().split("## By hand")[0]
+    documented = [step for row in re.findall(r"^\| (`.*?) \|", documented, re.M) for step in re.findall(r"`([^`]+)`", row)]
+    assert steps == documented, (steps, documented)
+
+
+def taken_down(stack):
+    """The stack goes, and what the guide says stays: the table, and the keys."""
+    kept = {stack.identity(name) for name in ("SecondSigningKey", "SigningKey", "AuditKey")}
+    stack.aws("cloudformation").delete_stack(StackName="sayso")
+    stack.aws("cloudformation").get_waiter("stack_delete_complete").wait(StackName="sayso")
+    usable = {
+        key["KeyId"]
+        for key in stack.aws("kms").list_keys()["Keys"]
+        if stack.aws("kms").describe_key(KeyId=key["KeyId"])["KeyMetadata"]["KeyState"] == "Enabled"
+    }
+    assert kept <= usable, (kept, usable)
+    assert stack.outputs["TableName"] in stack.aws("dynamodb").list_tables()["TableNames"]
+    assert stack.aws("lambda").list_functions()["Functions"] == []
 
 
 def checked(port, *table):
@@ -409,16 +313,21 @@ def main():
                 over_its_dynamodb(port, command)
             else:
                 check_before(port)
+                guided(port)
+                failed_at_first(port)
                 stack = Stack(port, "understood.yaml" if authorized else "template.yaml")
                 check_after(port, stack.outputs["TableName"])
+                smoke(stack)
                 named(stack)
+                through_http_apis(stack)
                 walk(stack)
                 a_mail_comes_back(stack)
                 restored(stack)
                 if authorized:
                     refused(stack)
+                taken_down(stack)
                 print("With its policies evaluated: " if authorized else "", end="")
-                print("sam deploy deployed what sam build made: approvals went through it and two keys, names came and went, a mail came back, and a table was restored.")
+                print("sam deploy deployed what sam build made: approvals went through it and two keys, names and HTTP APIs came and went, a mail came back, a table was restored, and the stack was taken down.")
         finally:
             ministack.terminate()
             ministack.wait()

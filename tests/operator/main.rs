@@ -10,4 +10,5 @@ mod doctor;
 mod keys;
 mod registered;
 mod setting;
+mod smoke;
 mod transcripts;

@@ -1,10 +1,12 @@
-"""A proxy that reads along, as companies have them: python proxy.py DIRECTORY
+"""A proxy that reads along, as companies have them: python proxy.py DIRECTORY [PORT]
 
 It makes an authority of its own, writes its certificate to DIRECTORY/ca.pem, prints its address, and answers for every host that
-it is asked to connect to: as a DynamoDB with an empty table. DIRECTORY/asked has the hosts.
+it is asked to connect to: as a DynamoDB with an empty table, or, with PORT, as what listens on that port of this machine, which
+is told the host. DIRECTORY/asked has the hosts.
 """
 
 import datetime
+import http.client
 import socketserver
 import ssl
 import sys
@@ -16,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 directory = Path(sys.argv[1])
+behind = int(sys.argv[2]) if len(sys.argv) > 2 else None
 now = datetime.datetime.now(datetime.timezone.utc)
 
 
@@ -51,6 +54,12 @@ def presenting(host):
     return context
 
 
+NOTHING = b'{"Count":0,"Items":[],"ScannedCount":0}'
+EMPTY = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-amz-json-1.0\r\nContent-Length: %d\r\n\r\n%s" % (len(NOTHING), NOTHING)
+# What belongs to one connection.
+HOP_BY_HOP = {"connection", "content-length", "keep-alive", "transfer-encoding"}
+
+
 class Proxy(socketserver.StreamRequestHandler):
     def handle(self):
         method, target, _ = self.rfile.readline().decode().split()
@@ -63,21 +72,29 @@ class Proxy(socketserver.StreamRequestHandler):
         self.wfile.write(b"HTTP/1.1 200 Connected\r\n\r\n")
         try:
             with presenting(host).wrap_socket(self.connection, server_side=True) as tls:
-                self.answer(tls.makefile("rb"), tls)
+                self.answer(tls.makefile("rb"), tls, host)
         except OSError:
             # Whoever does not trust it hangs up.
             pass
 
-    def answer(self, reading, tls):
-        while reading.readline():
-            length = 0
-            while header := reading.readline().strip().lower():
-                if header.startswith(b"content-length:"):
-                    length = int(header.split(b":")[1])
-            reading.read(length)
-            body = b'{"Count":0,"Items":[],"ScannedCount":0}'
-            head = f"HTTP/1.1 200 OK\r\nContent-Type: application/x-amz-json-1.0\r\nContent-Length: {len(body)}\r\n\r\n"
-            tls.sendall(head.encode() + body)
+    def answer(self, reading, tls, host):
+        while line := reading.readline():
+            headers = {}
+            while header := reading.readline().strip().decode():
+                name, value = header.split(":", 1)
+                headers[name.lower()] = value.strip()
+            body = reading.read(int(headers.get("content-length", 0)))
+            method, path, _ = line.decode().split()
+            tls.sendall(self.passed_on(method, path, {**headers, "host": host}, body) if behind else EMPTY)
+
+    def passed_on(self, method, path, headers, body):
+        connection = http.client.HTTPConnection("127.0.0.1", behind, timeout=90)
+        connection.request(method, path, body, headers)
+        answer = connection.getresponse()
+        text = answer.read()
+        kept = [(name, value) for name, value in answer.getheaders() if name.lower() not in HOP_BY_HOP]
+        head = "".join(f"{name}: {value}\r\n" for name, value in [*kept, ("Content-Length", len(text))])
+        return f"HTTP/1.1 {answer.status} {answer.reason}\r\n{head}\r\n".encode() + text
 
 
 with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Proxy) as server:

@@ -65,7 +65,7 @@ pub(crate) struct Connection {
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// What an AWS account must have for Sayso to work in it
+    /// Whether an AWS account is ready for Sayso, and whether a deployment works in it
     #[command(subcommand)]
     Deploy(Deploy),
     #[command(flatten)]
@@ -217,6 +217,18 @@ pub(crate) struct Wanted {
 pub(crate) enum Deploy {
     /// Look whether the account is ready, before a first deployment or after it: reads only, says what to do
     Check(Check),
+    /// Try a deployment once, step by step, with what only AWS can show: asks you to approve one request
+    Smoke(Smoke),
+}
+
+#[derive(Args)]
+pub(crate) struct Smoke {
+    /// Whose mailbox the question goes to: yours, because you approve it
+    #[arg(long, value_name = "EMAIL", value_parser = EmailAddress::parse)]
+    pub(crate) email: EmailAddress,
+    /// How long to wait for the decision: from 60s to 15m
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = wait)]
+    pub(crate) wait: Duration,
 }
 
 #[derive(Args)]

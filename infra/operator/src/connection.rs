@@ -124,6 +124,11 @@ impl Deployment {
         })
     }
 
+    /// Whose certificates to trust in the place of the machine's.
+    pub(crate) fn roots(&self) -> Option<&Roots> {
+        self.roots.as_ref()
+    }
+
     /// The approvals, judged by the issuer's published keys: the table alone is not trusted to say `approved`.
     pub(crate) async fn store(&self) -> Result<Store, Stopped> {
         Ok(self.store_under(self.published_keys(self.need_issuer()?).await?))

@@ -16,6 +16,7 @@ mod doctor;
 mod gates;
 mod outcome;
 mod terminal;
+mod trial;
 
 use std::process::ExitCode;
 
@@ -44,6 +45,7 @@ async fn main() -> ExitCode {
 async fn run(arguments: Arguments) -> Result<Report, Stopped> {
     match arguments.command {
         Command::Deploy(Deploy::Check(check)) => deploy::check(&arguments.connection, &check).await,
+        Command::Deploy(Deploy::Smoke(smoke)) => deploy::smoke(&arguments.connection, &smoke).await,
         Command::Deployed(command) => operate(command, &arguments.connection).await,
         // What was exported is verified where no deployment is left.
         Command::Audit(audits) => audit::run(&audits, &arguments.connection).await,

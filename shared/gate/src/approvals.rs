@@ -109,7 +109,13 @@ impl Approvals {
     /// `mcp_url` is Sayso's MCP endpoint, whole: it ends in `/mcp`. Connects to nothing yet; needs a tokio runtime with I/O
     /// and time when it does.
     pub fn new(mcp_url: BaseUrl, key: AgentKey) -> Result<Self, NoTls> {
-        Ok(Self { line: Line::new(&mcp_url)?, url: mcp_url, key })
+        Ok(Self { line: Line::new(&mcp_url, None)?, url: mcp_url, key })
+    }
+
+    /// As [`Approvals::new`], trusting the certificates in `roots`, PEM, in the place of the machine's: for networks that
+    /// read along.
+    pub fn trusting(roots: &[u8], mcp_url: BaseUrl, key: AgentKey) -> Result<Self, NoTls> {
+        Ok(Self { line: Line::new(&mcp_url, Some(roots))?, url: mcp_url, key })
     }
 
     /// Where it asks.

@@ -20,7 +20,17 @@ impl Gate {
     /// `issuer` is the one URL a gate needs: the keys and `redeem` are found under it. `name` is what receipts call this
     /// gate. Connects to nothing yet; needs a tokio runtime with I/O and time when it does.
     pub fn new(issuer: Issuer, audience: Audience, name: GateName) -> Result<Self, NoTls> {
-        let client = IssuerClient::new(&issuer)?;
+        Self::over(None, issuer, audience, name)
+    }
+
+    /// As [`Gate::new`], trusting the certificates in `roots`, PEM, in the place of the machine's: for networks that read
+    /// along.
+    pub fn trusting(roots: &[u8], issuer: Issuer, audience: Audience, name: GateName) -> Result<Self, NoTls> {
+        Self::over(Some(roots), issuer, audience, name)
+    }
+
+    fn over(roots: Option<&[u8]>, issuer: Issuer, audience: Audience, name: GateName) -> Result<Self, NoTls> {
+        let client = IssuerClient::new(&issuer, roots)?;
         Ok(Self {
             expectations: Expectations { issuer, audience },
             name,

@@ -24,9 +24,9 @@ pub(crate) struct Published {
 }
 
 impl IssuerClient {
-    pub(crate) fn new(issuer: &Issuer) -> Result<Self, NoTls> {
+    pub(crate) fn new(issuer: &Issuer, roots: Option<&[u8]>) -> Result<Self, NoTls> {
         Ok(Self {
-            line: Line::new(issuer)?,
+            line: Line::new(issuer, roots)?,
             keys: format!("{issuer}/.well-known/jwks.json"),
             redeem: format!("{issuer}/redeem"),
         })

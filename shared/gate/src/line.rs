@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use reqwest::header::HeaderMap;
-use reqwest::{Client, RequestBuilder, StatusCode};
+use reqwest::{Certificate, Client, RequestBuilder, StatusCode};
 use sayso_model::BaseUrl;
 use thiserror::Error;
 
@@ -22,9 +22,11 @@ pub const ATTEMPTS: usize = 3;
 /// Far above any honest answer.
 const LONGEST_ANSWER: usize = 64 * 1024;
 
-/// The HTTPS client cannot be built: this machine has no usable root certificates.
+/// The HTTPS client cannot be built: there are no usable root certificates, neither on this machine nor given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("no TLS on this machine: install its root certificates (Debian: ca-certificates)")]
+#[error(
+    "no TLS on this machine: install its root certificates (Debian: ca-certificates), or see to those that were named in their place"
+)]
 pub struct NoTls;
 
 /// Connections to one function and to nowhere else.
@@ -51,7 +53,8 @@ pub(crate) enum Lost {
 }
 
 impl Line {
-    pub(crate) fn new(to: &BaseUrl) -> Result<Self, NoTls> {
+    /// With `roots`, certificates in PEM, those alone are trusted.
+    pub(crate) fn new(to: &BaseUrl, roots: Option<&[u8]>) -> Result<Self, NoTls> {
         let builder = Client::builder()
             .connect_timeout(CONNECT_LIMIT)
             .timeout(ATTEMPT_LIMIT)
@@ -61,6 +64,10 @@ impl Line {
         // `BaseUrl` allows plain HTTP on loopback only, where no proxy belongs in between.
         let local = to.as_str().starts_with("http://");
         let builder = if local { builder.no_proxy() } else { builder.https_only(true) };
+        let builder = match roots {
+            Some(pem) => builder.tls_certs_only(Certificate::from_pem_bundle(pem).map_err(|_| NoTls)?),
+            None => builder,
+        };
         Ok(Self { http: builder.build().map_err(|_| NoTls)? })
     }
 

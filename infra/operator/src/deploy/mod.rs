@@ -1,3 +1,5 @@
+//! Whether an account is ready for a deployment, and whether a deployment works in it.
+//!
 //! `deploy check`: whether an account is ready for a deployment, or still is. Nothing is written: every call is a `Get`, a
 //! `List` or a `Describe`, or the scan that finds who decides. What cannot be read is not taken for well.
 
@@ -13,8 +15,12 @@ use crate::outcome::{Report, Stopped};
 mod account;
 mod concurrency;
 mod finding;
+mod front_door;
 mod mail;
+mod smoke;
 mod table;
+
+pub(crate) use smoke::smoke;
 
 use finding::Findings;
 

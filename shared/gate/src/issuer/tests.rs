@@ -38,7 +38,7 @@ fn request() -> RedemptionRequest {
 async fn an_issuer_that_never_answers_is_given_up() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let issuer = format!("http://{}", listener.local_addr().unwrap());
-    let client = IssuerClient::new(&Issuer::parse(&issuer).unwrap()).unwrap();
+    let client = IssuerClient::new(&Issuer::parse(&issuer).unwrap(), None).unwrap();
     let silent = tokio::spawn(async move {
         let mut held = Vec::new();
         while let Ok((connection, _)) = listener.accept().await {
@@ -56,7 +56,7 @@ async fn a_closed_port_has_used_nothing_up() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let issuer = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    let client = IssuerClient::new(&Issuer::parse(&issuer).unwrap()).unwrap();
+    let client = IssuerClient::new(&Issuer::parse(&issuer).unwrap(), None).unwrap();
     assert_eq!(client.redeem(&request()).await, Err(Refusal::Unreachable));
 }
 

@@ -16,6 +16,10 @@ impl Failed {
     pub(crate) fn new(what: impl Into<String>, advice: impl Into<String>) -> Self {
         Self { what: what.into(), advice: advice.into() }
     }
+
+    pub(crate) fn interrupted() -> Self {
+        Self::new("stopped by Ctrl-C", "run it again")
+    }
 }
 
 /// A step went wrong and is recorded: nothing behind it is to be tried.
