@@ -43,8 +43,13 @@ async fn a_wait_ends_with_what_to_do() {
     assert!(world.clock.elapsed() - before >= std::time::Duration::from_secs(50));
     assert_eq!(told.field("status"), "pending");
     assert_eq!(told.structured["retry_after_seconds"], 30);
-    // No two answers are alike: hosts stop an agent that gets the same one several times.
-    assert_eq!((told.field("open_for"), told.field("closes_in")), ("50 s", "59 min 10 s"));
+    // No two answers are alike: hosts stop an agent that gets the same one several times. The last look takes some of the
+    // script's time, as much as the engine does.
+    let seconds =
+        |text: &str| text.strip_suffix(" s").and_then(|text| text.parse::<u32>().ok()).expect("seconds");
+    let open_for = seconds(told.field("open_for"));
+    let left = told.field("closes_in").strip_prefix("59 min ").map(seconds).expect("59 minutes");
+    assert!(open_for >= 50 && open_for + left == 60, "{}", told.text);
     assert!(told.field("next").contains("check_approval"), "{}", told.text);
     let progress = agent.progress();
     assert!(progress.len() >= 5, "{progress:?}");

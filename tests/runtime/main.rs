@@ -8,6 +8,7 @@ mod deployment;
 mod feedback;
 mod initialization;
 mod permissions;
+mod processor;
 mod refusals;
 mod rotation;
 mod template;
