@@ -109,6 +109,10 @@ def walk(stack):
 def restored(stack):
     """The runbook of docs/deploying.md: what was approved before is there, the deployment goes on, and the first table stays."""
     asked = stack.tool("request_approval", tool="drop_table", arguments={"table": "restored"}, summary="Drop it")
+    used = stack.approved("used before the restore")
+    PARAMETERS["SigningKeys"] = "second-and-first"
+    stack.change(Redeeming="off")
+    assert stack.redeem(used, "0123456789abcdef") == 429, "gates can redeem"
     first, table = stack.outputs["TableName"], "sayso-restored"
     dynamodb = stack.aws("dynamodb")
     dynamodb.update_continuous_backups(
@@ -126,11 +130,11 @@ def restored(stack):
         TableName=table, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True}
     )
     dynamodb.update_table(TableName=table, DeletionProtectionEnabled=True)
-    # The parameters of the rotation stay as they are.
-    PARAMETERS["SigningKeys"] = "second-and-first"
     PARAMETERS["ExistingTableName"] = table
-    stack.change()
+    stack.change(Redeeming="off")
     stack.outputs = stack.told()
+    assert stack.redeem(used, "0123456789abcdef") == 429, "gates can redeem before the wait is over"
+    stack.change()
     assert stack.outputs["TableName"] == table, stack.outputs
     told = stack.tool("check_approval", approval_id=asked["approval_id"], wait_seconds=0)
     assert told["status"] == "pending", told["status"]

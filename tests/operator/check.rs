@@ -35,7 +35,8 @@ async fn an_account_that_is_ready() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_that_is_new() {
     let two = format!("{BEFORE} --approver sam@example.org --approver alex@example.org");
-    let lines = [two.as_str(), "--region eu-south-2 deploy check --sender bot@other.example"];
+    let lines =
+        [two.as_str(), "--region eu-south-2 deploy check --sender bot@other.example --waits-per-agent 1"];
     let (shown, _) = checked(Account::new_and_empty(), &lines).await;
     expect_transcript("check-new.txt", &shown);
 }

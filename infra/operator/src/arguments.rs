@@ -242,6 +242,9 @@ pub(crate) struct Check {
     /// How many concurrent executions the deployment is to reserve: its parameters …Concurrency together
     #[arg(long, value_name = "NUMBER", default_value_t = 46)]
     pub(crate) reserve: u16,
+    /// How many checks of an agent may wait at a time: the parameter WaitsPerAgent
+    #[arg(long, value_name = "NUMBER", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub(crate) waits_per_agent: u8,
     /// How many requests an agent may make in an hour: the parameter RequestsPerAgentPerHour
     #[arg(long, value_name = "NUMBER", value_parser = HourlyLimit::parse, default_value = "20")]
     pub(crate) requests_per_agent: HourlyLimit,

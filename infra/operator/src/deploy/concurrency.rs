@@ -8,7 +8,8 @@ use super::region;
 /// As many must stay unreserved in an account (Lambda Developer Guide, "Configuring reserved concurrency").
 const STAYS_UNRESERVED: i32 = 100;
 
-pub(super) async fn look(aws: &Aws, reserve: u16, findings: &mut Findings) {
+/// `waits` is how many checks of one agent may wait at a time.
+pub(super) async fn look(aws: &Aws, reserve: u16, waits: u8, findings: &mut Findings) {
     const CHECK: &str = "concurrency";
     let call = "lambda:GetAccountSettings";
     let settings = aws_sdk_lambda::Client::new(aws.config()).get_account_settings().send().await;
@@ -26,13 +27,21 @@ pub(super) async fn look(aws: &Aws, reserve: u16, findings: &mut Findings) {
     let free = (unreserved - STAYS_UNRESERVED).max(0);
     let found = format!("{most} at a time, {unreserved} of them unreserved: {free} can be reserved");
     if most < STAYS_UNRESERVED && free < i32::from(reserve).max(1) {
+        let found = format!(
+            "{found}. Agents that wait for an answer can hold all of them: page, decide and redeem then answer 429"
+        );
+        let raise = raise(region(aws));
+        if waits == 1 {
+            return findings.attention(
+                CHECK,
+                found,
+                format!("ask for more before many agents depend on this: {raise}. Each of them holds one while it waits, 20 s at most"),
+            );
+        }
         return findings.failed(
             CHECK,
-            format!("{found}. Agents that wait for an answer can hold all of them: page, decide and redeem then answer 429"),
-            format!(
-                "ask for more before anybody depends on this: {}. Until then deploy with the …Concurrency parameters at 0 (checks wait 20 s at most) and WaitsPerAgent at 1",
-                raise(region(aws))
-            ),
+            found,
+            format!("ask for more before anybody depends on this: {raise}. Until then deploy with the …Concurrency parameters at 0 (checks wait 20 s at most) and WaitsPerAgent at 1 (then --waits-per-agent 1)"),
         );
     }
     if reserve == 0 {

@@ -36,7 +36,7 @@ pub(crate) async fn check(connection: &Connection, check: &Check) -> Result<Repo
     let mut findings = Findings::default();
     account::look(&aws, &mut findings).await;
     mail::look(&aws, sender, &check.approver, registry.as_ref(), &mut findings).await;
-    concurrency::look(&aws, check.reserve, &mut findings).await;
+    concurrency::look(&aws, check.reserve, check.waits_per_agent, &mut findings).await;
     limits(check, &mut findings);
     if let Some(registry) = &registry {
         table::look(registry, &mut findings).await;
