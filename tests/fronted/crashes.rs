@@ -12,7 +12,7 @@ use crate::raw::{Raw, Site};
 
 const ARGUMENTS: &str = r#"{"table":"customers"}"#;
 
-// README: A gate that was killed finds the approval again, and runs the call once.
+// Promise: A gate that was killed finds the approval again, and runs the call once.
 #[tokio::test]
 async fn killed_before_it_is_answered_a_gate_finds_the_approval_again() {
     let site = Site::new().await;
@@ -80,7 +80,7 @@ async fn killed_while_it_redeems_a_gate_runs_the_call_later_or_reports_it() {
 }
 
 /// The server has the call, and the gate dies before it has the answer.
-// README: A call that may have run before a crash is reported as such, and never run again on the same approval.
+// Promise: A call that may have run before a crash is reported as such, and never run again on the same approval.
 #[tokio::test]
 async fn killed_while_it_runs_a_gate_does_not_run_it_again() {
     let site = Site::new().await;
@@ -183,7 +183,12 @@ impl Session {
 
     fn request(&self, id: u64, method: &str, params: &Value) -> RequestBuilder {
         let body = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
-        let client = Client::builder().no_proxy().pool_max_idle_per_host(0).build().expect("a client");
+        let client = Client::builder()
+            .no_proxy()
+            .tls_certs_only([])
+            .pool_max_idle_per_host(0)
+            .build()
+            .expect("a client");
         let request = client.post(&self.url).json(&body);
         if self.id.is_empty() { request } else { request.header("mcp-session-id", &self.id) }
     }

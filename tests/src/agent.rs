@@ -12,6 +12,8 @@ use rmcp::{ClientHandler, ClientLifecycleMode, RoleClient, ServiceError};
 use serde_json::{Map, Value, json};
 use tokio::process::{Child, Command};
 
+use crate::loopback;
+
 /// An agent: rmcp's own client, over HTTP or in front of a program's standard input and output.
 pub struct Agent {
     client: RunningService<RoleClient, Handler>,
@@ -74,8 +76,9 @@ impl Agent {
 
     /// Connects by any protocol version: those before 2026-07-28 begin with `initialize`.
     pub async fn try_connect(url: &str, key: &str, version: ProtocolVersion) -> Result<Self, String> {
+        let client = loopback::client().build().expect("a client");
         let config = StreamableHttpClientTransportConfig::with_uri(url.to_owned()).auth_header(key);
-        let transport = StreamableHttpClientTransport::from_config(config);
+        let transport = StreamableHttpClientTransport::with_client(client, config);
         let (handler, mode) = speaking(version);
         let client =
             serve_client_with_lifecycle(handler, transport, mode).await.map_err(|e| e.to_string())?;

@@ -3,6 +3,8 @@ use std::collections::BTreeMap;
 use reqwest::header::HeaderMap;
 use scraper::{Html, Selector};
 
+use crate::loopback;
+
 /// What an approver presses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
@@ -55,7 +57,7 @@ pub struct Form {
 
 impl Browser {
     pub(crate) fn new() -> Self {
-        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
+        let http = loopback::client().redirect(reqwest::redirect::Policy::none()).build();
         Self { http: http.expect("a client") }
     }
 

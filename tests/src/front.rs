@@ -11,6 +11,8 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
+use crate::loopback;
+
 /// What goes wrong on the way between a gate and one of the functions.
 #[derive(Debug, Clone)]
 pub enum Trouble {
@@ -55,7 +57,7 @@ impl Front {
     pub async fn start(upstream: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a loopback port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
-        let http = reqwest::Client::new();
+        let http = loopback::client().build().expect("a client");
         let state = Arc::new(Line { upstream: upstream.to_owned(), http, seen: Mutex::default() });
         let router = Router::new().fallback(forward).with_state(Arc::clone(&state));
         let mut tasks = JoinSet::new();

@@ -11,6 +11,8 @@ mod front;
 mod function_url;
 mod issuing;
 mod local;
+/// Clients of what listens on this machine.
+pub mod loopback;
 mod program;
 mod raw;
 mod runtime_api;

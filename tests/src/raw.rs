@@ -1,7 +1,7 @@
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
-use crate::{Answer, World};
+use crate::{Answer, World, loopback};
 
 /// A generation of the MCP protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +77,7 @@ impl Raw {
     /// With this bearer key.
     pub fn new(url: &str, key: &str) -> Self {
         let authorization = Some(format!("Bearer {key}"));
-        Self { http: reqwest::Client::new(), url: url.to_owned(), authorization }
+        Self { http: loopback::client().build().expect("a client"), url: url.to_owned(), authorization }
     }
 
     /// With another `Authorization` header, or none.

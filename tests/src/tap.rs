@@ -13,6 +13,8 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use crate::loopback;
+
 /// What goes wrong with one call.
 #[derive(Debug, Clone)]
 pub enum Fault {
@@ -65,7 +67,7 @@ struct Seen {
 impl Tap {
     /// Starts in front of `upstream`; gives the endpoints to use instead.
     pub async fn start(upstream: &Endpoints, tasks: &mut JoinSet<()>) -> (Self, Endpoints) {
-        let tap = Self { state: Arc::default(), http: reqwest::Client::new() };
+        let tap = Self { state: Arc::default(), http: loopback::client().build().expect("a client") };
         let endpoints = Endpoints {
             dynamodb: tap.front(upstream.dynamodb.as_ref(), tasks).await,
             sesv2: tap.front(upstream.sesv2.as_ref(), tasks).await,

@@ -10,7 +10,7 @@ use sayso_model::{
 };
 use tokio::task::JoinSet;
 
-use crate::{Agent, Browser, Tap};
+use crate::{Agent, Browser, Tap, loopback};
 
 /// When every test begins: Sunday 22 November 2026, 12:00 UTC.
 const START: i64 = 1_795_348_800;
@@ -85,7 +85,8 @@ impl World {
         let (tap, endpoints) = Tap::start(&backends.endpoints, &mut tasks).await;
         let settings = Settings { limits, ..Settings::new(0).expect("settings") };
         let host = Host::start(&backends, endpoints, settings, clocks).await.expect("functions");
-        let (agent_key, others, http) = (random::agent_key(), Vec::new(), reqwest::Client::new());
+        let (agent_key, others, http) =
+            (random::agent_key(), Vec::new(), loopback::client().build().expect("a client"));
         let world = Self { clock, host, backends, tap, agent_key, others, http, _tasks: tasks };
         world.register(&world.agent_key, "deploy-bot", "alex@example.com", &["production", "staging"]).await;
         world.tap.take_calls();

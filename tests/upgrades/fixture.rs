@@ -113,7 +113,10 @@ impl Upgraded {
     /// and reason.
     pub(crate) async fn redeem(&self, body: &Value) -> (u16, String) {
         let issuer = self.facts["issuer"].as_str().expect("an issuer");
-        let request = reqwest::Client::new().post(format!("{}/redeem", self.world.host.issuer_url));
+        let request = sayso_tests::loopback::client()
+            .build()
+            .expect("a client")
+            .post(format!("{}/redeem", self.world.host.issuer_url));
         let request = request.header("host", issuer.trim_start_matches("http://")).json(body);
         let answer = request.send().await.expect("an answer");
         let status = answer.status().as_u16();

@@ -61,12 +61,15 @@ impl Line {
             // A token or a key is sent to the configured address and nowhere else.
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never());
-        // `BaseUrl` allows plain HTTP on loopback only, where no proxy belongs in between.
+        // `BaseUrl` allows plain HTTP on loopback only, where no proxy belongs in between and no certificate is looked at.
         let local = to.as_str().starts_with("http://");
-        let builder = if local { builder.no_proxy() } else { builder.https_only(true) };
-        let builder = match roots {
-            Some(pem) => builder.tls_certs_only(Certificate::from_pem_bundle(pem).map_err(|_| NoTls)?),
-            None => builder,
+        let builder = match (local, roots) {
+            (true, _) => builder.no_proxy().tls_certs_only([]),
+            (false, None) => builder.https_only(true),
+            (false, Some(pem)) => {
+                let certificates = Certificate::from_pem_bundle(pem).map_err(|_| NoTls)?;
+                builder.https_only(true).tls_certs_only(certificates)
+            }
         };
         Ok(Self { http: builder.build().map_err(|_| NoTls)? })
     }

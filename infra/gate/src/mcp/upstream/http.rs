@@ -42,9 +42,9 @@ impl Endpoint {
             // What is sent goes to the configured server and nowhere else, and once.
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never());
-        // `BaseUrl` allows plain HTTP on loopback only, where no proxy belongs in between.
+        // `BaseUrl` allows plain HTTP on loopback only, where no proxy belongs in between and no certificate is looked at.
         let local = base.as_str().starts_with("http://");
-        let builder = if local { builder.no_proxy() } else { builder.https_only(true) };
+        let builder = if local { builder.no_proxy().tls_certs_only([]) } else { builder.https_only(true) };
         let http = builder.build().map_err(|_| refuse("no TLS is to be had on this machine"))?;
         let authorization = authorization.map(HeaderValue::try_from).transpose();
         let mut authorization = authorization.map_err(|_| {

@@ -20,8 +20,9 @@ fn headers(of: &[(&'static str, &str)]) -> HeaderMap {
 }
 
 /// One that keeps no connection: a test has a runtime of its own.
-static CLIENT: LazyLock<Client> =
-    LazyLock::new(|| Client::builder().no_proxy().pool_max_idle_per_host(0).build().expect("a client"));
+static CLIENT: LazyLock<Client> = LazyLock::new(|| {
+    Client::builder().no_proxy().tls_certs_only([]).pool_max_idle_per_host(0).build().expect("a client")
+});
 
 fn post(url: &str, of: &[(&'static str, &str)], body: impl Into<String>) -> RequestBuilder {
     let request = CLIENT.post(url).header("content-type", "application/json").headers(headers(of));
@@ -360,7 +361,11 @@ async fn one_client_keeps_no_other_out_and_the_session_that_is_idle_longest_give
     session(&url).await;
     assert!(!alive(&sessions[8]).await && alive(&sessions[9]).await);
     // Another client is served all the same.
-    let other = Client::builder().no_proxy().local_address(std::net::IpAddr::from([127, 0, 0, 2])).build();
+    let other = Client::builder()
+        .no_proxy()
+        .tls_certs_only([])
+        .local_address(std::net::IpAddr::from([127, 0, 0, 2]))
+        .build();
     let other =
         other.expect("a client").post(&url).header("content-type", "application/json").body(INITIALIZE);
     assert_eq!(other.send().await.expect("an answer").status(), 200);
