@@ -88,7 +88,7 @@ async fn a_policy_that_is_wrong_starts_nothing() {
     assert!(code == Some(78) && said.contains("gate.toml"), "{code:?}: {said}");
 }
 
-// README: A tool that the server has changed since the human was asked does not run.
+// Promise: A tool that the server has changed since the human was asked does not run.
 #[tokio::test]
 async fn a_tool_that_changed_since_the_human_was_asked_does_not_run() {
     let changed = json!([{"name": "drop_table", "description": "x", "inputSchema": {"type": "object", "required": ["a"]}}]);
@@ -257,7 +257,7 @@ async fn a_hint_of_the_server_counts_only_where_the_policy_says_so() {
     assert_eq!(site.calls().len(), 1);
 }
 
-// README: A human's no to a gated call comes back with the note, and nothing ran.
+// Promise: A human's no to a gated call comes back with the note, and nothing ran.
 #[tokio::test]
 async fn a_humans_no_comes_back_with_the_note_and_the_next_call_does_not_bother_them() {
     let site = Site::new().await;

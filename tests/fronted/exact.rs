@@ -18,7 +18,7 @@ const PAIRS: [(&str, &str, bool); 8] = [
     (r#"{"ids":[1,2]}"#, r#"{"ids":[2,1]}"#, false),
 ];
 
-// README: A gated tool runs when a human has approved exactly this tool with exactly these arguments; the agent only calls it again.
+// Promise: A gated tool runs when a human has approved exactly this tool with exactly these arguments; the agent only calls it again.
 #[tokio::test]
 async fn an_approval_is_for_one_action_however_it_is_written() {
     let site = Site::new().await;
@@ -38,7 +38,7 @@ async fn an_approval_is_for_one_action_however_it_is_written() {
     }
 }
 
-// README: The text of the arguments that is hashed is the text that the server is sent.
+// Promise: The text of the arguments that is hashed is the text that the server is sent.
 #[tokio::test]
 async fn the_canonical_text_is_what_the_server_is_sent() {
     let site = Site::new().await;
@@ -77,7 +77,7 @@ async fn of_an_approved_call_a_server_gets_nothing_that_could_make_it_another() 
     assert_eq!(sent, expected);
 }
 
-// README: What the policy allows by name reaches the server as it was written, without a call to Sayso.
+// Promise: What the policy allows by name reaches the server as it was written, without a call to Sayso.
 #[tokio::test]
 async fn what_is_allowed_reaches_the_server_as_it_was_written_and_sayso_hears_nothing() {
     let mut site = Site::new().await;

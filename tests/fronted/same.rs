@@ -78,7 +78,7 @@ fn unasked() -> Vec<Value> {
     serde_json::from_value(steps).expect("steps")
 }
 
-// README: Everything but a gated call, one of a tool that the server does not list, and a tool of the gate's own where the policy asks for it, is the same with the gate as without it. Over `--listen`, an answer that a broken connection lost is not sent again.
+// Promise: Everything but a gated call, one of a tool that the server does not list, and a tool of the gate's own where the policy asks for it, is the same with the gate as without it. Over `--listen`, an answer that a broken connection lost is not sent again.
 #[tokio::test(flavor = "multi_thread")]
 async fn everything_passes_over_standard_input_and_output() {
     let setting = Setting::new().await;

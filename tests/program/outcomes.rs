@@ -8,7 +8,7 @@ use sayso_tests::{Fault, Verdict, World};
 
 use crate::lock::{LEAVES_A_LINE, Lock, asked, code, ends};
 
-// README: A command runs once, when a human has approved exactly this argument list in this directory, and ends as it ends.
+// Promise: A command runs once, when a human has approved exactly this argument list in this directory, and ends as it ends.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_approved_command_runs_once_and_ends_as_it_ends() {
     let lock = Lock::new().await;

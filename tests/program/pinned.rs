@@ -50,7 +50,7 @@ async fn run(lock: &Lock, options: &[&str], command: &[&str]) -> Program {
     Program::start(command)
 }
 
-// README: What a command is made of is what the human was shown: what has changed since is named, and nothing runs.
+// Promise: What a command is made of is what the human was shown: what has changed since is named, and nothing runs.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_exchanged_between_the_mail_and_the_yes_is_named_and_nothing_is_used_up() {
     let lock = Lock::new().await;

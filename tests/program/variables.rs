@@ -108,7 +108,7 @@ async fn a_secret_in_a_file_is_in_the_command_and_nowhere_before() {
     assert_eq!(program.printed(), format!("{SECRET} /nowhere\n"));
 }
 
-// README: The digest of the file of `--env-file` is approved with the command. Its variables are nowhere but in the command.
+// Promise: The digest of the file of `--env-file` is approved with the command. Its variables are nowhere but in the command.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_cannot_be_used_is_refused_before_anybody_is_asked_and_shows_nothing() {
     let lock = Lock::new().await;

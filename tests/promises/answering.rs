@@ -3,7 +3,7 @@ use std::sync::Arc;
 use sayso_tests::{Verdict, World};
 use serde_json::json;
 
-// README: A waiting agent is told the moment the human decides.
+// Promise: A waiting agent is told the moment the human decides.
 #[tokio::test]
 async fn a_waiting_agent_is_told() {
     let world = World::new().await;
@@ -26,7 +26,7 @@ async fn a_waiting_agent_is_told() {
     assert!(later.field("next").contains("do not execute it now"), "{}", later.text);
 }
 
-// README: A check waits up to 50 seconds (20 on AWS where nothing is reserved for `mcp`, and three checks of an agent at a time), reports progress to clients that ask for it (on AWS together with the answer), and always says how to go on.
+// Promise: A check waits up to 50 seconds (20 on AWS where nothing is reserved for `mcp`, and three checks of an agent at a time), reports progress to clients that ask for it (on AWS together with the answer), and always says how to go on.
 #[tokio::test]
 async fn a_wait_ends_with_what_to_do() {
     let world = World::new().await;
@@ -55,7 +55,7 @@ async fn a_wait_ends_with_what_to_do() {
     assert!(progress.len() >= 5, "{progress:?}");
 }
 
-// README: `expired` is not `denied`: when nobody answers in time the agent is told exactly that.
+// Promise: `expired` is not `denied`: when nobody answers in time the agent is told exactly that.
 #[tokio::test]
 async fn nobody_answering_is_not_a_denial() {
     let world = World::new().await;
@@ -81,7 +81,7 @@ async fn nobody_answering_is_not_a_denial() {
     assert_eq!(world.mails().len(), 2);
 }
 
-// README: A human's no comes back with the note, and says that rewording is no way round it.
+// Promise: A human's no comes back with the note, and says that rewording is no way round it.
 #[tokio::test]
 async fn a_denial_comes_with_the_note() {
     let world = World::new().await;
@@ -95,7 +95,7 @@ async fn a_denial_comes_with_the_note() {
     assert!(told.structured.get("approval_token").is_none());
 }
 
-// README: An agent can take back what it asked, until somebody has decided.
+// Promise: An agent can take back what it asked, until somebody has decided.
 #[tokio::test]
 async fn an_agent_can_withdraw() {
     let world = World::new().await;
@@ -116,7 +116,7 @@ async fn an_agent_can_withdraw() {
     assert_eq!(too_late.field("status"), "denied");
 }
 
-// README: An agent sees its own approvals only, from any session; another agent's id looks like one that never was.
+// Promise: An agent sees its own approvals only, from any session; another agent's id looks like one that never was.
 #[tokio::test]
 async fn another_agents_approval_looks_unknown() {
     let world = World::new().await;

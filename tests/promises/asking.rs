@@ -2,7 +2,7 @@ use rmcp::model::ProtocolVersion;
 use sayso_tests::{Agent, Fault, Verdict, World, asking};
 use serde_json::{Value, json};
 
-// README: An agent asks over MCP and gets an id, a status link and what to do next, at once.
+// Promise: An agent asks over MCP and gets an id, a status link and what to do next, at once.
 #[tokio::test]
 async fn an_agent_asks_and_is_told_what_to_do_next() {
     let world = World::new().await;
@@ -19,7 +19,7 @@ async fn an_agent_asks_and_is_told_what_to_do_next() {
     assert!(!status.html.contains("orders_2019") && !status.html.contains("deploy-bot"), "{}", status.html);
 }
 
-// README: The mail goes to the approver the operator configured, and the agent cannot name another.
+// Promise: The mail goes to the approver the operator configured, and the agent cannot name another.
 #[tokio::test]
 async fn the_mail_goes_to_the_configured_approver() {
     let world = World::new().await;
@@ -48,7 +48,7 @@ async fn the_mail_goes_to_the_configured_approver() {
     assert_eq!(world.mails().len(), 1);
 }
 
-// README: Asking again for the same thing returns the same approval and sends no second mail.
+// Promise: Asking again for the same thing returns the same approval and sends no second mail.
 #[tokio::test]
 async fn a_retry_is_the_same_approval() {
     let world = World::new().await;
@@ -125,16 +125,17 @@ async fn a_newer_request_shows_on_the_page_of_the_earlier_one_that_it_names() {
     // What cannot be read of it keeps nobody from deciding.
     let told = world.table().row(&format!("NEWER#{first}")).await.expect("a row");
     let mut broken = told.clone();
-    let named = broken.keys().find(|name| name.starts_with("agent#")).expect("an attribute").clone();
-    broken.insert(named.clone(), aws_sdk_dynamodb::types::AttributeValue::S("nothing".to_owned()));
+    let named = "agent#deploy-bot";
+    assert!(broken.contains_key(named) && broken.contains_key("agent#other-bot"), "{broken:?}");
+    broken.insert(named.to_owned(), aws_sdk_dynamodb::types::AttributeValue::S("nothing".to_owned()));
     world.table().put(broken).await;
     assert!(!is_told().await);
     let page = browser.decide(&world.link(&first), Verdict::Approve, "").await;
     assert_eq!(page.status, 200, "{}", page.text());
-    assert!(sayso_tests::string(&told, &named).starts_with(&newer), "{told:?}");
+    assert!(sayso_tests::string(&told, named).starts_with(&newer), "{told:?}");
 }
 
-// README: Key order and spacing do not make another action; one changed character does.
+// Promise: Key order and spacing do not make another action; one changed character does.
 #[tokio::test]
 async fn one_action_however_it_is_written() {
     let world = World::new().await;
@@ -150,7 +151,7 @@ async fn one_action_however_it_is_written() {
     assert_ne!(first, ask(json!({"a": "1", "b": [1.0, "x"]})).await);
 }
 
-// README: If the mail cannot be sent, the agent is told, nothing is lost, and asking again sends it.
+// Promise: If the mail cannot be sent, the agent is told, nothing is lost, and asking again sends it.
 #[tokio::test]
 async fn a_mail_that_fails_is_sent_by_the_retry() {
     let world = World::new().await;
@@ -167,7 +168,7 @@ async fn a_mail_that_fails_is_sent_by_the_retry() {
     assert_eq!(decided.status, 200);
 }
 
-// README: Works with MCP clients of every protocol version from 2024-11-05 to 2026-07-28. JSON-RPC batches, which 2025-03-26 had, are refused.
+// Promise: Works with MCP clients of every protocol version from 2024-11-05 to 2026-07-28. JSON-RPC batches, which 2025-03-26 had, are refused.
 #[tokio::test]
 async fn every_protocol_version_is_served() {
     let world = World::new().await;

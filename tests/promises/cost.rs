@@ -1,6 +1,6 @@
 use sayso_tests::{Verdict, World};
 
-// README: A new request costs two reads, three writes and one mail (the first write is a transaction: it also counts the request against the limits); a check costs one read after the key's, and one write if it waits; a decision one read, one signature, one write.
+// Promise: A new request costs two reads, three writes and one mail (the first write is a transaction: it also counts the request against the limits); a check costs one read after the key's, and one write if it waits; a decision one read, one signature, one write.
 #[tokio::test]
 async fn the_calls_are_counted() {
     let world = World::new().await;

@@ -1,6 +1,6 @@
 use sayso_tests::{Verdict, World};
 
-// README: The page shows the exact action in full, apart from the agent's own words, and for how long a token would hold.
+// Promise: The page shows the exact action in full, apart from the agent's own words, and for how long a token would hold.
 #[tokio::test]
 async fn the_page_shows_what_would_run() {
     let world = World::new().await;
@@ -20,7 +20,7 @@ async fn the_page_shows_what_would_run() {
     assert!(action < label && label < words, "{text}");
 }
 
-// README: A decision takes the link from the mail and a code that the page shows; a wrong code loses nothing.
+// Promise: A decision takes the link from the mail and a code that the page shows; a wrong code loses nothing.
 #[tokio::test]
 async fn a_wrong_code_loses_nothing() {
     let world = World::new().await;
@@ -41,7 +41,7 @@ async fn a_wrong_code_loses_nothing() {
     assert_eq!(agent.check(&id).await.field("note"), note);
 }
 
-// README: Once answered, it is answered: the same link shows what happened, when and how, and changes nothing more.
+// Promise: Once answered, it is answered: the same link shows what happened, when and how, and changes nothing more.
 #[tokio::test]
 async fn an_answer_stands() {
     let world = World::new().await;

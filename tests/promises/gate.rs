@@ -11,7 +11,7 @@ async fn approved(world: &World) -> ApprovalToken {
     ApprovalToken::from_text(agent.check(&id).await.field("approval_token"))
 }
 
-// README: A token works once: a second redemption is told when the first was.
+// Promise: A token works once: a second redemption is told when the first was.
 #[tokio::test]
 async fn a_token_works_once() {
     let world = World::new().await;
@@ -27,7 +27,7 @@ async fn a_token_works_once() {
     assert_eq!(refused.to_string(), told);
 }
 
-// README: What runs is what was approved, to the letter: a gate refuses any other action.
+// Promise: What runs is what was approved, to the letter: a gate refuses any other action.
 #[tokio::test]
 async fn a_gate_refuses_another_action() {
     let world = World::new().await;
@@ -40,7 +40,7 @@ async fn a_gate_refuses_another_action() {
     assert_eq!(permit.into_action().arguments.as_str(), canonical);
 }
 
-// README: A gate that cannot reach the issuer lets nothing run.
+// Promise: A gate that cannot reach the issuer lets nothing run.
 #[tokio::test]
 async fn a_gate_that_cannot_reach_the_issuer_lets_nothing_run() {
     let world = World::new().await;
@@ -58,7 +58,7 @@ async fn a_gate_that_cannot_reach_the_issuer_lets_nothing_run() {
     assert_eq!(refused.err(), Some(Refusal::KeysUnavailable));
 }
 
-// README: If the answer to a gate is lost, asking again brings the same receipt, never a second one.
+// Promise: If the answer to a gate is lost, asking again brings the same receipt, never a second one.
 #[tokio::test]
 async fn a_lost_answer_is_not_a_lost_approval() {
     let world = World::new().await;
@@ -72,7 +72,7 @@ async fn a_lost_answer_is_not_a_lost_approval() {
     assert_eq!(world.table().keys("REDEMPTION#").await.len(), 1);
 }
 
-// README: Redeeming a token costs one read and one write.
+// Promise: Redeeming a token costs one read and one write.
 #[tokio::test]
 async fn the_calls_of_a_redemption_are_counted() {
     let world = World::new().await;

@@ -1,4 +1,4 @@
-//! The promises of the README, each as a test that quotes it. `the_readme_and_the_tests_promise_the_same` keeps the two
+//! The promises of docs/promises.md, each as a test that quotes it. `the_documentation_and_the_tests_promise_the_same` keeps the two
 //! lists equal.
 
 mod answering;
@@ -6,6 +6,6 @@ mod asking;
 mod cost;
 mod deciding;
 mod gate;
-mod readme;
+mod promised;
 mod token;
 mod undeliverable;

@@ -16,7 +16,7 @@ async fn published_keys(world: &World) -> String {
     world.browser().open(&format!("{}/.well-known/jwks.json", world.host.issuer_url)).await.html
 }
 
-// README: An approval comes with a token, valid for an hour by default, that any JWT library can check.
+// Promise: An approval comes with a token, valid for an hour by default, that any JWT library can check.
 #[tokio::test]
 async fn any_jwt_library_can_check_the_token() {
     let world = World::new().await;
@@ -42,7 +42,7 @@ async fn any_jwt_library_can_check_the_token() {
     assert!(!claims.to_string().contains("alex@example.com"));
 }
 
-// README: The token fits exactly the approved action, one gate and one issuer, until it expires.
+// Promise: The token fits exactly the approved action, one gate and one issuer, until it expires.
 #[tokio::test]
 async fn the_token_fits_one_action() {
     let world = World::new().await;

@@ -8,7 +8,7 @@ async fn correct_the_address(world: &World, address: &str) {
     world.register(&world.agent_key, "deploy-bot", address, &["production", "staging"]).await;
 }
 
-// README: If the mail comes back, the agent is told `undeliverable`; once the operator has corrected the address, asking again mails the new one.
+// Promise: If the mail comes back, the agent is told `undeliverable`; once the operator has corrected the address, asking again mails the new one.
 #[tokio::test]
 async fn a_bounce_is_told_and_asking_again_mails_the_corrected_address_once() {
     let world = World::new().await;
