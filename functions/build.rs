@@ -1,6 +1,11 @@
 //! Refuses to build a function for the processor of the machine that builds it: it would end on Lambda's with
 //! `Illegal instruction`, at its first call and not before. The flag may come from anywhere, a Cargo configuration in the
 //! user's home among it.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "Cargo speaks to a build script by its environment"
+)]
 
 use std::env;
 use std::process::exit;

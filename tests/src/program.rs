@@ -153,6 +153,7 @@ pub fn workspace() -> &'static Path {
 
 /// The workspace's binaries: those in the folder that `SAYSO_BINARIES` names, which `tests/run` has just built; else Cargo looks
 /// whether there is something left to build, which takes it a second for each test.
+#[expect(clippy::disallowed_methods, reason = "how tests/run tells the tests what it has built")]
 pub async fn binary(name: &str) -> PathBuf {
     if let Some(folder) = std::env::var_os("SAYSO_BINARIES") {
         return Path::new(&folder).join(name);

@@ -35,7 +35,7 @@ pub struct World {
 }
 
 impl World {
-    /// In memory, at [`START`].
+    /// In memory, at the first moment of the script.
     pub async fn new() -> Self {
         Self::at(Timestamp::from_unix_seconds(START).expect("a time")).await
     }
@@ -50,7 +50,7 @@ impl World {
         Self::by(Some(file), Clock::scripted(start), Limits::default()).await
     }
 
-    /// In memory, at [`START`], with these limits.
+    /// In memory, at the first moment of the script, with these limits.
     pub async fn limited(limits: Limits) -> Self {
         let start = Timestamp::from_unix_seconds(START).expect("a time");
         Self::by(None, Clock::scripted(start), limits).await
@@ -61,7 +61,7 @@ impl World {
         Self::by(None, Clock::system(), Limits::default()).await
     }
 
-    /// In memory, at [`START`], with functions whose clocks are off: `mcp`, `decide` and `redeem` by so many seconds.
+    /// In memory, at the first moment of the script, with functions whose clocks are off: `mcp`, `decide` and `redeem` by so many seconds.
     pub async fn off_by([mcp, decide, redeem]: [i64; 3]) -> Self {
         let clock = |off: i64| Clock::scripted(Timestamp::from_unix_seconds(START + off).expect("a time"));
         let (true_clock, page, feedback) = (clock(0), clock(0), clock(0));
