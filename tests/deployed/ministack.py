@@ -112,6 +112,9 @@ def restored(stack):
     used = stack.approved("used before the restore")
     PARAMETERS["SigningKeys"] = "second-and-first"
     stack.change(Redeeming="off")
+    # MiniStack's CloudFormation leaves reserved concurrency out.
+    redeem = {"FunctionName": stack.identity("Redeem")}
+    stack.aws("lambda").put_function_concurrency(**redeem, ReservedConcurrentExecutions=0)
     assert stack.redeem(used, "0123456789abcdef") == 429, "gates can redeem"
     first, table = stack.outputs["TableName"], "sayso-restored"
     dynamodb = stack.aws("dynamodb")
@@ -135,6 +138,7 @@ def restored(stack):
     stack.outputs = stack.told()
     assert stack.redeem(used, "0123456789abcdef") == 429, "gates can redeem before the wait is over"
     stack.change()
+    stack.aws("lambda").delete_function_concurrency(**redeem)
     assert stack.outputs["TableName"] == table, stack.outputs
     told = stack.tool("check_approval", approval_id=asked["approval_id"], wait_seconds=0)
     assert told["status"] == "pending", told["status"]
