@@ -279,7 +279,8 @@ pub(crate) struct Export {
     pub(crate) previous: Option<PathBuf>,
     /// Who may have signed --previous besides the key that signs now: what `audit keys` printed before the key was changed, as
     /// a file, or a key's thumbprint (repeatable)
-    #[arg(long, value_name = "FILE|ID")]
+    // One thumbprint in sixty-four begins with a hyphen.
+    #[arg(long, value_name = "FILE|ID", allow_hyphen_values = true)]
     pub(crate) key: Vec<String>,
     /// Keys that the issuer no longer publishes, as a file, for the approvals that they signed (repeatable)
     #[arg(long, value_name = "FILE")]
@@ -293,7 +294,8 @@ pub(crate) struct Verify {
     pub(crate) files: Vec<PathBuf>,
     /// Whose signature counts: what `audit keys` printed, as a file, or a key's thumbprint (repeatable; default: the
     /// deployment's own audit key, by --audit-key or --local)
-    #[arg(long, value_name = "FILE|ID")]
+    // One thumbprint in sixty-four begins with a hyphen.
+    #[arg(long, value_name = "FILE|ID", allow_hyphen_values = true)]
     pub(crate) key: Vec<String>,
     /// The issuer's keys, as a file, to verify the approval tokens with (repeatable; default: what --issuer publishes)
     #[arg(long, value_name = "FILE")]
