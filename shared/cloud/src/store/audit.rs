@@ -49,7 +49,12 @@ impl Store {
                 "NOTICE" => &mut rows.notice,
                 "UNDELIVERED" => &mut rows.undelivered,
                 "OUTCOME" => &mut rows.outcome,
-                _ => &mut rows.redemption,
+                "REDEMPTION" => &mut rows.redemption,
+                other => {
+                    let problem = format!("{other}# is no kind of row that an approval has");
+                    audited.corrupt.push(CorruptRow::new(&key, "pk", &problem));
+                    continue;
+                }
             };
             *place = Some(item);
         }
