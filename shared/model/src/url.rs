@@ -1,4 +1,7 @@
 use std::fmt;
+use std::net::Ipv6Addr;
+
+use http::Uri;
 
 use crate::Invalid;
 
@@ -17,17 +20,16 @@ impl BaseUrl {
         let refuse =
             || Invalid::new("not an https URL without user, query and fragment (http only on loopback)");
         let url = text.trim_end_matches('/');
-        let (scheme, rest) = url.split_once("://").ok_or_else(refuse)?;
-        let authority = rest.split('/').next().unwrap_or_default();
-        let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+        let uri: Uri = url.parse().map_err(|_| refuse())?;
+        let (scheme, authority) = uri.scheme_str().zip(uri.authority()).ok_or_else(refuse)?;
+        let host = authority.host();
         let local = matches!(host, "127.0.0.1" | "localhost" | "[::1]");
         // In a policy or a header, nothing of it may end the directive it stands in.
-        let plain = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
-        let path = |c: char| plain(c) || "/~%".contains(c);
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-._:[]/~%".contains(c);
         let fits = (scheme == "https" || (scheme == "http" && local))
-            && !host.is_empty()
-            && authority.chars().all(plain)
-            && rest.chars().all(path);
+            && is_host(host)
+            && is_port(authority.as_str().strip_prefix(host))
+            && url.strip_prefix(scheme).is_some_and(|rest| rest.chars().all(plain));
         if !fits {
             return Err(refuse());
         }
@@ -42,6 +44,27 @@ impl BaseUrl {
     /// Scheme, host and port: what a page's policy allows or a browser compares.
     pub fn origin(&self) -> &str {
         &self.origin
+    }
+}
+
+/// A name, or an address of either version: `Uri` leaves both alone.
+fn is_host(host: &str) -> bool {
+    match host.strip_prefix('[') {
+        Some(rest) => rest.strip_suffix(']').is_some_and(|inside| inside.parse::<Ipv6Addr>().is_ok()),
+        None => !host.is_empty() && !host.contains([':', '[', ']', '%', '~']),
+    }
+}
+
+/// What stands behind the host: nothing, or a port that one can connect to.
+fn is_port(after_host: Option<&str>) -> bool {
+    match after_host {
+        Some("") => true,
+        Some(rest) => {
+            let port = rest.strip_prefix(':').filter(|port| port.chars().all(|c| c.is_ascii_digit()));
+            port.and_then(|port| port.parse::<u16>().ok()).is_some_and(|port| port > 0)
+        }
+        // A user stands in front of the host.
+        None => false,
     }
 }
 
@@ -65,6 +88,8 @@ mod tests {
             ),
             ("http://127.0.0.1:8789/decide/", "http://127.0.0.1:8789/decide", "http://127.0.0.1:8789"),
             ("http://[::1]:1", "http://[::1]:1", "http://[::1]:1"),
+            ("https://[2001:db8::1]/a/", "https://[2001:db8::1]/a", "https://[2001:db8::1]"),
+            ("https://a:65535", "https://a:65535", "https://a:65535"),
         ];
         for (text, url, origin) in rows {
             let parsed = BaseUrl::parse(text).unwrap();
@@ -90,6 +115,20 @@ mod tests {
             "https://a b",
             "https://a\"",
             "https://:1",
+            "https://[",
+            "https://]",
+            "https://[::1",
+            "https://[::1]]",
+            "https://[1.2.3.4]",
+            "https://a:1:2",
+            "https://a:",
+            "https://a:b",
+            "https://a:0",
+            "https://a:65536",
+            "https://a:99999999",
+            "https://a::1",
+            "http://localhost:1.example.com",
+            "http://[::1].example.com",
         ];
         for text in rows {
             assert!(BaseUrl::parse(text).is_err(), "{text}");
