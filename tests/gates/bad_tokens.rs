@@ -128,6 +128,10 @@ async fn claims() {
         rows.changed(1, name, json!(now + 30), "no_such_approval").await;
     }
     rows.changed(1, "exp", json!(now - 29), "no_such_approval").await;
+    // A later version may prove a decision in another way: then the gate is to be updated, and nothing is used up.
+    for amr in [json!(["hwk", "user"]), json!([]), json!(["email", "hwk"]), json!(["EMAIL"])] {
+        rows.changed(1, "amr", amr, "unknown_proof").await;
+    }
     rows.changed(1, "jti", json!("not an id"), "malformed_token").await;
     rows.changed(1, "jti", json!("01JD3V8Q5Z7XW2N4M6K8P0R1ST"), "no_such_approval").await;
     rows.changed(1, "a_claim_of_its_own", json!(1), "no_such_approval").await;

@@ -204,6 +204,11 @@ impl ProvenBy {
         }
     }
 
+    /// From a token's `amr`; `None` for a proof of a later version.
+    pub(crate) fn from_amr(amr: &[String]) -> Option<Self> {
+        [Self::EmailLink].into_iter().find(|known| known.amr() == amr)
+    }
+
     /// The token's `amr` (RFC 8176 names authentication methods; `email` is ours).
     pub fn amr(self) -> Vec<String> {
         match self {

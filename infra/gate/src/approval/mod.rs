@@ -405,7 +405,7 @@ impl Answer {
 /// Whether an approval that was refused with this can never be used any more. Otherwise it is not used up, or nobody knows,
 /// or another clock or other settings are all it takes.
 pub(crate) fn is_over(refusal: &Refusal) -> bool {
-    use sayso_gate::TokenRefusal::{Audience, Issuer, NotYetValid, UnknownKey};
+    use sayso_gate::TokenRefusal::{Audience, Issuer, NotYetValid, Proof, UnknownKey};
     !matches!(
         refusal,
         Refusal::KeysUnavailable
@@ -413,7 +413,7 @@ pub(crate) fn is_over(refusal: &Refusal) -> bool {
             | Refusal::Unanswered
             | Refusal::NotUnderstood { .. }
             | Refusal::NoRandomness
-            | Refusal::Token(NotYetValid | UnknownKey | Issuer | Audience)
+            | Refusal::Token(NotYetValid | UnknownKey | Issuer | Audience | Proof)
     )
 }
 

@@ -6,7 +6,9 @@ use thiserror::Error;
 
 use super::key::{Jwks, Signature};
 use super::{ApprovalToken, Claims, DETAIL_TYPE, Header, Issuer, LEEWAY_SECONDS, TYPE};
-use crate::{Action, ActionDigest, ApprovalId, Audience, BaseUrl, Decision, Request, Timestamp, check_text};
+use crate::{
+    Action, ActionDigest, ApprovalId, Audience, BaseUrl, Decision, ProvenBy, Request, Timestamp, check_text,
+};
 
 /// The longest token that is looked at, in bytes: ours are about 900.
 const MAX_TOKEN_BYTES: usize = 8 * 1024;
@@ -65,10 +67,15 @@ pub enum TokenRefusal {
     /// `authorization_details` names another tool, or another digest.
     #[error("it approves another action: what was approved must be executed exactly, or asked for anew")]
     Action,
+    /// `amr` names no proof of this version's.
+    #[error(
+        "its approval was proven in a way that this version does not know, and is not used up: update the gate"
+    )]
+    Proof,
 }
 
 impl TokenRefusal {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Malformed,
         Self::Algorithm,
         Self::Type,
@@ -79,6 +86,7 @@ impl TokenRefusal {
         Self::NotYetValid,
         Self::Expired,
         Self::Action,
+        Self::Proof,
     ];
 
     /// Its name for programs: the `reason` of an issuer's answer.
@@ -94,6 +102,7 @@ impl TokenRefusal {
             Self::NotYetValid => "not_yet_valid",
             Self::Expired => "expired",
             Self::Action => "wrong_digest",
+            Self::Proof => "unknown_proof",
         }
     }
 
@@ -141,6 +150,10 @@ pub fn verify_digest(
     }
     if !permits(&claims, digest) {
         return Err(TokenRefusal::Action);
+    }
+    // Before the token is used up: the receipt names the proof as well.
+    if ProvenBy::from_amr(&claims.amr).is_none() {
+        return Err(TokenRefusal::Proof);
     }
     let id = ApprovalId::parse(&claims.jti).map_err(|_| TokenRefusal::Malformed)?;
     Ok(VerifiedToken { id, claims })
