@@ -146,7 +146,7 @@ fn encode(part: &impl Serialize) -> String {
     URL_SAFE_NO_PAD.encode(serde_json::to_vec(part).expect("a struct of strings and integers"))
 }
 
-/// A signed token as text. Whether the signature holds is for [`verify`] to say. `Debug` is redacted.
+/// A signed token as text. Whether the signature holds is for [`verify()`] to say. `Debug` is redacted.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ApprovalToken(String);
 
