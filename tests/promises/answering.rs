@@ -26,7 +26,7 @@ async fn a_waiting_agent_is_told() {
     assert!(later.field("next").contains("do not execute it now"), "{}", later.text);
 }
 
-// Promise: A check waits up to 50 seconds (20 on AWS where nothing is reserved for `mcp`, and three checks of an agent at a time), reports progress to clients that ask for it (on AWS together with the answer), and always says how to go on.
+// Promise: A check waits up to 50 seconds (on AWS 20 where nothing is reserved for `mcp` or an HTTP API is its front door, 35 under a name of your own, and three checks of an agent at a time), reports progress to clients that ask for it (on AWS together with the answer), and always says how to go on.
 #[tokio::test]
 async fn a_wait_ends_with_what_to_do() {
     let world = World::new().await;
