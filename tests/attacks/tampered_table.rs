@@ -1,6 +1,8 @@
 //! Somebody writes into the table: a row that says `approved` is not an approval, and a changed request is not the one
 //! that was read.
 
+use std::sync::Arc;
+
 use aws_sdk_dynamodb::types::AttributeValue;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -16,7 +18,7 @@ async fn signer(world: &World) -> Signer {
     Signer::connect(aws.kms(), world.backends.key_arn.clone()).await.expect("a signer")
 }
 
-async fn request(world: &World, id: &str) -> Request {
+async fn request(world: &World, id: &str) -> Arc<Request> {
     let id = ApprovalId::parse(id).expect("an id");
     world.store().await.approval(id, world.clock.now()).await.expect("a read").expect("a request").request
 }

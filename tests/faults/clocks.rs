@@ -181,7 +181,7 @@ async fn a_cool_down_is_a_minute_longer_or_shorter_and_no_more() {
         let (id, _) = apart.ask().await;
         apart.world.browser().decide(&apart.world.link(&id), Verdict::Deny, "").await;
         let again = apart.world.raw().tool(Protocol::New, "request_approval", &asking("t").to_string()).await;
-        assert_eq!(again.meta[sayso_model::RETRY_AFTER_META], left, "{}", again.text);
+        assert_eq!(again.meta[sayso_model::wire::RETRY_AFTER_META], left, "{}", again.text);
         apart.world.pass(left);
         let asked = apart.tool("request_approval", asking("t")).await;
         assert_eq!(asked["status"], "pending", "{asked}");

@@ -70,7 +70,7 @@ async fn the_calls_of_each_function_fit_into_its_time() {
     world.tap.take_calls();
     agent.call("check_approval", json!({"approval_id": id, "wait_seconds": 50})).await;
     let checking = LONGEST_WAIT + OPERATION_LIMIT * (calls(&world) + 1);
-    let claiming = constant("functions/mcp/src/tools/request_approval.rs", "CLAIMING_LIMIT");
+    let claiming = constant("functions/mcp/src/tools/request_approval/claim.rs", "CLAIMING_LIMIT");
     let claiming = claiming + LONGEST_PAUSE + OPERATION_LIMIT * (AFTER_A_CLAIM + 1);
     assert!(asking < claiming);
     most.insert(0, ("Mcp", checking.max(claiming)));

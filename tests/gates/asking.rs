@@ -350,7 +350,8 @@ async fn what_is_said_of_another_approval_or_said_badly_is_not_understood() {
         |content: &Value| front.trouble(MCP, Trouble::Answer(200, None, message(content).to_string()));
     for (content, member, value) in [
         (&pending, "approval_id", another()),
-        (&pending, "status", json!("postponed")),
+        (&pending, "status", json!("not a word")),
+        (&pending, "status", json!("p".repeat(65))),
         (&pending, "closes_at", json!("soon")),
         (&approved, "approval_token", json!(null)),
         (&approved, "token_expires_at", json!(1)),
@@ -364,6 +365,7 @@ async fn what_is_said_of_another_approval_or_said_badly_is_not_understood() {
     }
     for (member, value) in [
         ("approval_id", another()),
+        ("status", json!(null)),
         ("closes_at", json!("soon")),
         ("status_url", json!(format!("javascript:/{id}"))),
         ("approver", json!("a\nb")),
@@ -389,6 +391,33 @@ async fn what_is_said_of_another_approval_or_said_badly_is_not_understood() {
     assert_eq!(ask(&approvals).await.id, id);
     answer(&approved);
     assert_eq!(approvals.withdraw(id).await, Ok(Withdrawal::Approved));
+}
+
+/// A deployment is upgraded before its gates: what a gate does not know yet it names, and nothing is redeemed by then.
+#[tokio::test]
+async fn a_status_or_a_cause_of_a_later_version_is_refused_by_its_name() {
+    let world = World::new().await;
+    let (front, approvals) = line(&world).await;
+    let id = ask(&approvals).await.id;
+    let now = world.clock.now().to_string();
+    let later = json!({"approval_id": id.to_string(), "status": "escalated", "closes_at": now, "next": "",
+        "approver": "a", "status_url": format!("https://a/{id}")});
+    let undeliverable = json!({"approval_id": id.to_string(), "status": "undeliverable", "closes_at": now,
+        "mail_sent": false, "cause": "delivery_delay"});
+    let unsupported = |member, value: &str| NotAsked::Unsupported { member, value: value.to_owned() };
+    let answer =
+        |content: &Value| front.trouble(MCP, Trouble::Answer(200, None, message(content).to_string()));
+    (0..3).for_each(|_| answer(&later));
+    let refused = unsupported("status", "escalated");
+    assert!(refused.to_string().contains("`escalated`") && refused.to_string().contains("Upgrade the gate"));
+    assert_eq!(approvals.check(id, AT_ONCE).await, Err(refused.clone()));
+    assert_eq!(approvals.withdraw(id).await, Err(refused.clone()));
+    assert_eq!(ask_for(&approvals, "production", ARGUMENTS).await, Err(refused));
+    answer(&undeliverable);
+    assert_eq!(approvals.check(id, AT_ONCE).await, Err(unsupported("cause", "delivery_delay")));
+    // The approval is where it was, for a gate that knows more.
+    decide(&world, id, Verdict::Approve, "").await;
+    assert!(matches!(approvals.check(id, AT_ONCE).await, Ok(Standing::Approved { .. })));
 }
 
 #[tokio::test]

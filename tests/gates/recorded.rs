@@ -31,7 +31,7 @@ async fn what_was_denied_withdrawn_or_never_answered_has_nothing_to_redeem() {
         let stored = stored.approval(id, world.clock.now()).await;
         let request = stored.expect("a read").expect("a request").request;
         let runs = request.action.clone();
-        let closed = world.sign_yes(&world.host.issuer_url, request).await;
+        let closed = world.sign_yes(&world.host.issuer_url, &request).await;
         let Outcome::Approved { token, .. } = closed.outcome else { panic!("not approved") };
         let refused = gate.permit(&token, runs, world.clock.now()).await;
         assert_eq!(refused.err(), Some(Refusal::NoSuchApproval));
@@ -43,7 +43,7 @@ async fn what_was_denied_withdrawn_or_never_answered_has_nothing_to_redeem() {
 async fn a_signature_that_was_never_recorded_is_no_approval() {
     let world = World::new().await;
     let request = world.request(action("{}"));
-    let closed = world.sign_yes(&world.host.issuer_url, request).await;
+    let closed = world.sign_yes(&world.host.issuer_url, &request).await;
     let Outcome::Approved { token, .. } = closed.outcome else { panic!("not approved") };
     let refused = world.gate("gate").permit(&token, action("{}"), world.clock.now()).await;
     assert_eq!(refused.err(), Some(Refusal::NoSuchApproval));

@@ -1,5 +1,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use sayso_cloud::Clock;
 use sayso_model::{ApprovalId, CanonicalJson, Outcome, Request, Retention, Timestamp};
@@ -112,14 +113,14 @@ impl Lock {
     /// A yes for the issuer behind `front`, without the page.
     pub(crate) async fn approve_at_front(&self, id: &str, front: &Front) {
         let request = self.request(id).await;
-        let closed = self.world.sign_yes(&front.url, request).await;
+        let closed = self.world.sign_yes(&front.url, &request).await;
         let concluded = self.world.store().await.conclude(closed, Retention::default()).await;
-        let outcome = concluded.expect("a write").into_outcome();
+        let outcome = concluded.expect("a write").into_closed().outcome;
         assert!(matches!(outcome, Outcome::Approved { .. }), "{}", outcome.status());
     }
 
     /// What was asked, as it is kept and shown.
-    pub(crate) async fn request(&self, id: &str) -> Request {
+    pub(crate) async fn request(&self, id: &str) -> Arc<Request> {
         let (id, now) = (ApprovalId::parse(id).expect("an id"), self.world.clock.now());
         let stored = self.world.store().await.approval(id, now).await.expect("a read");
         stored.expect("an approval").request

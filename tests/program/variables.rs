@@ -84,7 +84,7 @@ async fn a_secret_in_a_file_is_in_the_command_and_nowhere_before() {
         )
         .await;
     let id = asked(&mut program).await;
-    let arguments = lock.request(&id).await.action.arguments;
+    let arguments = lock.request(&id).await.action.arguments.clone();
     assert!(
         arguments
             .as_str()
@@ -143,7 +143,7 @@ async fn the_command_reads_this_standard_input_only_if_the_human_sees_that() {
         let command = lock.run_command(options, &["sh"]).await;
         let mut program = Program::start_with_input(command, "echo ran >> ran.txt\n");
         let id = asked(&mut program).await;
-        let arguments = lock.request(&id).await.action.arguments;
+        let arguments = lock.request(&id).await.action.arguments.clone();
         assert!(arguments.as_str().contains(&format!("\"stdin\":\"{stdin}\"")), "{arguments}");
         lock.decide(&id, Verdict::Approve, "").await;
         assert_eq!(code(&mut program).await, 0, "{}", program.output());

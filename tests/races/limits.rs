@@ -4,9 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sayso_cloud::random;
+use sayso_model::wire::{LIMIT_META, RETRY_AFTER_META};
 use sayso_model::{
     Agent as Registration, AgentName, Approver, ApproverId, Audience, Audiences, CoolDown, EmailAddress,
-    HourlyLimit, LIMIT_META, Limits, PendingLimit, RETRY_AFTER_META,
+    HourlyLimit, Limits, PendingLimit,
 };
 use sayso_tests::{Answer, Dice, Fault, Protocol, Raw, Row, Verdict, World, asking, number, string};
 use serde_json::{Value, json};

@@ -1,6 +1,7 @@
 //! One agent locks nobody out: not the other agents of its approver, and neither the approver nor the gate.
 
-use sayso_model::{HourlyLimit, LIMIT_META, Limits};
+use sayso_model::wire::LIMIT_META;
+use sayso_model::{HourlyLimit, Limits};
 use sayso_tests::{Answer, Protocol, Raw, Verdict, World, asking};
 use serde_json::json;
 

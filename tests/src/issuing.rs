@@ -84,12 +84,12 @@ impl World {
     }
 
     /// Signs a yes, as decide does, without recording anything.
-    pub async fn sign_yes(&self, issuer: &str, request: Request) -> ClosedApproval {
+    pub async fn sign_yes(&self, issuer: &str, request: &Request) -> ClosedApproval {
         let issuer = Issuer::parse(issuer).expect("an issuer");
         let signer = self.signer().await;
         // Nobody goes through the page here: a link of its own, which is in no token, proves.
         let (secret, now) = (random::link_secret(), self.clock.now());
-        let request = Request { link_secret_hash: secret.hash(), ..request };
+        let request = Request { link_secret_hash: secret.hash(), ..request.clone() };
         let link = DecidingLink::admit(secret, &request, None).expect("its link");
         let proof = link.prove(&link.code().to_string()).expect("a proof");
         let open: OpenApproval = match Approval::judge(request, None, now) {
@@ -116,8 +116,8 @@ impl World {
     pub async fn approve_request(&self, issuer: &str, request: Request, retention: Retention) -> Approved {
         let store = self.store().await;
         assert!(store.put_request(&request, retention).await.expect("a write"));
-        let closed = self.sign_yes(issuer, request.clone()).await;
-        let outcome = store.conclude(closed, retention).await.expect("a write").into_outcome();
+        let closed = self.sign_yes(issuer, &request).await;
+        let outcome = store.conclude(closed, retention).await.expect("a write").into_closed().outcome;
         let Outcome::Approved { token, .. } = outcome else { panic!("not approved") };
         Approved { request, token }
     }

@@ -3,8 +3,8 @@ use axum::extract::rejection::{FormRejection, PathRejection};
 use axum::extract::{Path, State};
 use axum::response::Response;
 use http::StatusCode;
-use sayso_cloud::{Concluded, Failure, random};
-use sayso_model::{Approval, ApprovalId, ClosedApproval, DecidingLink, LinkSecret, OpenApproval, Outcome};
+use sayso_cloud::{Concluded, Failure, Settled, random};
+use sayso_model::{ApprovalId, ClosedApproval, DecidingLink, LinkSecret, OpenApproval, Outcome};
 use sayso_page::html;
 use sayso_page::views::{self, FormErrors, Telling};
 
@@ -35,11 +35,10 @@ pub(crate) async fn decide(
         Err(failure) => return not_decided(id, &failure),
     };
     let Some(link) = stored.admit(secret) else { return not_found().await };
-    match stored.judge(deps.clock.now()) {
+    match deps.store.settle(&stored, deps.clock.now(), deps.retention).await {
         Err(failure) => not_decided(id, &failure),
-        Ok(Approval::Open(open)) => answer(&deps, open, newer, &link, &fields).await,
-        Ok(Approval::Overdue(overdue)) => conclude(&deps, overdue.expire(), fields.verdict()).await,
-        Ok(Approval::Closed(closed)) => show(&deps, &closed, Telling::TooLate, fields.verdict()),
+        Ok(Settled::Open(open)) => answer(&deps, open, newer, &link, &fields).await,
+        Ok(Settled::Closed(closed)) => show(&deps, &closed, Telling::TooLate, fields.verdict()),
     }
 }
 
@@ -68,7 +67,7 @@ async fn answer(
             }
         }
     };
-    conclude(deps, closed, Some(verdict)).await
+    conclude(deps, closed, verdict).await
 }
 
 /// The form as it was sent, with what has to change beside each field.
@@ -87,23 +86,24 @@ fn again(
     html(StatusCode::UNPROCESSABLE_ENTITY, views::deciding(open.request(), newer, &form, deps.clock.now()))
 }
 
-/// Records how it ended, and shows the outcome that stands: this one, or the one that was there first.
-async fn conclude(deps: &Deps, closed: ClosedApproval, verdict: Option<Verdict>) -> Response {
-    let request = closed.request.clone();
+/// Records the answer, and shows the outcome that stands: this one, or the one that was there first.
+async fn conclude(deps: &Deps, closed: ClosedApproval, verdict: Verdict) -> Response {
+    let id = closed.request.id;
     let concluded = match deps.store.conclude(closed, deps.retention).await {
         Ok(concluded) => concluded,
-        Err(failure) => return maybe_not_recorded(request.id, &failure),
+        Err(failure) => return maybe_not_recorded(id, &failure),
     };
-    let first = matches!(concluded, Concluded::First(_));
-    let outcome = concluded.into_outcome();
-    tracing::info!(approval_id = %request.id, status = outcome.status(), first, "an answer came");
-    // An answer that finds the deadline passed is the first to record that, and is still too late.
-    let telling = if first && outcome.decision().is_some() { Telling::Recorded } else { Telling::TooLate };
-    show(deps, &ClosedApproval { request, outcome }, telling, verdict)
+    let telling = match concluded {
+        Concluded::First(_) => Telling::Recorded,
+        Concluded::Already(_) => Telling::TooLate,
+    };
+    show(deps, &concluded.into_closed(), telling, Some(verdict))
 }
 
 /// 200 when what stands is what was sent, also when it is sent again; 409 when something else came first.
 fn show(deps: &Deps, closed: &ClosedApproval, telling: Telling, verdict: Option<Verdict>) -> Response {
+    let first = matches!(telling, Telling::Recorded);
+    tracing::info!(approval_id = %closed.request.id, status = %closed.outcome.status(), first, "an answer came");
     let status = match (&closed.outcome, verdict) {
         (Outcome::Approved { .. }, Some(Verdict::Approve)) | (Outcome::Denied(_), Some(Verdict::Deny)) => {
             StatusCode::OK

@@ -6,8 +6,9 @@ use std::time::Duration;
 use rmcp::ErrorData;
 use rmcp::model::{CallToolResult, ContentBlock, MetaObject};
 use sayso_cloud::{Failure, random};
-use sayso_model::{Invalid, LIMIT_META, RETRY_AFTER_META};
-use serde::{Deserialize as _, Serialize};
+use sayso_model::Invalid;
+use sayso_model::wire::{LIMIT_META, RETRY_AFTER_META};
+use serde::Serialize;
 use serde_json::json;
 
 /// A tool did not do what was asked.
@@ -101,16 +102,4 @@ pub(crate) fn arguments<'a, T: serde::Deserialize<'a>>(tool: &str, text: &'a str
         let problem = inner.split(" at line ").next().unwrap_or_default();
         if path == "." { refuse(&problem) } else { refuse(&format_args!("`{path}`: {problem}")) }
     })
-}
-
-/// An integer as JSON Schema has it: `3600.0` is one.
-pub(crate) fn whole_number<'de, D: serde::Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<i64>, D::Error> {
-    use serde::de::Error as _;
-    let Some(number) = Option::<serde_json::Number>::deserialize(deserializer)? else { return Ok(None) };
-    let whole = number.as_f64().filter(|double| double.fract() == 0.0 && double.abs() < 9e15);
-    #[expect(clippy::cast_possible_truncation, reason = "integral and within 2^53")]
-    let whole = number.as_i64().or(whole.map(|double| double as i64));
-    whole.map(Some).ok_or_else(|| D::Error::custom(format!("{number} is not a whole number of seconds")))
 }

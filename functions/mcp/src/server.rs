@@ -5,6 +5,7 @@ use rmcp::model::{
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
+use sayso_model::wire::{CHECK_APPROVAL, REQUEST_APPROVAL, WITHDRAW_APPROVAL};
 
 use crate::inbound::{Caller, RawArguments};
 use crate::{Deps, answer, tools};
@@ -72,16 +73,12 @@ impl ServerHandler for Server {
         };
         let (deps, agent) = (&self.deps, &caller.agent);
         let result = match call.name.as_ref() {
-            tools::request_approval::NAME => {
-                answer::result(tools::request_approval::call(deps, agent, arguments).await)
-            }
-            tools::check_approval::NAME => {
+            REQUEST_APPROVAL => answer::result(tools::request_approval::call(deps, agent, arguments).await),
+            CHECK_APPROVAL => {
                 let progress = tools::check_approval::Progress::new(&context, caller.reads_events);
                 answer::result(tools::check_approval::call(deps, agent, arguments, progress).await)
             }
-            tools::withdraw_approval::NAME => {
-                answer::result(tools::withdraw_approval::call(deps, agent, arguments).await)
-            }
+            WITHDRAW_APPROVAL => answer::result(tools::withdraw_approval::call(deps, agent, arguments).await),
             other => {
                 let known = tools::all().iter().map(|tool| tool.name.as_ref()).collect::<Vec<_>>().join(", ");
                 let message = format!("unknown tool {other:?}: the tools are {known}");

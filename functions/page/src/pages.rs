@@ -26,11 +26,10 @@ pub(crate) async fn page(State(deps): State<Deps>, path: Result<Path<String>, Pa
 /// How an approval stands, for whoever has its id: no action, no words, no names.
 async fn status(deps: &Deps, id: ApprovalId) -> Response {
     match deps.store.approval(id, deps.clock.now()).await {
-        Ok(Some(stored)) => match stored.clone().judge(deps.clock.now()) {
-            Ok(Approval::Open(_)) if stored.undelivered().is_some() => {
-                html(StatusCode::OK, views::status(id, views::State::Undeliverable))
-            }
-            Ok(approval) => html(StatusCode::OK, views::status(id, views::State::from(&approval))),
+        Ok(Some(stored)) => match stored.judge(deps.clock.now()) {
+            Ok(Approval::Open(_)) => html(StatusCode::OK, views::status(id, stored.open_status())),
+            Ok(Approval::Overdue(_)) => html(StatusCode::OK, views::overdue_status(id)),
+            Ok(Approval::Closed(closed)) => html(StatusCode::OK, views::status(id, closed.outcome.status())),
             Err(failure) => failed(id, &failure),
         },
         Ok(None) => not_found().await,
@@ -47,7 +46,6 @@ async fn deciding(deps: &Deps, id: ApprovalId, secret: LinkSecret) -> Response {
     };
     let Some(link) = stored.admit(secret) else { return not_found().await };
     let now = deps.clock.now();
-    let request = stored.request.clone();
     let page = match stored.judge(now) {
         Err(failure) => return failed(id, &failure),
         Ok(Approval::Open(open)) => {
@@ -57,7 +55,7 @@ async fn deciding(deps: &Deps, id: ApprovalId, secret: LinkSecret) -> Response {
             views::deciding(open.request(), newer, &form, now)
         }
         // What it will have been is for a function that may write to find out.
-        Ok(Approval::Overdue(_)) => views::overdue(&request),
+        Ok(Approval::Overdue(_)) => views::overdue(&stored.request),
         Ok(Approval::Closed(closed)) => views::outcome(&closed, Telling::Visit, now),
     };
     html(StatusCode::OK, page)

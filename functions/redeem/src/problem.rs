@@ -8,6 +8,7 @@ use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use sayso_cloud::{Failure, random};
 use sayso_model::Receipt;
 use sayso_model::token::TokenRefusal;
+use sayso_model::wire::{ALREADY_REDEEMED, NO_SUCH_APPROVAL};
 use serde_json::{Map, Value, json};
 
 /// An answer that lets nothing run.
@@ -64,7 +65,7 @@ impl Problem {
     pub(crate) fn no_such_approval() -> Self {
         Self::new(
             StatusCode::FORBIDDEN,
-            "no_such_approval",
+            NO_SUCH_APPROVAL,
             "No approval is recorded with this token: ask for a new one.",
         )
     }
@@ -74,7 +75,7 @@ impl Problem {
         let at = receipt.redeemed_at.to_string();
         let mut problem = Self::new(
             StatusCode::CONFLICT,
-            "already_redeemed",
+            ALREADY_REDEEMED,
             format!("This approval was used at {at}. What is to run again has to be approved again."),
         );
         problem.more.insert("redeemed_at".to_owned(), json!(at));

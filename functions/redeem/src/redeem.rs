@@ -3,6 +3,8 @@
 //! Whoever holds a token can use it up, and all that gains is that the action it permits does not run: a gate acts on no
 //! receipt but its own.
 
+use std::sync::Arc;
+
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
@@ -90,7 +92,7 @@ async fn approved(
     token: &ApprovalToken,
     id: ApprovalId,
     now: Timestamp,
-) -> Result<(Request, Decision), Problem> {
+) -> Result<(Arc<Request>, Decision), Problem> {
     let stored = deps.store.approval(id, now).await?.ok_or_else(Problem::no_such_approval)?;
     match stored.judge(now)? {
         Approval::Closed(ClosedApproval {

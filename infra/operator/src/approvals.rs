@@ -3,7 +3,7 @@
 
 use sayso_cloud::RecordedApproval;
 use sayso_model::{
-    Approval, ApprovalId, EmailAddress, Masks, NoticeState, Outcome, Request, Timestamp, Undelivered,
+    Approval, ApprovalId, EmailAddress, Masks, NoticeState, Outcome, Request, Status, Timestamp, Undelivered,
     masked_arguments, shown_arguments,
 };
 use serde_json::{Value, json};
@@ -29,9 +29,8 @@ struct Standing {
 impl Standing {
     fn of(recorded: &RecordedApproval, now: Timestamp) -> Self {
         let open = |status| Self { status, ended_at: None, proven_by: None, note: None, problem: None };
-        match recorded.stored.clone().judge(now) {
-            Ok(Approval::Open(_)) if recorded.stored.undelivered().is_some() => open("undeliverable"),
-            Ok(Approval::Open(_)) => open("pending"),
+        match recorded.stored.judge(now) {
+            Ok(Approval::Open(_)) => open(recorded.stored.open_status().as_str()),
             // Nobody has noticed yet.
             Ok(Approval::Overdue(overdue)) => Self::ended(&overdue.expire().outcome),
             Ok(Approval::Closed(closed)) => Self::ended(&closed.outcome),
@@ -42,7 +41,7 @@ impl Standing {
     fn ended(outcome: &Outcome) -> Self {
         let decision = outcome.decision();
         Self {
-            status: outcome.status(),
+            status: outcome.status().as_str(),
             ended_at: Some(outcome.at()),
             proven_by: decision.map(|decision| decision.proven_by.as_str()),
             note: decision.and_then(|d| d.note.as_ref()).map(|note| note.as_str().to_owned()),
@@ -60,14 +59,14 @@ pub(crate) async fn list(to: &Deployment, wanted: &Wanted, now: Timestamp) -> Re
     let chosen: Vec<_> = all
         .filter(|(approval, standing)| {
             let agent = &approval.stored.request.agent;
-            (!wanted.open || matches!(standing.status, "pending" | "undeliverable"))
+            (!wanted.open || Status::parse(standing.status).is_ok_and(Status::is_open))
                 && wanted.agent.as_ref().is_none_or(|wanted| wanted == agent)
         })
         .collect();
     let rows: Vec<_> = chosen
         .iter()
         .map(|(approval, standing)| {
-            let Request { id, agent, audience, action, summary, created_at, .. } = &approval.stored.request;
+            let Request { id, agent, audience, action, summary, created_at, .. } = &*approval.stored.request;
             let summary = one_line(summary.as_str());
             let status = status_in_short(standing, approval);
             [

@@ -26,6 +26,6 @@ pub use mailer::{APPROVAL_TAG, Mail, Mailer, NotSent};
 pub use roots::{NoRoots, Roots};
 pub use signer::{KeyIds, Signer};
 pub use store::{
-    Audited, Claim, Concluded, Named, PointerClaim, Reached, Recorded, RecordedApproval, Redeemed, Store,
-    StoredApproval, Wait,
+    Audited, Claim, Concluded, Named, PointerClaim, Reached, Recorded, RecordedApproval, Redeemed, Settled,
+    Store, StoredApproval, Wait,
 };

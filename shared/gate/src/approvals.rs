@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, StatusCode};
-use sayso_model::{
-    Action, AgentKey, ApprovalId, Audience, BaseUrl, ExpiresIn, RETRY_AFTER_META, Reason, Summary, check_text,
+use sayso_model::wire::{
+    CHECK_APPROVAL, CheckApprovalArguments, REQUEST_APPROVAL, RETRY_AFTER_META, RequestApprovalArguments,
+    WITHDRAW_APPROVAL, WireError, WithdrawApprovalArguments,
 };
+use sayso_model::{Action, AgentKey, ApprovalId, Audience, BaseUrl, ExpiresIn, Reason, Summary, check_text};
 use serde::Serialize;
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use thiserror::Error;
 
@@ -95,6 +96,16 @@ pub enum NotAsked {
         /// For the operator.
         error_id: String,
     },
+    /// A status or a cause of a later version. Whatever was approved stays approved: nothing was redeemed.
+    #[error(
+        "Sayso's answer has the {member} `{value}`, which this version of the gate does not know: nothing ran, and nothing is used up. Upgrade the gate, and try again."
+    )]
+    Unsupported {
+        /// The member of the answer.
+        member: &'static str,
+        /// The value, at most 64 ASCII letters, digits, `-` and `_`.
+        value: String,
+    },
     /// What answered is no Sayso of this version.
     #[error(
         "What answers at Sayso's MCP URL (HTTP {status}) is not understood: nothing ran. The URL ends in /mcp: compare it with the one your operator gave you."
@@ -103,6 +114,15 @@ pub enum NotAsked {
         /// The HTTP status.
         status: u16,
     },
+}
+
+impl From<WireError> for NotAsked {
+    fn from(error: WireError) -> Self {
+        match error {
+            WireError::Unknown { member, value } => Self::Unsupported { member, value },
+            _ => Self::NotUnderstood { status: 200 },
+        }
+    }
 }
 
 impl Approvals {
@@ -128,10 +148,8 @@ impl Approvals {
     /// may have asked it, in other words: [`Requested::asked`] has them.
     pub async fn request(&self, asking: &Asking<'_>) -> Result<Requested, NotAsked> {
         let body = request_body(asking);
-        match self.call("request_approval", Duration::ZERO, |_| body.clone()).await? {
-            Said::Done(content) => {
-                Requested::from_content(content).ok_or(NotAsked::NotUnderstood { status: 200 })
-            }
+        match self.call(REQUEST_APPROVAL, Duration::ZERO, |_| body.clone()).await? {
+            Said::Done(content) => Ok(Requested::from_content(content)?),
             Said::NotNow(limited) => Err(limited),
             Said::Refused(words) => Err(NotAsked::Refused(words)),
         }
@@ -141,21 +159,21 @@ impl Approvals {
     /// [`LONGEST_WAIT`]. It may say pending earlier than that: a lost answer is asked for again without the wait.
     pub async fn check(&self, id: ApprovalId, wait: Duration) -> Result<Standing, NotAsked> {
         let wait = wait.min(LONGEST_WAIT);
-        let name = "check_approval";
         let body = |attempt: usize| {
             let seconds = if attempt == 0 { wait.as_secs() } else { 0 };
-            call_body(name, Checking { approval_id: id.to_string(), wait_seconds: seconds })
+            let wait_seconds = Some(i64::try_from(seconds).unwrap_or(i64::MAX));
+            call_body(CHECK_APPROVAL, CheckApprovalArguments { approval_id: id.to_string(), wait_seconds })
         };
-        let content = known(id, self.call(name, wait, body).await?)?;
-        Standing::from_content(id, content).ok_or(NotAsked::NotUnderstood { status: 200 })
+        let content = known(id, self.call(CHECK_APPROVAL, wait, body).await?)?;
+        Ok(Standing::from_content(id, content)?)
     }
 
     /// Takes a request back, if nobody has answered yet.
     pub async fn withdraw(&self, id: ApprovalId) -> Result<Withdrawal, NotAsked> {
-        let name = "withdraw_approval";
-        let body = |_| call_body(name, Withdrawing { approval_id: id.to_string() });
-        let content = known(id, self.call(name, Duration::ZERO, body).await?)?;
-        Withdrawal::from_content(id, content).ok_or(NotAsked::NotUnderstood { status: 200 })
+        let arguments = WithdrawApprovalArguments { approval_id: id.to_string() };
+        let body = call_body(WITHDRAW_APPROVAL, arguments);
+        let said = self.call(WITHDRAW_APPROVAL, Duration::ZERO, |_| body.clone()).await?;
+        Ok(Withdrawal::from_content(id, known(id, said)?)?)
     }
 
     /// One call of a tool, whose first attempt may take `wait` longer.
@@ -185,31 +203,6 @@ impl Approvals {
     }
 }
 
-/// `arguments` is the canonical text itself: no parser and no printer comes between it and the wire.
-#[derive(Serialize)]
-struct Requesting<'a> {
-    tool: &'a str,
-    arguments: &'a RawValue,
-    summary: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'a str>,
-    audience: &'a str,
-    expires_in_seconds: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    earlier_approval_id: Option<String>,
-}
-
-#[derive(Serialize)]
-struct Checking {
-    approval_id: String,
-    wait_seconds: u64,
-}
-
-#[derive(Serialize)]
-struct Withdrawing {
-    approval_id: String,
-}
-
 #[derive(Serialize)]
 struct Call<A> {
     jsonrpc: &'static str,
@@ -229,16 +222,18 @@ struct Params<A> {
 #[expect(clippy::expect_used, reason = "canonical JSON is JSON")]
 fn request_body(asking: &Asking<'_>) -> String {
     let arguments = asking.action.arguments.as_str();
-    let requesting = Requesting {
-        tool: asking.action.tool.as_str(),
+    let seconds = asking.expires_in.duration().as_secs();
+    let arguments = RequestApprovalArguments {
+        tool: asking.action.tool.as_str().to_owned(),
         arguments: serde_json::from_str(arguments).expect("canonical JSON is JSON"),
-        summary: asking.summary.as_str(),
-        reason: asking.reason.map(Reason::as_str),
-        audience: asking.audience.as_str(),
-        expires_in_seconds: asking.expires_in.duration().as_secs(),
+        summary: asking.summary.as_str().to_owned(),
+        reason: asking.reason.map(|reason| reason.as_str().to_owned()),
+        audience: Some(asking.audience.as_str().to_owned()),
+        expires_in_seconds: Some(i64::try_from(seconds).unwrap_or(i64::MAX)),
+        idempotency_key: None,
         earlier_approval_id: asking.earlier.map(|id| id.to_string()),
     };
-    call_body("request_approval", requesting)
+    call_body(REQUEST_APPROVAL, arguments)
 }
 
 #[expect(clippy::expect_used, reason = "structs of strings, numbers and JSON cannot fail to serialise")]

@@ -3,6 +3,7 @@ use std::time::Duration;
 use reqwest::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap};
 use reqwest::{Client, StatusCode};
 use sayso_model::token::{Issuer, Jwk, Jwks, TokenRefusal};
+use sayso_model::wire::{ALREADY_REDEEMED, NO_SUCH_APPROVAL};
 use sayso_model::{GateName, Receipt, RedemptionRequest, Timestamp};
 use serde_json::Value;
 
@@ -67,12 +68,12 @@ fn refusal(answer: &Answer) -> Refusal {
     let member = |name: &str| problem.get(name).and_then(Value::as_str).unwrap_or_default();
     let not_understood = Refusal::NotUnderstood { status: answer.status.as_u16() };
     match (answer.status, member("reason")) {
-        (StatusCode::CONFLICT, "already_redeemed") => {
+        (StatusCode::CONFLICT, ALREADY_REDEEMED) => {
             let when_and_where =
                 Timestamp::parse(member("redeemed_at")).ok().zip(GateName::parse(member("gate")).ok());
             when_and_where.map_or(not_understood, |(at, gate)| Refusal::AlreadyRedeemed { at, gate })
         }
-        (StatusCode::FORBIDDEN, "no_such_approval") => Refusal::NoSuchApproval,
+        (StatusCode::FORBIDDEN, NO_SUCH_APPROVAL) => Refusal::NoSuchApproval,
         (StatusCode::FORBIDDEN, reason) => {
             TokenRefusal::from_reason(reason).map_or(not_understood, Refusal::Token)
         }

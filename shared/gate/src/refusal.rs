@@ -1,4 +1,5 @@
 use sayso_model::token::TokenRefusal;
+use sayso_model::wire::{ALREADY_REDEEMED, NO_SUCH_APPROVAL};
 use sayso_model::{GateName, Timestamp};
 use thiserror::Error;
 
@@ -52,8 +53,8 @@ impl Refusal {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Token(refusal) => refusal.reason(),
-            Self::AlreadyRedeemed { .. } => "already_redeemed",
-            Self::NoSuchApproval => "no_such_approval",
+            Self::AlreadyRedeemed { .. } => ALREADY_REDEEMED,
+            Self::NoSuchApproval => NO_SUCH_APPROVAL,
             Self::KeysUnavailable => "keys_unavailable",
             Self::Unreachable => "unreachable",
             Self::Unanswered => "unanswered",

@@ -1,10 +1,12 @@
 //! An approval's life. What may happen next is a method of the state it is in, and takes that state away.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::invalid::check_prose;
+use crate::text::text_traits;
 use crate::token::{ApprovalToken, Claims, Issuer, KeyId, Signature, UnsignedToken};
-use crate::{EmailLinkProof, Invalid, Request, Timestamp};
+use crate::{EmailLinkProof, Invalid, Request, Status, Timestamp};
 
 /// A request and how it stands at one moment.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,8 +20,9 @@ pub enum Approval {
 }
 
 impl Approval {
-    /// Judges by the recorded outcome, or by the deadline where there is none.
-    pub fn judge(request: Request, outcome: Option<Outcome>, now: Timestamp) -> Self {
+    /// Judges by the recorded outcome, or by the deadline where there is none. A request holds up to 64 KiB: it is shared.
+    pub fn judge(request: impl Into<Arc<Request>>, outcome: Option<Outcome>, now: Timestamp) -> Self {
+        let request = request.into();
         match outcome {
             Some(outcome) => Self::Closed(ClosedApproval { request, outcome }),
             None if now < request.closes_at => Self::Open(OpenApproval(request)),
@@ -39,7 +42,7 @@ impl Approval {
 
 /// An approval that nobody has answered, before its deadline.
 #[derive(Debug, Clone, PartialEq)]
-pub struct OpenApproval(Request);
+pub struct OpenApproval(Arc<Request>);
 
 impl OpenApproval {
     /// What was asked.
@@ -50,20 +53,20 @@ impl OpenApproval {
     /// The approver says yes: not an approval until it is signed.
     pub fn approve(
         self,
-        proof: EmailLinkProof,
+        proof: impl Into<Proof>,
         note: Option<Note>,
         issuer: &Issuer,
         key: &KeyId,
         now: Timestamp,
     ) -> ApprovalToSign {
-        let decision = Decision { at: now, proven_by: ProvenBy::from(proof), note };
+        let decision = Decision { at: now, proven_by: proof.into().kind(), note };
         let unsigned = UnsignedToken::new(key, &Claims::new(&self.0, &decision, issuer));
         ApprovalToSign { request: self.0, decision, unsigned }
     }
 
     /// The approver says no.
-    pub fn deny(self, proof: EmailLinkProof, note: Option<Note>, now: Timestamp) -> ClosedApproval {
-        let decision = Decision { at: now, proven_by: ProvenBy::from(proof), note };
+    pub fn deny(self, proof: impl Into<Proof>, note: Option<Note>, now: Timestamp) -> ClosedApproval {
+        let decision = Decision { at: now, proven_by: proof.into().kind(), note };
         ClosedApproval { request: self.0, outcome: Outcome::Denied(decision) }
     }
 
@@ -76,7 +79,7 @@ impl OpenApproval {
 /// A yes that lacks its signature.
 #[derive(Debug)]
 pub struct ApprovalToSign {
-    request: Request,
+    request: Arc<Request>,
     decision: Decision,
     unsigned: UnsignedToken,
 }
@@ -99,7 +102,7 @@ impl ApprovalToSign {
 
 /// An approval whose deadline has passed without an answer.
 #[derive(Debug, Clone, PartialEq)]
-pub struct OverdueApproval(Request);
+pub struct OverdueApproval(Arc<Request>);
 
 impl OverdueApproval {
     /// Nobody answered: not a denial. It ended at its deadline, whenever that is noticed.
@@ -113,7 +116,7 @@ impl OverdueApproval {
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClosedApproval {
     /// What was asked.
-    pub request: Request,
+    pub request: Arc<Request>,
     /// What happened.
     pub outcome: Outcome,
 }
@@ -143,14 +146,9 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// The status an agent reads: `approved`, `denied`, `expired`, `withdrawn`.
-    pub fn status(&self) -> &'static str {
-        match self {
-            Self::Approved { .. } => "approved",
-            Self::Denied(_) => "denied",
-            Self::Expired { .. } => "expired",
-            Self::Withdrawn { .. } => "withdrawn",
-        }
+    /// The word for it.
+    pub fn status(&self) -> Status {
+        Status::from(self)
     }
 
     /// When it happened.
@@ -217,9 +215,25 @@ impl ProvenBy {
     }
 }
 
-impl From<EmailLinkProof> for ProvenBy {
-    fn from(_: EmailLinkProof) -> Self {
-        Self::EmailLink
+/// What an approver has shown for this very request. Each kind can be made only by what checks it.
+#[derive(Debug)]
+pub enum Proof {
+    /// See [`DecidingLink::prove`](crate::DecidingLink::prove).
+    EmailLink(EmailLinkProof),
+}
+
+impl Proof {
+    /// What is recorded of it.
+    pub fn kind(&self) -> ProvenBy {
+        match self {
+            Self::EmailLink(_) => ProvenBy::EmailLink,
+        }
+    }
+}
+
+impl From<EmailLinkProof> for Proof {
+    fn from(proof: EmailLinkProof) -> Self {
+        Self::EmailLink(proof)
     }
 }
 
@@ -228,6 +242,8 @@ impl fmt::Display for ProvenBy {
         f.write_str(self.as_str())
     }
 }
+
+text_traits!(ProvenBy);
 
 /// The approver's words to the agent: 1 to 1,000 characters, tab and line feed allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -247,5 +263,11 @@ impl Note {
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl serde::Serialize for Note {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
     }
 }

@@ -14,21 +14,23 @@ mod limits;
 mod link;
 mod masks;
 mod notice;
-mod redemption;
 mod registration;
 mod request;
 mod revealed;
+mod status;
+mod text;
 mod time;
 pub mod token;
 mod undelivered;
 mod url;
+pub mod wire;
 
 pub use action::{Action, ActionDigest, ToolName};
 pub use agent::{
     Agent, AgentKey, AgentKeyHash, AgentName, Approver, ApproverId, Audience, Audiences, EmailAddress,
 };
 pub use approval::{
-    Approval, ApprovalToSign, ClosedApproval, Decision, Note, OpenApproval, Outcome, OverdueApproval,
+    Approval, ApprovalToSign, ClosedApproval, Decision, Note, OpenApproval, Outcome, OverdueApproval, Proof,
     ProvenBy,
 };
 pub use invalid::Invalid;
@@ -36,19 +38,18 @@ pub use json::{
     CanonicalJson, JsonToken, JsonTokens, MAX_BYTES, MAX_DEPTH, MAX_DIGITS, ProfileViolation, check_text,
     members,
 };
-pub use limits::{
-    CoolDown, Hour, HourlyLimit, LIMIT_META, Limits, LongestWait, PendingLimit, RETRY_AFTER_META, WaitLimit,
-};
+pub use limits::{CoolDown, Hour, HourlyLimit, Limits, LongestWait, PendingLimit, WaitLimit};
 pub use link::{ConfirmationCode, DecidingLink, EmailLinkProof, LinkSecret, LinkSecretHash, WrongCode};
 pub use masks::{GateMasks, Mask, Masks};
 pub use notice::{MessageId, Notice, NoticeState, SENDING_LIMIT};
-pub use redemption::{GateName, Nonce, Receipt, RedemptionRequest};
 pub use registration::{GateDescription, KeyLabel, Overlap};
 pub use request::{ApprovalId, ExpiresIn, IdempotencyKey, Reason, Request, RequestFingerprint, Summary};
 pub use revealed::{
     MASKED, Piece, Reading, Shown, counted, masked_arguments, misleading, reveal, reveal_arguments,
     reveal_to_string, shown_arguments,
 };
+pub use status::Status;
 pub use time::{Retention, Timestamp, TokenLifetime, come_back_after, to_the_second};
 pub use undelivered::{Undelivered, UndeliveredCause};
 pub use url::BaseUrl;
+pub use wire::{GateName, Nonce, Receipt, RedemptionRequest};

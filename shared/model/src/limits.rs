@@ -4,12 +4,6 @@ use std::time::Duration;
 
 use crate::{Invalid, Outcome, Timestamp};
 
-/// Under this name the `_meta` of a tool's error says which limit was reached.
-pub const LIMIT_META: &str = "sayso/limit";
-
-/// Under this name it says in how many seconds the same call may succeed.
-pub const RETRY_AFTER_META: &str = "sayso/retry_after_seconds";
-
 const HOUR: i64 = 3_600;
 
 /// What a deployment allows. Only what would mail somebody is limited: a request that is pending may be asked for again,

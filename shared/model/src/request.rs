@@ -5,6 +5,7 @@ use sha2::{Digest as _, Sha256};
 use ulid::Ulid;
 
 use crate::invalid::check_prose;
+use crate::text::text_traits;
 use crate::{
     Action, AgentName, ApproverId, Audience, Invalid, LinkSecretHash, Timestamp, TokenLifetime, ToolName,
 };
@@ -110,6 +111,8 @@ impl fmt::Display for ApprovalId {
     }
 }
 
+text_traits!(ApprovalId);
+
 macro_rules! prose {
     ($(#[$doc:meta])* $type:ident, $name:literal, $most:literal, $allowed:expr) => {
         $(#[$doc])*
@@ -128,6 +131,14 @@ macro_rules! prose {
                 &self.0
             }
         }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        text_traits!($type);
     };
 }
 

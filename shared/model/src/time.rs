@@ -1,7 +1,8 @@
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::Invalid;
+use crate::text::text_traits;
 
 /// A moment, in whole seconds since the Unix epoch (the resolution of JWT and of DynamoDB's TTL).
 /// `Display` is RFC 3339 in UTC.
@@ -67,6 +68,19 @@ impl Timestamp {
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.format("%Y-%m-%dT%H:%M:%SZ"))
+    }
+}
+
+text_traits!(Timestamp);
+
+impl TryFrom<SystemTime> for Timestamp {
+    type Error = Invalid;
+
+    /// The second that it is in. Refuses what is before 1970 or after the year 9999.
+    fn try_from(time: SystemTime) -> Result<Self, Self::Error> {
+        let since = time.duration_since(SystemTime::UNIX_EPOCH);
+        let since = since.map_err(|_| Invalid::new("a time before 1970"))?;
+        Self::from_unix_seconds(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
     }
 }
 

@@ -1,5 +1,8 @@
 //! What comes back: minutes or hours after the mail service took a mail, it may report that the mail did not arrive.
 
+use std::fmt;
+
+use crate::text::text_traits;
 use crate::{EmailAddress, Invalid, MessageId, Timestamp};
 
 /// The mail service's report about one mail. It ends nothing: whoever has a link that did arrive may still decide.
@@ -27,6 +30,9 @@ pub enum UndeliveredCause {
 }
 
 impl UndeliveredCause {
+    /// Every cause.
+    pub const ALL: [Self; 3] = [Self::Bounce, Self::Complaint, Self::Reject];
+
     /// The name in records and answers.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -38,9 +44,17 @@ impl UndeliveredCause {
 
     /// From its name.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        [Self::Bounce, Self::Complaint, Self::Reject]
+        Self::ALL
             .into_iter()
             .find(|cause| cause.as_str() == text)
             .ok_or_else(|| Invalid::new("a cause is `bounce`, `complaint` or `reject`"))
     }
 }
+
+impl fmt::Display for UndeliveredCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+text_traits!(UndeliveredCause);

@@ -92,7 +92,7 @@ impl Audit {
         let Some(Ok(Approval::Closed(closed))) = closed else {
             panic!("an outcome that closes nothing: {place}")
         };
-        assert_eq!(closed.outcome.status(), what, "{place}");
+        assert_eq!(closed.outcome.status().as_str(), what, "{place}");
     }
 
     /// It is what everybody was told, and what somebody wanted.

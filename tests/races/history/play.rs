@@ -1,7 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sayso_cloud::random;
-use sayso_model::{IdempotencyKey, LIMIT_META};
+use sayso_model::IdempotencyKey;
+use sayso_model::wire::LIMIT_META;
 use sayso_tests::{
     Answer, Browser, Dice, Fault, Page, Protocol, Raw, RawAnswer, Row, Table, Verdict, World, asking, number,
     string,

@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use rmcp::model::{JsonObject, Tool, ToolAnnotations};
 use sayso_cloud::StoredApproval;
-use sayso_model::{Agent, ApprovalId};
+use sayso_model::{Agent, ApprovalId, Status};
 use serde_json::Value;
 
 use crate::Deps;
@@ -40,6 +40,11 @@ fn tool(
         .with_title(title)
         .with_raw_output_schema(object(output))
         .with_annotations(hints)
+}
+
+/// A member of an output schema that is one of these.
+fn statuses(of: &[Status]) -> Value {
+    of.iter().map(|status| status.as_str()).collect()
 }
 
 /// The agent's own approval. Another agent's id and an unknown one get the same answer.

@@ -1,30 +1,21 @@
+//! `withdraw_approval`: takes a request back, if nobody has answered yet.
+
 use rmcp::model::{Tool, ToolAnnotations};
-use sayso_model::{Agent, Approval};
-use serde::{Deserialize, Serialize};
+use sayso_cloud::Settled;
+use sayso_model::wire::{WITHDRAW_APPROVAL, WithdrawApprovalArguments, WithdrawApprovalResult};
+use sayso_model::{Agent, Status};
 use serde_json::json;
 
-use super::{own_approval, tool};
+use super::{own_approval, statuses, tool};
 use crate::Deps;
 use crate::answer::{NotDone, arguments};
-
-pub(crate) const NAME: &str = "withdraw_approval";
 
 const DESCRIPTION: &str = "Take back a request for approval that you no longer need, so that nobody spends time on it. \
     Call it when the plan changed or the user cancelled, while the request is still `pending`. If it was answered or \
     closed before, nothing changes and you get the status that stands.";
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a JSON object")]
-struct Arguments {
-    approval_id: String,
-}
-
-/// What the agent reads.
-#[derive(Serialize)]
-pub(crate) struct Answer {
-    approval_id: String,
-    status: &'static str,
-}
+/// What an approval can be once it was to be withdrawn.
+const CLOSED: [Status; 4] = [Status::Withdrawn, Status::Approved, Status::Denied, Status::Expired];
 
 pub(super) fn definition() -> Tool {
     let input = json!({
@@ -41,7 +32,7 @@ pub(super) fn definition() -> Tool {
             "approval_id": {"type": "string"},
             "status": {
                 "type": "string",
-                "enum": ["withdrawn", "approved", "denied", "expired"],
+                "enum": statuses(&CLOSED),
                 "description": "What stands for good: `withdrawn`, or what happened before you withdrew.",
             },
         },
@@ -51,17 +42,16 @@ pub(super) fn definition() -> Tool {
         .read_only(false)
         .destructive(false)
         .idempotent(true);
-    tool(NAME, DESCRIPTION, input, output, hints.open_world(false))
+    tool(WITHDRAW_APPROVAL, DESCRIPTION, input, output, hints.open_world(false))
 }
 
-pub(crate) async fn call(deps: &Deps, agent: &Agent, text: &str) -> Result<Answer, NotDone> {
-    let Arguments { approval_id } = arguments(NAME, text)?;
-    let now = deps.clock.now();
-    let closed = match own_approval(deps, agent, &approval_id).await?.judge(now)? {
-        Approval::Closed(closed) => return Ok(Answer { approval_id, status: closed.outcome.status() }),
-        Approval::Open(open) => open.withdraw(now),
-        Approval::Overdue(overdue) => overdue.expire(),
+pub(crate) async fn call(deps: &Deps, agent: &Agent, text: &str) -> Result<WithdrawApprovalResult, NotDone> {
+    let WithdrawApprovalArguments { approval_id } = arguments(WITHDRAW_APPROVAL, text)?;
+    let (now, retention) = (deps.clock.now(), deps.settings.retention);
+    let stored = own_approval(deps, agent, &approval_id).await?;
+    let closed = match deps.store.settle(&stored, now, retention).await? {
+        Settled::Closed(closed) => closed,
+        Settled::Open(open) => deps.store.conclude(open.withdraw(now), retention).await?.into_closed(),
     };
-    let outcome = deps.store.conclude(closed, deps.settings.retention).await?.into_outcome();
-    Ok(Answer { approval_id, status: outcome.status() })
+    Ok(WithdrawApprovalResult { approval_id: closed.request.id, status: closed.outcome.status() })
 }

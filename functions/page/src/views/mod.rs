@@ -19,7 +19,7 @@ pub use notices::{
     unreadable,
 };
 pub use outcome::{Telling, outcome, overdue};
-pub use status::{State, status};
+pub use status::{overdue_status, status};
 
 #[cfg(test)]
 mod tests;

@@ -1,55 +1,35 @@
 use maud::{Markup, html};
-use sayso_model::{Approval, ApprovalId, Outcome};
+use sayso_model::{ApprovalId, Status};
 
 use super::layout;
 
-/// How an approval stands, for whoever knows no more than its id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the states are the words")]
-pub enum State {
-    Pending,
-    Undeliverable,
-    Overdue,
-    Approved,
-    Denied,
-    Expired,
-    Withdrawn,
-}
-
-impl From<&Approval> for State {
-    fn from(approval: &Approval) -> Self {
-        match approval {
-            Approval::Open(_) => Self::Pending,
-            Approval::Overdue(_) => Self::Overdue,
-            Approval::Closed(closed) => match closed.outcome {
-                Outcome::Approved { .. } => Self::Approved,
-                Outcome::Denied(_) => Self::Denied,
-                Outcome::Expired { .. } => Self::Expired,
-                Outcome::Withdrawn { .. } => Self::Withdrawn,
-            },
-        }
-    }
-}
-
 /// The state and nothing else: an agent gets this address, and may pass it on.
-pub fn status(id: ApprovalId, state: State) -> Markup {
-    let (class, word, meaning) = match state {
-        State::Pending => (
+pub fn status(id: ApprovalId, status: Status) -> Markup {
+    let (class, word, meaning) = match status {
+        Status::Pending => (
             "",
             "Waiting for a decision",
             "Nobody has answered yet. Only the approver can, with the link in the mail.",
         ),
-        State::Undeliverable => (
+        Status::Undeliverable => (
             "expired",
             "The mail came back",
             "Nobody has answered. The mail to the approver was not delivered, or was reported as spam: whoever runs this service has to see to the address.",
         ),
-        State::Overdue => ("expired", "Time is over", super::outcome::NOTHING_RECORDED),
-        State::Approved => ("approved", "Approved", "The approver said yes."),
-        State::Denied => ("denied", "Denied", "The approver said no."),
-        State::Expired => ("expired", "Expired", "Nobody answered in time. That is not a denial."),
-        State::Withdrawn => ("withdrawn", "Withdrawn", "The agent took the request back."),
+        Status::Approved => ("approved", "Approved", "The approver said yes."),
+        Status::Denied => ("denied", "Denied", "The approver said no."),
+        Status::Expired => ("expired", "Expired", "Nobody answered in time. That is not a denial."),
+        Status::Withdrawn => ("withdrawn", "Withdrawn", "The agent took the request back."),
     };
+    state(id, class, word, meaning)
+}
+
+/// The deadline has passed, and nothing is recorded yet.
+pub fn overdue_status(id: ApprovalId) -> Markup {
+    state(id, "expired", "Time is over", super::outcome::NOTHING_RECORDED)
+}
+
+fn state(id: ApprovalId, class: &str, word: &str, meaning: &str) -> Markup {
     let main = html! {
         div.middle {
             p.state.(class) { "Status" }

@@ -3,11 +3,11 @@ use std::time::Duration;
 use sayso_model::token::ApprovalToken;
 use sayso_model::{
     Action, AgentName, ApprovalId, ApproverId, Audience, CanonicalJson, ClosedApproval, DecidingLink,
-    Decision, LinkSecret, Note, Outcome, ProvenBy, Reason, Request, Summary, Timestamp, TokenLifetime,
-    ToolName,
+    Decision, LinkSecret, Note, Outcome, ProvenBy, Reason, Request, Status, Summary, Timestamp,
+    TokenLifetime, ToolName,
 };
 
-use super::{Form, FormErrors, State, Telling, deciding, status};
+use super::{Form, FormErrors, Telling, deciding, status};
 
 fn now() -> Timestamp {
     Timestamp::from_unix_seconds(1_795_380_180).unwrap()
@@ -46,7 +46,7 @@ fn asked(request: &Request, code: &str, note: &str, errors: &FormErrors) -> Stri
 }
 
 fn ended(request: &Request, outcome: Outcome, telling: Telling, at: Timestamp) -> String {
-    super::outcome(&ClosedApproval { request: request.clone(), outcome }, telling, at).into_string()
+    super::outcome(&ClosedApproval { request: request.clone().into(), outcome }, telling, at).into_string()
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn nobody_answering_is_not_a_denial() {
 #[test]
 fn the_status_page_knows_no_names() {
     let request = request(r#"{"table":"invoices"}"#);
-    let page = status(request.id, State::Pending).into_string();
+    let page = status(request.id, Status::Pending).into_string();
     for name in ["release-bot", "ops-lead", "billing-db", "db.drop_table", "invoices", "cleanup"] {
         assert!(!page.contains(name), "{name}");
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 use sayso_model::token::Jwks;
 use sayso_model::{
-    Approval, ApprovalId, DecidingLink, LinkSecret, Notice, NoticeState, Outcome, Request, Timestamp,
+    Approval, ApprovalId, DecidingLink, LinkSecret, Notice, NoticeState, Outcome, Request, Status, Timestamp,
     Undelivered,
 };
 use tokio::time::timeout;
@@ -24,7 +24,7 @@ const MOST_READS: usize = 4;
 #[derive(Clone)]
 pub struct StoredApproval {
     /// What was asked.
-    pub request: Request,
+    pub request: Arc<Request>,
     /// What is known of the mail.
     pub notice: Option<Notice>,
     /// Every report of a mail that did not arrive.
@@ -51,10 +51,15 @@ impl StoredApproval {
     }
 
     /// How it stands now. Fails when the row says `approved` and its token does not.
-    pub fn judge(self, now: Timestamp) -> Result<Approval, Failure> {
-        let Self { request, outcome, keys, .. } = self;
-        let outcome = outcome.map(|item| attested(&request, item, &keys)).transpose()?;
-        Ok(Approval::judge(request, outcome, now))
+    pub fn judge(&self, now: Timestamp) -> Result<Approval, Failure> {
+        let outcome = self.outcome.clone();
+        let outcome = outcome.map(|item| attested(&self.request, item, &self.keys)).transpose()?;
+        Ok(Approval::judge(Arc::clone(&self.request), outcome, now))
+    }
+
+    /// The word for it while it is open: whether waiting for the approver is of any use.
+    pub fn open_status(&self) -> Status {
+        if self.undelivered().is_some() { Status::Undeliverable } else { Status::Pending }
     }
 }
 
@@ -96,7 +101,7 @@ impl Store {
         if request.is_forgotten(now) {
             return Ok(None);
         }
-        let request = request.parse(id)?;
+        let request = Arc::new(request.parse(id)?);
         let notice = match rows.remove(&notice_key(id)) {
             Some(item) => Some(from_item::<NoticeItem>(item, &notice_key(id))?.parse()?),
             None => None,

@@ -36,7 +36,7 @@ mod waits;
 pub(crate) use agent::{AGENT, AgentItem, agent_key};
 pub use approval::StoredApproval;
 pub use audit::Audited;
-pub use conclude::Concluded;
+pub use conclude::{Concluded, Settled};
 pub use gate::RegisteredGate;
 pub(crate) use gate::{GATE, GateItem, gate_key};
 pub use limits::Reached;

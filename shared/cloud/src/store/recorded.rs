@@ -87,7 +87,7 @@ impl Store {
         if request.is_forgotten(now) {
             return Ok(None);
         }
-        let request = request.parse(id)?;
+        let request = Arc::new(request.parse(id)?);
         let notice = rows.remove(&notice_key(id));
         let notice =
             notice.map(|item| from_item::<NoticeItem>(item, &notice_key(id))?.parse()).transpose()?;

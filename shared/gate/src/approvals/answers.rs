@@ -1,9 +1,10 @@
 //! What Sayso answers, parsed.
 
 use sayso_model::token::ApprovalToken;
-use sayso_model::{ApprovalId, BaseUrl, Note, Reason, Summary, Timestamp, UndeliveredCause};
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use sayso_model::wire::{
+    CheckApprovalResult, CheckedStatus, RequestApprovalResult, WireError, WithdrawApprovalResult,
+};
+use sayso_model::{ApprovalId, BaseUrl, Note, Reason, Status, Summary, Timestamp, UndeliveredCause};
 use serde_json::Value;
 
 /// Far above any honest name of an approver, in bytes.
@@ -92,130 +93,66 @@ pub enum Withdrawal {
     Expired,
 }
 
-#[derive(Deserialize)]
-struct RequestedJson {
-    approval_id: String,
-    closes_at: String,
-    status_url: String,
-    approver: String,
-    /// Absent from the answer for a request that is closed already.
-    #[serde(default)]
-    mail_sent: bool,
-    summary: Option<String>,
-    reason: Option<String>,
-    created_at: Option<String>,
-}
-
-impl RequestedJson {
-    /// `None` if it is said badly or in part.
-    fn asked(&self) -> Option<Option<Asked>> {
-        let (summary, created_at) = match (&self.summary, &self.created_at) {
-            (None, None) => return self.reason.is_none().then_some(None),
-            (summary, created_at) => (summary.as_deref()?, created_at.as_deref()?),
-        };
-        Some(Some(Asked {
-            summary: Summary::parse(summary).ok()?,
-            reason: self.reason.as_deref().map(Reason::parse).transpose().ok()?,
-            created_at: Timestamp::parse(created_at).ok()?,
-        }))
-    }
-}
-
 impl Requested {
-    pub(super) fn from_content(content: Value) -> Option<Self> {
-        let json: RequestedJson = object(content)?;
-        let id = ApprovalId::parse(&json.approval_id).ok()?;
-        let status_url = BaseUrl::parse(&json.status_url).ok()?.as_str().to_owned();
-        let asked = json.asked()?;
-        let one_line = json.approver.len() <= LONGEST_APPROVER && !json.approver.contains(char::is_control);
-        let fits = one_line && status_url.ends_with(&format!("/{id}"));
-        fits.then_some(Self {
-            id,
-            closes_at: Timestamp::parse(&json.closes_at).ok()?,
-            status_url,
-            approver: json.approver,
-            mail_sent: json.mail_sent,
+    pub(super) fn from_content(content: Value) -> Result<Self, WireError> {
+        let answer = RequestApprovalResult::from_content(content)?;
+        let status_url = BaseUrl::parse(&answer.status_url).map_err(|_| WireError::Malformed)?;
+        let asked = match (answer.summary, answer.created_at) {
+            (None, None) if answer.reason.is_none() => None,
+            (Some(summary), Some(created_at)) => Some(Asked { summary, reason: answer.reason, created_at }),
+            _ => return Err(WireError::Malformed),
+        };
+        let one_line =
+            answer.approver.len() <= LONGEST_APPROVER && !answer.approver.contains(char::is_control);
+        if !one_line || !status_url.as_str().ends_with(&format!("/{}", answer.approval_id)) {
+            return Err(WireError::Malformed);
+        }
+        Ok(Self {
+            id: answer.approval_id,
+            closes_at: answer.closes_at,
+            status_url: status_url.as_str().to_owned(),
+            approver: answer.approver,
+            // Absent from the answer for a request that is closed already.
+            mail_sent: answer.mail_sent.unwrap_or_default(),
             asked,
         })
     }
 }
 
-#[derive(Deserialize)]
-struct StandingJson {
-    approval_id: String,
-    #[serde(flatten)]
-    status: StatusJson,
-}
-
-#[derive(Deserialize)]
-#[serde(tag = "status", rename_all = "lowercase")]
-enum StatusJson {
-    Pending { closes_at: String, mail_sent: bool },
-    Undeliverable { closes_at: String, cause: String },
-    Approved { decided_at: String, note: Option<String>, approval_token: String, token_expires_at: String },
-    Denied { decided_at: String, note: Option<String> },
-    Expired,
-    Withdrawn,
-}
-
 impl Standing {
     /// Only what is said of this approval.
-    pub(super) fn from_content(id: ApprovalId, content: Value) -> Option<Self> {
-        let json: StandingJson =
-            object(content).filter(|json: &StandingJson| names(id, &json.approval_id))?;
-        let moment = |text: &str| Timestamp::parse(text).ok();
-        let note = |text: Option<String>| text.as_deref().map_or(Ok(None), Note::parse).ok();
-        Some(match json.status {
-            StatusJson::Pending { closes_at, mail_sent } => {
-                Self::Pending { closes_at: moment(&closes_at)?, mail_sent }
+    pub(super) fn from_content(id: ApprovalId, content: Value) -> Result<Self, WireError> {
+        let answer = CheckApprovalResult::from_content(content)?;
+        if answer.approval_id != id {
+            return Err(WireError::Malformed);
+        }
+        Ok(match answer.status {
+            CheckedStatus::Pending { closes_at, mail_sent, .. } => Self::Pending { closes_at, mail_sent },
+            CheckedStatus::Undeliverable { closes_at, cause, .. } => Self::Undeliverable { closes_at, cause },
+            CheckedStatus::Approved { approval_token: token, token_expires_at, decided_at, note, .. } => {
+                Self::Approved { token, token_expires_at, decided_at, note }
             }
-            StatusJson::Undeliverable { closes_at, cause } => Self::Undeliverable {
-                closes_at: moment(&closes_at)?,
-                cause: UndeliveredCause::parse(&cause).ok()?,
-            },
-            StatusJson::Approved { decided_at, note: words, approval_token, token_expires_at } => {
-                Self::Approved {
-                    token: ApprovalToken::from_text(&approval_token),
-                    token_expires_at: moment(&token_expires_at)?,
-                    decided_at: moment(&decided_at)?,
-                    note: note(words)?,
-                }
-            }
-            StatusJson::Denied { decided_at, note: words } => {
-                Self::Denied { decided_at: moment(&decided_at)?, note: note(words)? }
-            }
-            StatusJson::Expired => Self::Expired,
-            StatusJson::Withdrawn => Self::Withdrawn,
+            CheckedStatus::Denied { decided_at, note, .. } => Self::Denied { decided_at, note },
+            CheckedStatus::Expired => Self::Expired,
+            CheckedStatus::Withdrawn => Self::Withdrawn,
         })
     }
 }
 
-#[derive(Deserialize)]
-struct WithdrawalJson {
-    approval_id: String,
-    status: String,
-}
-
 impl Withdrawal {
     /// Only what is said of this approval.
-    pub(super) fn from_content(id: ApprovalId, content: Value) -> Option<Self> {
-        let json: WithdrawalJson =
-            object(content).filter(|json: &WithdrawalJson| names(id, &json.approval_id))?;
-        match json.status.as_str() {
-            "withdrawn" => Some(Self::Withdrawn),
-            "approved" => Some(Self::Approved),
-            "denied" => Some(Self::Denied),
-            "expired" => Some(Self::Expired),
-            _ => None,
+    pub(super) fn from_content(id: ApprovalId, content: Value) -> Result<Self, WireError> {
+        let answer = WithdrawApprovalResult::from_content(content)?;
+        if answer.approval_id != id {
+            return Err(WireError::Malformed);
+        }
+        match answer.status {
+            Status::Withdrawn => Ok(Self::Withdrawn),
+            Status::Approved => Ok(Self::Approved),
+            Status::Denied => Ok(Self::Denied),
+            Status::Expired => Ok(Self::Expired),
+            // It cannot be open after it was withdrawn.
+            Status::Pending | Status::Undeliverable => Err(WireError::Malformed),
         }
     }
-}
-
-fn names(id: ApprovalId, text: &str) -> bool {
-    ApprovalId::parse(text) == Ok(id)
-}
-
-fn object<T: DeserializeOwned>(content: Value) -> Option<T> {
-    // A derived struct would also be read from an array of its members.
-    if content.is_object() { serde_json::from_value(content).ok() } else { None }
 }

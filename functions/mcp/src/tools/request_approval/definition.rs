@@ -1,10 +1,11 @@
 //! What agents read of the tool.
 
 use rmcp::model::{Tool, ToolAnnotations};
+use sayso_model::Status;
+use sayso_model::wire::REQUEST_APPROVAL;
 use serde_json::{Value, json};
 
-use super::NAME;
-use crate::tools::tool;
+use crate::tools::{statuses, tool};
 
 const DESCRIPTION: &str = "Ask a human to approve one action before you do it. Call this before anything that cannot be \
     undone or that reaches other people: deleting data or backups, deploying to production, sending mail, moving money, \
@@ -61,7 +62,7 @@ pub(in crate::tools) fn definition() -> Tool {
         "additionalProperties": false,
     });
     let hints = ToolAnnotations::with_title("Ask a human for approval").read_only(false).destructive(false);
-    tool(NAME, DESCRIPTION, input, output(), hints.idempotent(true).open_world(true))
+    tool(REQUEST_APPROVAL, DESCRIPTION, input, output(), hints.idempotent(true).open_world(true))
 }
 
 fn output() -> Value {
@@ -69,7 +70,7 @@ fn output() -> Value {
         "type": "object",
         "properties": {
             "approval_id": {"type": "string", "description": "Keep it: check_approval needs it, in any later session too."},
-            "status": {"type": "string", "enum": ["pending", "undeliverable", "approved", "denied", "expired", "withdrawn"]},
+            "status": {"type": "string", "enum": statuses(&Status::ALL)},
             "status_url": {"type": "string", "description": "A page that shows the status to people. It cannot decide."},
             "closes_at": {"type": "string", "format": "date-time", "description": "From then on nobody can decide."},
             "approver": {"type": "string", "description": "Who was asked, masked."},

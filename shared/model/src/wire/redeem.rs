@@ -11,6 +11,13 @@ use crate::invalid::{check_name, check_prose};
 use crate::token::ApprovalToken;
 use crate::{ActionDigest, ApprovalId, Audience, Invalid, ProvenBy, Timestamp, ToolName, check_text};
 
+/// The `reason` of the refusal (RFC 9457) of a token that was used up by another attempt: HTTP 409, with `redeemed_at` and
+/// `gate`.
+pub const ALREADY_REDEEMED: &str = "already_redeemed";
+
+/// The `reason` of the refusal of a token that verifies, and that no approval was recorded with: HTTP 403.
+pub const NO_SUCH_APPROVAL: &str = "no_such_approval";
+
 /// What a gate posts to `ISSUER/redeem`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RedemptionRequest {
