@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sayso_cloud::{ATTEMPT_LIMIT, ATTEMPTS, CONNECT_LIMIT, OPERATION_LIMIT, PERSONS_LIMITS, READ_ATTEMPTS};
-use sayso_gate::LONGEST_WAIT;
+use sayso_gate::MAX_WAIT;
 use sayso_local::outbox::Fate;
 use sayso_model::SENDING_LIMIT;
 use sayso_tests::{Template, Verdict, World, action};
@@ -69,7 +69,7 @@ async fn the_calls_of_each_function_fit_into_its_time() {
     world.pass(3_600);
     world.tap.take_calls();
     agent.call("check_approval", json!({"approval_id": id, "wait_seconds": 50})).await;
-    let checking = LONGEST_WAIT + OPERATION_LIMIT * (calls(&world) + 1);
+    let checking = MAX_WAIT + OPERATION_LIMIT * (calls(&world) + 1);
     let claiming = constant("functions/mcp/src/tools/request_approval/claim.rs", "CLAIMING_LIMIT");
     let claiming = claiming + LONGEST_PAUSE + OPERATION_LIMIT * (AFTER_A_CLAIM + 1);
     assert!(asking < claiming);
@@ -95,7 +95,7 @@ fn every_clients_limits_are_the_documented_ones() {
         vec![client.to_owned(), or_none(connect), or_none(attempt), attempts.to_string(), or_none(whole)]
     };
     let patience = constant("infra/operator/src/connection.rs", "PATIENCE");
-    let to_server = constant("infra/gate/src/mcp/upstream/http.rs", "CONNECT_LIMIT");
+    let to_server = constant("infra/gate/src/relay/upstream/endpoint.rs", "CONNECT_LIMIT");
     let [connect, attempt, whole] = PERSONS_LIMITS;
     let (gates, times) = (sayso_gate::ATTEMPT_LIMIT, u32::try_from(sayso_gate::ATTEMPTS).expect("few"));
     let rows = [

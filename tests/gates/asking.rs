@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sayso_gate::{
-    AgentKey, ApprovalId, Approvals, Asking, Audience, BaseUrl, ExpiresIn, LONGEST_WAIT, NotAsked, Reason,
+    AgentKey, ApprovalId, Approvals, Asking, Audience, BaseUrl, ExpiresIn, MAX_WAIT, NotAsked, Reason,
     Requested, Standing, Summary, UndeliveredCause, Withdrawal,
 };
 use sayso_local::outbox::Fate;
@@ -103,7 +103,7 @@ async fn every_other_end_is_told_apart() {
 
     let undeliverable = ask(&approvals).await;
     world.comes_back(&undeliverable.id.to_string(), Fate::Bounce).await;
-    let standing = approvals.check(undeliverable.id, LONGEST_WAIT).await;
+    let standing = approvals.check(undeliverable.id, MAX_WAIT).await;
     assert_eq!(
         standing,
         Ok(Standing::Undeliverable { closes_at: undeliverable.closes_at, cause: UndeliveredCause::Bounce })
@@ -129,10 +129,10 @@ async fn a_check_waits_for_the_human() {
     let before = world.clock.now();
     let standing = world.pass_until_done(unanswered).await;
     assert!(matches!(standing, Ok(Standing::Pending { .. })), "{standing:?}");
-    assert!(before.until(world.clock.now()) >= sayso_gate::LONGEST_WAIT);
+    assert!(before.until(world.clock.now()) >= sayso_gate::MAX_WAIT);
     let waiting = {
         let approvals = approvals(&world);
-        tokio::spawn(async move { approvals.check(id, sayso_gate::LONGEST_WAIT).await })
+        tokio::spawn(async move { approvals.check(id, sayso_gate::MAX_WAIT).await })
     };
     decide(&world, id, Verdict::Approve, "").await;
     let standing = world.pass_until_done(waiting).await;
@@ -223,7 +223,7 @@ async fn a_lost_check_is_repeated_without_the_wait() {
     let id = ask(&approvals).await.id;
     front.trouble(MCP, Trouble::LoseRequest);
     // Nobody moves the clock that a wait would wait for.
-    let standing = approvals.check(id, sayso_gate::LONGEST_WAIT).await;
+    let standing = approvals.check(id, sayso_gate::MAX_WAIT).await;
     assert!(matches!(standing, Ok(Standing::Pending { .. })), "{standing:?}");
 }
 

@@ -6,6 +6,7 @@ mod clock;
 mod credentials;
 mod interrupts;
 mod mcp;
+mod relay;
 mod run;
 mod terminal;
 mod verify;

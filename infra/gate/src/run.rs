@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use sayso_gate::{Approvals, Gate};
 use tokio::runtime;
 
-use crate::approval::{Ask, Asker, Kept};
+use crate::approval::{Ask, Asker, StateDir};
 use crate::arguments::{Connection, Run};
 use crate::interrupts::Interrupts;
 use crate::terminal::{say, status};
@@ -80,6 +80,6 @@ fn asker(connection: Connection) -> Result<Asker, String> {
     let approvals = Approvals::new(mcp_url, agent_key).map_err(|e| e.to_string())?;
     let audience = trust.audience.clone();
     let gate = Gate::new(trust.issuer, trust.audience, trust.name).map_err(|e| e.to_string())?;
-    let kept = Kept::open(state).map_err(|e| e.to_string())?;
+    let kept = StateDir::open(state).map_err(|e| e.to_string())?;
     Ok(Asker::new(approvals, gate, audience, kept))
 }

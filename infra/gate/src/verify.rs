@@ -14,7 +14,7 @@ use crate::clock;
 use crate::terminal::{say, status};
 
 /// Twice what any verifier looks at: a longer token is no token, and need not be read to its end.
-const LONGEST_TOKEN: u64 = 16 * 1024;
+const MAX_TOKEN_BYTES: u64 = 16 * 1024;
 
 /// Nothing may be executed.
 #[derive(Debug, Error)]
@@ -85,7 +85,7 @@ fn canonical(file: &Path) -> Result<CanonicalJson, NotVerified> {
 /// What `echo` and editors put behind the token is no part of it; anything else is for the gate to refuse.
 fn token() -> io::Result<ApprovalToken> {
     let mut bytes = Vec::new();
-    io::stdin().lock().take(LONGEST_TOKEN).read_to_end(&mut bytes)?;
+    io::stdin().lock().take(MAX_TOKEN_BYTES).read_to_end(&mut bytes)?;
     let text = String::from_utf8_lossy(&bytes);
     Ok(ApprovalToken::from_text(text.strip_suffix('\n').unwrap_or(&text)))
 }

@@ -18,11 +18,12 @@ use crate::ATTEMPT_LIMIT;
 use crate::line::{Answer, Line, Lost, NoTls};
 
 mod answers;
+mod waiting;
 
 pub use answers::{Asked, Requested, Standing, Withdrawal};
 
 /// The longest that [`Approvals::check`] waits for a human.
-pub const LONGEST_WAIT: Duration = Duration::from_secs(50);
+pub const MAX_WAIT: Duration = Duration::from_secs(50);
 
 const PROTOCOL_VERSION: &str = "2026-07-28";
 
@@ -156,9 +157,9 @@ impl Approvals {
     }
 
     /// Looks how an approval stands, and while it is pending waits for the human: `wait` at most, and at most
-    /// [`LONGEST_WAIT`]. It may say pending earlier than that: a lost answer is asked for again without the wait.
+    /// [`MAX_WAIT`]. It may say pending earlier than that: a lost answer is asked for again without the wait.
     pub async fn check(&self, id: ApprovalId, wait: Duration) -> Result<Standing, NotAsked> {
-        let wait = wait.min(LONGEST_WAIT);
+        let wait = wait.min(MAX_WAIT);
         let body = |attempt: usize| {
             let seconds = if attempt == 0 { wait.as_secs() } else { 0 };
             let wait_seconds = Some(i64::try_from(seconds).unwrap_or(i64::MAX));

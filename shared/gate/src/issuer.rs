@@ -8,7 +8,7 @@ use sayso_model::{GateName, Receipt, RedemptionRequest, Timestamp};
 use serde_json::Value;
 
 use crate::line::{Answer, Line, Lost, NoTls};
-use crate::{LONGEST_FRESH, Refusal};
+use crate::{MAX_FRESH, Refusal};
 
 /// The gate's side of `ISSUER/.well-known/jwks.json` and `ISSUER/redeem`.
 #[derive(Debug)]
@@ -93,7 +93,7 @@ fn max_age(headers: &HeaderMap) -> Duration {
             _ => None,
         }
     });
-    ages.min().unwrap_or(LONGEST_FRESH)
+    ages.min().unwrap_or(MAX_FRESH)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::issuer::{IssuerClient, Published};
 
 /// The longest that keys are used without asking again, whatever their `max-age` says: how late a withdrawn key can be
 /// noticed.
-pub const LONGEST_FRESH: Duration = Duration::from_secs(300);
+pub const MAX_FRESH: Duration = Duration::from_secs(300);
 
 /// How soon after one fetch a token with an unknown `kid` may cause another: a new key is published long before it signs,
 /// and a flood of invented ids costs one fetch a minute.
@@ -41,7 +41,7 @@ impl Held {
 
     /// Whether these keys are what a token with this `kid` is judged by, or the issuer is asked first.
     fn will_do(&self, kid: &str, now: Timestamp) -> bool {
-        let limit = if self.has(kid) { self.max_age.min(LONGEST_FRESH) } else { REFETCH_INTERVAL };
+        let limit = if self.has(kid) { self.max_age.min(MAX_FRESH) } else { REFETCH_INTERVAL };
         self.age(now) < limit
     }
 

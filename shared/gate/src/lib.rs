@@ -35,6 +35,7 @@
 //! that became a link, a name that became another thing) is the executor's to pin down in the action it hashes.
 
 mod approvals;
+mod clock;
 mod gate;
 mod issuer;
 mod keys;
@@ -42,9 +43,10 @@ mod line;
 mod nonce;
 mod refusal;
 
-pub use approvals::{Approvals, Asked, Asking, LONGEST_WAIT, NotAsked, Requested, Standing, Withdrawal};
+pub use approvals::{Approvals, Asked, Asking, MAX_WAIT, NotAsked, Requested, Standing, Withdrawal};
+pub use clock::{Clock, SystemClock};
 pub use gate::{Gate, Permit};
-pub use keys::{LONGEST_FRESH, REFETCH_INTERVAL};
+pub use keys::{MAX_FRESH, REFETCH_INTERVAL};
 pub use line::{ATTEMPT_LIMIT, ATTEMPTS, CONNECT_LIMIT, NoTls};
 pub use refusal::Refusal;
 pub use sayso_model::token::{ApprovalToken, Issuer, TokenRefusal};

@@ -20,7 +20,7 @@ pub const ATTEMPT_LIMIT: Duration = Duration::from_secs(12);
 pub const ATTEMPTS: usize = 3;
 
 /// Far above any honest answer.
-const LONGEST_ANSWER: usize = 64 * 1024;
+const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
 /// The HTTPS client cannot be built: there are no usable root certificates, neither on this machine nor given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -103,7 +103,7 @@ async fn attempt(request: RequestBuilder) -> Result<Answer, Lost> {
     let headers = response.headers().clone();
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|_| Lost::Unanswered)? {
-        if body.len() + chunk.len() > LONGEST_ANSWER {
+        if body.len() + chunk.len() > MAX_ANSWER_BYTES {
             // Whatever this is, asking again would not make it an answer.
             return Ok(Answer { status, headers, text: String::new() });
         }

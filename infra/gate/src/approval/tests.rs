@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sayso_gate::{AgentKey, BaseUrl, CanonicalJson, ToolName};
+use sayso_gate::{AgentKey, BaseUrl, CanonicalJson, Note, Timestamp, ToolName};
 use sayso_tests::{Fault, Front, Trouble, Verdict, World};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -47,7 +47,7 @@ impl Place {
     fn asker_with(&self, key: &AgentKey) -> Asker {
         let url = BaseUrl::parse(&format!("{}{MCP}", self.front.url)).unwrap();
         let approvals = Approvals::new(url, key.clone()).unwrap();
-        let kept = Kept::open(Some(self.state.path().join("state"))).unwrap();
+        let kept = StateDir::open(Some(self.state.path().join("state"))).unwrap();
         Asker::new(approvals, self.world.gate("gate"), Audience::parse("production").unwrap(), kept)
     }
 
@@ -89,10 +89,10 @@ impl Words {
 }
 
 /// Asks without waiting; what is waited for must be what the answer says.
-async fn ask(asker: &Asker, words: &Words) -> Answer {
+async fn ask(asker: &Asker, words: &Words) -> AskOutcome {
     let mut waited_for = None;
     let answer = asker.ask(&words.ask(None), AT_ONCE, |waiting| waited_for = Some(waiting.id)).await.unwrap();
-    if let Answer::Waiting(waiting) = &answer {
+    if let AskOutcome::Waiting(waiting) = &answer {
         assert_eq!(waited_for, Some(waiting.id));
     }
     answer
@@ -100,14 +100,14 @@ async fn ask(asker: &Asker, words: &Words) -> Answer {
 
 async fn waiting(asker: &Asker, words: &Words) -> Waiting {
     match ask(asker, words).await {
-        Answer::Waiting(waiting) => waiting,
+        AskOutcome::Waiting(waiting) => waiting,
         other => panic!("{other:?}"),
     }
 }
 
 async fn approved(asker: &Asker, words: &Words) -> Approved {
     match ask(asker, words).await {
-        Answer::Approved(approved) => approved,
+        AskOutcome::Approved(approved) => approved,
         other => panic!("{other:?}"),
     }
 }
@@ -146,26 +146,28 @@ async fn every_end_is_told_until_it_is_forgotten() {
     place.decide(waiting(&asker, &denied).await.id, Verdict::Deny).await;
     for _ in 0..2 {
         let answer = ask(&asker, &denied).await;
-        let Answer::Denied(answer) = answer else { panic!("{answer:?}") };
+        let AskOutcome::NotApproved(NotApproved::Denied(answer)) = answer else { panic!("{answer:?}") };
         assert_eq!(answer.note.as_ref().map(Note::as_str), Some("Look first."));
     }
-    let Answer::Denied(told) = ask(&asker, &denied).await else { panic!("it was denied") };
+    let AskOutcome::NotApproved(NotApproved::Denied(told)) = ask(&asker, &denied).await else {
+        panic!("it was denied")
+    };
     told.kept.forget();
     let asking = denied.ask(None);
     let limited = asker.ask(&asking, AT_ONCE, |_| panic!("nobody was asked")).await;
-    assert!(matches!(limited, Err(NoAnswer::NotAsked(NotAsked::Limited { .. }))), "{limited:?}");
+    assert!(matches!(limited, Err(AskError::NotAsked(NotAsked::Limited { .. }))), "{limited:?}");
     place.world.pass(600);
-    assert!(matches!(ask(&asker, &denied).await, Answer::Waiting(_)));
+    assert!(matches!(ask(&asker, &denied).await, AskOutcome::Waiting(_)));
 
     let withdrawn = words(r#"{"table":"withdrawn"}"#);
     asker.approvals.withdraw(waiting(&asker, &withdrawn).await.id).await.unwrap();
-    assert!(matches!(ask(&asker, &withdrawn).await, Answer::Withdrawn(_)));
+    assert!(matches!(ask(&asker, &withdrawn).await, AskOutcome::NotApproved(NotApproved::Withdrawn(_))));
 
     let expired = words(r#"{"table":"expired"}"#);
     waiting(&asker, &expired).await;
     place.world.pass(600);
     for _ in 0..2 {
-        assert!(matches!(ask(&asker, &expired).await, Answer::Expired(_)));
+        assert!(matches!(ask(&asker, &expired).await, AskOutcome::NotApproved(NotApproved::Expired(_))));
     }
 }
 
@@ -204,7 +206,7 @@ async fn nothing_runs_on_an_approval_of_a_tool_that_was_another() {
     };
     for (now, verdict) in [(Some("new"), None), (None, None), (Some("new"), Some(Verdict::Approve))] {
         let words = words(&format!(r#"{{"mails":{}}}"#, place.world.mails().len()));
-        let Answer::Waiting(first) = answered(&words, Some("old")).await.unwrap() else {
+        let AskOutcome::Waiting(first) = answered(&words, Some("old")).await.unwrap() else {
             panic!("no answer yet")
         };
         let pending = verdict.is_none();
@@ -215,25 +217,30 @@ async fn nothing_runs_on_an_approval_of_a_tool_that_was_another() {
             // As long as it is not withdrawn, it is not let go of.
             place.trouble_after(1, &Trouble::LoseRequest);
             let lost = answered(&words, now).await;
-            assert!(matches!(lost, Err(NoAnswer::NotAsked(NotAsked::Unanswered))), "{lost:?}");
+            assert!(matches!(lost, Err(AskError::NotAsked(NotAsked::Unanswered))), "{lost:?}");
         }
-        let Answer::DefinitionChanged(kept) = answered(&words, now).await.unwrap() else {
+        let AskOutcome::NotApproved(NotApproved::DefinitionChanged(kept)) =
+            answered(&words, now).await.unwrap()
+        else {
             panic!("it has changed")
         };
         assert_eq!(kept.id, first.id);
         let stands = asker.approvals.check(first.id, AT_ONCE).await.unwrap();
         assert_eq!(stands == Standing::Withdrawn, pending, "{stands:?}");
         kept.forget();
-        let Answer::Waiting(second) = answered(&words, now).await.unwrap() else { panic!("asked anew") };
+        let AskOutcome::Waiting(second) = answered(&words, now).await.unwrap() else { panic!("asked anew") };
         assert!(second.id != first.id);
     }
     // A no is a no, whatever the tool is now.
     let words = words("{}");
-    let Answer::Waiting(first) = answered(&words, Some("old")).await.unwrap() else {
+    let AskOutcome::Waiting(first) = answered(&words, Some("old")).await.unwrap() else {
         panic!("no answer yet")
     };
     place.decide(first.id, Verdict::Deny).await;
-    assert!(matches!(answered(&words, Some("new")).await.unwrap(), Answer::Denied(_)));
+    assert!(matches!(
+        answered(&words, Some("new")).await.unwrap(),
+        AskOutcome::NotApproved(NotApproved::Denied(_))
+    ));
 }
 
 #[tokio::test]
@@ -261,7 +268,7 @@ async fn a_sayso_that_is_lost_is_an_error_and_the_approval_stays() {
     for requests in 0..3 {
         place.trouble_after(requests, &Trouble::LoseRequest);
         let lost = asker.ask(&words.ask(None), AT_ONCE, |_| ()).await;
-        assert!(matches!(lost, Err(NoAnswer::NotAsked(NotAsked::Unanswered))), "{requests}: {lost:?}");
+        assert!(matches!(lost, Err(AskError::NotAsked(NotAsked::Unanswered))), "{requests}: {lost:?}");
     }
     assert_eq!(waiting(&asker, &words).await.id, first.id);
     assert_eq!(place.world.mails().len(), 1);
@@ -291,7 +298,7 @@ async fn a_long_wait_outlives_a_sayso_that_is_lost_for_a_while() {
     let (answer, ()) = tokio::join!(waited, async {
         place.decide(asked.await.unwrap(), Verdict::Approve).await;
     });
-    assert!(matches!(answer, Ok(Answer::Approved(_))), "{answer:?}");
+    assert!(matches!(answer, Ok(AskOutcome::Approved(_))), "{answer:?}");
 }
 
 #[tokio::test]
@@ -304,8 +311,8 @@ async fn twenty_that_do_the_same_at_once_are_one_question_and_one_runs() {
             tasks.spawn(async move {
                 let (asker, words) = (place.asker(), words("{}"));
                 match ask(&asker, &words).await {
-                    Answer::Waiting(waiting) => (waiting.id, None),
-                    Answer::Approved(approved) => {
+                    AskOutcome::Waiting(waiting) => (waiting.id, None),
+                    AskOutcome::Approved(approved) => {
                         let kept = approved.kept.clone();
                         (kept.id, Some(asker.redeem(approved, words.action).await))
                     }
@@ -346,8 +353,8 @@ async fn an_answer_between_two_calls_is_not_lost() {
         assert!(again.id != first.id);
         let answer = asker.answered_meanwhile(before, again.id).await.unwrap();
         match answer {
-            Some(Answer::Approved(approved)) => assert_eq!(approved.kept, first.kept),
-            Some(Answer::Denied(denied)) => assert_eq!(denied.kept, first.kept),
+            Some(AskOutcome::Approved(approved)) => assert_eq!(approved.kept, first.kept),
+            Some(AskOutcome::NotApproved(NotApproved::Denied(denied))) => assert_eq!(denied.kept, first.kept),
             other => panic!("{other:?}"),
         }
         assert_eq!(asker.approvals.check(again.id, AT_ONCE).await, Ok(Standing::Withdrawn));
@@ -389,6 +396,9 @@ async fn a_denial_in_between_is_the_answer_and_not_a_limit() {
         place.decide(waiting.id, Verdict::Deny).await;
         decided.notify_one();
     });
-    assert!(matches!(&answer, Answer::Denied(denied) if denied.kept.id == waiting.id), "{answer:?}");
+    assert!(
+        matches!(&answer, AskOutcome::NotApproved(NotApproved::Denied(denied)) if denied.kept.id == waiting.id),
+        "{answer:?}"
+    );
     assert_eq!(place.world.mails().len(), 1);
 }

@@ -10,13 +10,13 @@ use serde_json::{Value, json};
 use super::call::Call;
 use super::definition::{Definition, changed_members};
 use super::listing::NotListed;
-use super::message::{Message, code};
 use super::policy::WaitingIs;
-use crate::approval::{Denied, KeptAnswer, KeptApproval, NoAnswer, Waiting, when_undelivered};
+use crate::approval::{AskError, Denied, SavedAnswer, SavedApproval, Waiting, when_undelivered};
 use crate::clock;
+use crate::relay::message::{Message, code};
 
 /// How many other approvals of a tool are named.
-const MOST_NAMED: usize = 3;
+const MAX_NAMED: usize = 3;
 
 pub(super) fn tool_error(call: &Call, text: &str) -> Message {
     tool_result(call, text, true)
@@ -59,7 +59,7 @@ pub(super) fn not_listed(call: &Call, problem: &NotListed) -> Message {
         format!("{tool} did not run: {problem}, and only what the server lists goes through this gate.");
     match problem {
         NotListed::Unknown => Message::error(Some(&call.id), code::INVALID_PARAMS, &text),
-        NotListed::Ambiguous | NotListed::NoList(_) => tool_error(call, &text),
+        NotListed::Ambiguous | NotListed::ListError(_) => tool_error(call, &text),
     }
 }
 
@@ -105,7 +105,7 @@ pub(super) fn not_plain(call: &Call) -> Message {
 }
 
 /// The same call is under way, on the approval that this one found.
-pub(super) fn still_running(call: &Call, kept: &KeptApproval) -> Message {
+pub(super) fn still_running(call: &Call, kept: &SavedApproval) -> Message {
     let (tool, id) = (&call.tool, kept.id);
     tool_error(
         call,
@@ -116,7 +116,7 @@ pub(super) fn still_running(call: &Call, kept: &KeptApproval) -> Message {
 }
 
 /// What the server answered to the same call after its client had given it up.
-pub(super) fn ran(call: &Call, kept: &KeptAnswer) -> Message {
+pub(super) fn ran(call: &Call, kept: &SavedAnswer) -> Message {
     let id = call.id.to_raw();
     match (Message::parse(&kept.message), id) {
         (Ok(message), Some(id)) => message.with("id", id),
@@ -125,7 +125,7 @@ pub(super) fn ran(call: &Call, kept: &KeptAnswer) -> Message {
 }
 
 /// An approved call that came back as an error: what that means for the approval.
-pub(super) fn failed_after_approval(answer: &Message, kept: &KeptApproval) -> Message {
+pub(super) fn failed_after_approval(answer: &Message, kept: &SavedApproval) -> Message {
     let message =
         answer.at(&["error", "message"]).and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
     let (tool, id) = (&kept.tool, kept.id);
@@ -138,13 +138,13 @@ pub(super) fn failed_after_approval(answer: &Message, kept: &KeptApproval) -> Me
 }
 
 /// Sayso was not asked, or did not answer.
-pub(super) fn not_asked(call: &Call, error: &NoAnswer) -> Message {
+pub(super) fn not_asked(call: &Call, error: &AskError) -> Message {
     let tool = &call.tool;
     tool_error(call, &format!("{tool} needs a human's approval and did not run: {error}"))
 }
 
 /// The tool is another than the one that the human was asked about.
-pub(super) fn definition_changed(call: &Call, kept: &KeptApproval, now: &Definition) -> Message {
+pub(super) fn definition_changed(call: &Call, kept: &SavedApproval, now: &Definition) -> Message {
     let (tool, id) = (&call.tool, kept.id);
     let changed = changed_members(kept.definition.as_deref().unwrap_or_default(), &now.fingerprint);
     let changed =
@@ -158,7 +158,7 @@ pub(super) fn definition_changed(call: &Call, kept: &KeptApproval, now: &Definit
 }
 
 /// The token was not accepted.
-pub(super) fn refused(call: &Call, kept: &KeptApproval, refusal: &Refusal) -> Message {
+pub(super) fn refused(call: &Call, kept: &SavedApproval, refusal: &Refusal) -> Message {
     let (tool, id) = (&call.tool, kept.id);
     let text = match refusal {
         Refusal::AlreadyRedeemed { at, gate } => format!(
@@ -186,7 +186,7 @@ pub(super) fn denied(call: &Call, denied: &Denied) -> Message {
 }
 
 /// Nobody answered.
-pub(super) fn expired(call: &Call, kept: &KeptApproval) -> Message {
+pub(super) fn expired(call: &Call, kept: &SavedApproval) -> Message {
     let (tool, id) = (&call.tool, kept.id);
     tool_error(
         call,
@@ -197,7 +197,7 @@ pub(super) fn expired(call: &Call, kept: &KeptApproval) -> Message {
 }
 
 /// It was taken back.
-pub(super) fn withdrawn(call: &Call, kept: &KeptApproval) -> Message {
+pub(super) fn withdrawn(call: &Call, kept: &SavedApproval) -> Message {
     let (tool, id) = (&call.tool, kept.id);
     tool_error(
         call,
@@ -231,7 +231,7 @@ pub(super) fn undeliverable(call: &Call, waiting: &Waiting, cause: UndeliveredCa
 pub(super) fn waiting(
     call: &Call,
     waiting: &Waiting,
-    earlier: &[KeptApproval],
+    earlier: &[SavedApproval],
     withdraw_by: Option<&str>,
     is: WaitingIs,
 ) -> Message {
@@ -254,14 +254,14 @@ pub(super) fn waiting(
 }
 
 /// What else of the same tool a human has been asked about, for an agent that has changed its mind.
-fn also_asked(tool: &str, earlier: &[KeptApproval], withdraw_by: Option<&str>) -> String {
+fn also_asked(tool: &str, earlier: &[SavedApproval], withdraw_by: Option<&str>) -> String {
     let Some(newest) = earlier.first() else { return String::new() };
     let now = clock::now();
-    let named = earlier.iter().take(MOST_NAMED).map(|kept| {
+    let named = earlier.iter().take(MAX_NAMED).map(|kept| {
         format!("approval {}, asked {} ago", kept.id, to_the_second(kept.id.made_at().until(now)))
     });
     let named = named.collect::<Vec<_>>().join("; ");
-    let more = match earlier.len().saturating_sub(MOST_NAMED) {
+    let more = match earlier.len().saturating_sub(MAX_NAMED) {
         0 => String::new(),
         more => format!("; and {more} more"),
     };

@@ -3,7 +3,7 @@ use sayso_model::{CanonicalJson, ProfileViolation};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::message::{Id, Members, Message, find, object, write};
+use crate::relay::message::{Id, Members, Message, find, object, write};
 
 /// The parameters of `tools/call` that mean something to some version of the protocol.
 const KNOWN: [&str; 6] = ["name", "arguments", "_meta", "task", "inputResponses", "requestState"];

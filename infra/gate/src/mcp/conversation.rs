@@ -8,16 +8,16 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
 use super::answer;
-use super::listing::{Names, NoList};
-use super::message::{Id, Kind, Message, code};
+use super::listing::{ListError, Names};
 use super::withdrawing;
-use crate::approval::KeptApproval;
+use crate::approval::SavedApproval;
+use crate::relay::message::{Id, Kind, Message, code};
 
 /// How many calls may be held at once: each has a human asked.
-const MOST_HELD: usize = 256;
+const MAX_HELD: usize = 256;
 
 /// How many requests the server may have at once.
-const MOST_SENT: usize = 4096;
+const MAX_SENT: usize = 4096;
 
 /// A server that says so lists other tools now, or other headers for them.
 const HEADER_MISMATCH: &str = "-32020";
@@ -47,7 +47,7 @@ pub(crate) struct Conversation {
 /// Whose request it is.
 enum Sent {
     /// The gate's.
-    Own(oneshot::Sender<Result<Message, NoList>>),
+    Own(oneshot::Sender<Result<Message, ListError>>),
     /// The client's.
     Client(Box<Theirs>),
 }
@@ -62,7 +62,7 @@ struct Theirs {
     /// Whether it is for the server's tools.
     lists: bool,
     /// The approval that it runs on, if a human was asked.
-    approved: Option<KeptApproval>,
+    approved: Option<SavedApproval>,
     /// Whether the client has given it up.
     gone: bool,
 }
@@ -76,13 +76,13 @@ pub(crate) struct Stop {
 }
 
 /// A line of the conversation has ended.
-pub(crate) struct Over;
+pub(crate) struct ChannelClosed;
 
 /// Why a call is not held back, and so refused.
-pub(crate) enum NotHeld {
+pub(crate) enum HoldError {
     /// One with this id is.
     Known,
-    /// [`MOST_HELD`] are.
+    /// [`MAX_HELD`] are.
     TooMany,
 }
 
@@ -104,12 +104,12 @@ impl Conversation {
     }
 
     /// To the client.
-    pub(crate) async fn answer(&self, message: Message) -> Result<(), Over> {
-        self.client.send(message).await.map_err(|_| Over)
+    pub(crate) async fn answer(&self, message: Message) -> Result<(), ChannelClosed> {
+        self.client.send(message).await.map_err(|_| ChannelClosed)
     }
 
     /// What the client sent, to the server.
-    pub(crate) async fn forward(&self, message: Message) -> Result<(), Over> {
+    pub(crate) async fn forward(&self, message: Message) -> Result<(), ChannelClosed> {
         match message.kind().clone() {
             Kind::Request { id, .. } => self.forward_request(&id, message, None).await,
             _ => self.send(message).await,
@@ -120,8 +120,8 @@ impl Conversation {
         &self,
         id: &Id,
         message: Message,
-        approved: Option<KeptApproval>,
-    ) -> Result<(), Over> {
+        approved: Option<SavedApproval>,
+    ) -> Result<(), ChannelClosed> {
         match self.renamed(id, &message, approved) {
             Some(message) => self.send(message).await,
             None => {
@@ -132,14 +132,14 @@ impl Conversation {
     }
 
     /// A client's request under the id that the server gets; `None` if the server has too many.
-    fn renamed(&self, id: &Id, message: &Message, approved: Option<KeptApproval>) -> Option<Message> {
+    fn renamed(&self, id: &Id, message: &Message, approved: Option<SavedApproval>) -> Option<Message> {
         let raw = message.member("id")?.to_owned();
         let asks = |wanted: &str| matches!(message.kind(), Kind::Request { method, .. } if method == wanted);
         let (listens, lists) = (asks("subscriptions/listen"), asks("tools/list"));
         let fresh = self.next_id();
         let renamed = message.with("id", fresh.to_raw()?);
         let mut sent = lock(&self.sent);
-        if sent.len() >= MOST_SENT {
+        if sent.len() >= MAX_SENT {
             return None;
         }
         let theirs = Theirs { id: id.clone(), raw, listens, lists, approved, gone: false };
@@ -151,8 +151,8 @@ impl Conversation {
         Id::number(self.latest.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
-    async fn send(&self, message: Message) -> Result<(), Over> {
-        self.upstream.as_ref().ok_or(Over)?.send(message).await.map_err(|_| Over)
+    async fn send(&self, message: Message) -> Result<(), ChannelClosed> {
+        self.upstream.as_ref().ok_or(ChannelClosed)?.send(message).await.map_err(|_| ChannelClosed)
     }
 
     /// Tells the server that nothing more will come; what it still says can be told apart as before.
@@ -161,13 +161,13 @@ impl Conversation {
     }
 
     /// Holds a call back.
-    pub(crate) fn hold(&self, id: &Id) -> Result<(), NotHeld> {
+    pub(crate) fn hold(&self, id: &Id) -> Result<(), HoldError> {
         let mut held = lock(&self.held);
         if held.contains_key(id) {
-            return Err(NotHeld::Known);
+            return Err(HoldError::Known);
         }
-        if held.len() >= MOST_HELD {
-            return Err(NotHeld::TooMany);
+        if held.len() >= MAX_HELD {
+            return Err(HoldError::TooMany);
         }
         held.insert(id.clone(), None);
         Ok(())
@@ -187,7 +187,7 @@ impl Conversation {
     }
 
     /// Sends a call on to the server, unless its client has given it up. `approved` is forgotten when the server answers.
-    pub(crate) async fn release(&self, id: &Id, call: Message, approved: Option<KeptApproval>) {
+    pub(crate) async fn release(&self, id: &Id, call: Message, approved: Option<SavedApproval>) {
         if lock(&self.held).remove(id).is_some() {
             let _ = self.forward_request(id, call, approved).await;
         }
@@ -227,7 +227,7 @@ impl Conversation {
     }
 
     /// Whether the server has the call that this approval was used for.
-    pub(crate) fn runs(&self, approved: &KeptApproval) -> bool {
+    pub(crate) fn runs(&self, approved: &SavedApproval) -> bool {
         lock(&self.sent).values().any(|sent| match sent {
             Sent::Client(theirs) => theirs.approved.as_ref().is_some_and(|it| it.id == approved.id),
             Sent::Own(_) => false,
@@ -322,19 +322,19 @@ impl Conversation {
             sent.iter().filter(|(_, sent)| matches!(sent, Sent::Own(_))).map(|(id, _)| id.clone()).collect();
         for id in own {
             if let Some(Sent::Own(waiting)) = sent.remove(&id) {
-                let _ = waiting.send(Err(NoList::Misdirected));
+                let _ = waiting.send(Err(ListError::Misdirected));
             }
         }
     }
 
     /// The server's answer to a request of the gate's own.
-    pub(super) async fn ask(&self, method: &str, params: &Value) -> Result<Message, NoList> {
+    pub(super) async fn ask(&self, method: &str, params: &Value) -> Result<Message, ListError> {
         let id = self.next_id();
         let request = Message::request(&id, method, params);
         let (answered, answer) = oneshot::channel();
         lock(&self.sent).insert(id, Sent::Own(answered));
-        self.send(request).await.map_err(|Over| NoList::Silent)?;
-        answer.await.unwrap_or(Err(NoList::Silent))
+        self.send(request).await.map_err(|ChannelClosed| ListError::Silent)?;
+        answer.await.unwrap_or(Err(ListError::Silent))
     }
 
     pub(super) fn names(&self) -> MutexGuard<'_, Names> {

@@ -2,29 +2,23 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use super::Line;
 use super::answer;
 use super::call::Call;
-use super::conversation::{Conversation, NotHeld, Over, Stop};
+use super::context::Context;
+use super::conversation::{ChannelClosed, Conversation, HoldError, Stop};
 use super::held;
-use super::message::{Kind, Message, code, passes_for};
 use super::policy::{Hints, Policy, Verdict};
 use super::withdrawing;
 use crate::approval::Asker;
+use crate::relay::Channel;
+use crate::relay::message::{Kind, Message, code, passes_for};
 
 /// The method that a policy is about.
 const CALL: &str = "tools/call";
 
 /// What stands between clients and the server: the policy, and whom to ask.
 #[derive(Clone)]
-pub(crate) struct Gatekeeper(Arc<Inner>);
-
-pub(crate) struct Inner {
-    pub(crate) policy: Policy,
-    pub(crate) asker: Asker,
-    /// Which server is behind the gate: the same tool of another is another approval to keep.
-    pub(crate) upstream: String,
-}
+pub(crate) struct Gatekeeper(Arc<Context>);
 
 /// Who ended a conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,13 +29,13 @@ pub(crate) enum Ended {
 
 impl Gatekeeper {
     pub(crate) fn new(policy: Policy, asker: Asker, upstream: String) -> Self {
-        Self(Arc::new(Inner { policy, asker, upstream }))
+        Self(Arc::new(Context { policy, asker, upstream }))
     }
 
     /// Passes messages between a client and the server, in both directions and independently of each other, until either
     /// ends. What the server still says when the client has gone is passed on.
-    pub(crate) async fn serve(&self, client: Line, mut upstream: Line) -> Ended {
-        let Line { to: to_client, from: mut from_client } = client;
+    pub(crate) async fn serve(&self, client: Channel, mut upstream: Channel) -> Ended {
+        let Channel { to: to_client, from: mut from_client } = client;
         let own = self.0.policy.withdraw_tool.as_ref().map(|name| withdrawing::definition(name.as_str()));
         let conversation = Arc::new(Conversation::new(to_client.clone(), upstream.to, own));
         let mut calls = JoinSet::new();
@@ -83,7 +77,7 @@ impl Gatekeeper {
         conversation: &Arc<Conversation>,
         calls: &mut JoinSet<()>,
         message: Message,
-    ) -> Result<(), Over> {
+    ) -> Result<(), ChannelClosed> {
         match message.kind() {
             Kind::Request { id, method } if passes_for(method, CALL) => {
                 let problem = "some readers take this method for `tools/call`: write it exactly so";
@@ -118,7 +112,7 @@ impl Gatekeeper {
         conversation: &Arc<Conversation>,
         calls: &mut JoinSet<()>,
         call: Call,
-    ) -> Result<(), Over> {
+    ) -> Result<(), ChannelClosed> {
         let policy = &self.0.policy;
         if !policy.is_own(&call.tool) && !policy.needs_hints(&call.tool) {
             match policy.judge(&call.tool, Hints::default()) {
@@ -133,12 +127,12 @@ impl Gatekeeper {
         }
         match conversation.hold(&call.id) {
             Ok(()) => {}
-            Err(NotHeld::Known) => {
+            Err(HoldError::Known) => {
                 let problem = "a call with this id is waiting for approval: give every request its own";
                 let refusal = Message::error(Some(&call.id), code::INVALID_REQUEST, problem);
                 return conversation.answer(refusal).await;
             }
-            Err(NotHeld::TooMany) => return conversation.answer(answer::too_many(&call)).await,
+            Err(HoldError::TooMany) => return conversation.answer(answer::too_many(&call)).await,
         }
         while calls.try_join_next().is_some() {}
         let (inner, conversation_of_call, id) =
@@ -146,7 +140,7 @@ impl Gatekeeper {
         let asking = Arc::default();
         let asking_of_call = Arc::clone(&asking);
         let task = calls.spawn(async move {
-            held::decide(&inner, &conversation_of_call, call, &asking_of_call).await;
+            held::handle(&inner, &conversation_of_call, call, &asking_of_call).await;
         });
         conversation.stop_by(&id, Stop { task, asking });
         Ok(())

@@ -9,79 +9,111 @@ use tokio::sync::{Mutex, watch};
 
 use super::answer;
 use super::call::Call;
+use super::context::Context;
 use super::conversation::Conversation;
 use super::definition::Definition;
-use super::gatekeeper::Inner;
-use super::message::{Id, Message};
 use super::policy::{Hints, Terms, Verdict, WaitingIs};
 use super::withdrawing;
-use crate::approval::{self, Answer, Approved, Ask, KeptApproval};
+use crate::approval::{self, Approved, Ask, AskOutcome, NotApproved, SavedApproval, Waiting};
 use crate::clock;
+use crate::relay::message::Message;
 
 /// How often a waiting client hears that we are still here.
 const PROGRESS_EVERY: Duration = Duration::from_secs(5);
 
-/// Judges a call by the server's own description of the tool, and asks if that is the verdict. `asking` is locked while it
-/// must not be stopped.
-pub(crate) async fn decide(gate: &Inner, conversation: &Conversation, call: Call, asking: &Mutex<()>) {
+/// What becomes of a held call.
+enum Decided {
+    /// The client gets this answer, and nothing runs. An approval that ends with it is kept until somebody has the answer.
+    Answer { answer: Message, ends: Option<SavedApproval> },
+    /// The call goes to the server. The approval that it runs on is kept until the server has answered.
+    Release { call: Message, approved: Option<SavedApproval> },
+}
+
+/// A refusal: it ends no approval.
+impl From<Message> for Decided {
+    fn from(answer: Message) -> Self {
+        Self::Answer { answer, ends: None }
+    }
+}
+
+/// Decides what becomes of a call, and sees to it. `asking` is locked while the call must not be stopped.
+pub(super) async fn handle(gate: &Context, conversation: &Conversation, call: Call, asking: &Mutex<()>) {
     let id = call.id.clone();
-    if gate.policy.is_own(&call.tool) {
-        let told = withdrawing::call(gate, &call).await;
-        return tell(conversation, &id, told, None).await;
-    }
-    let by_name = !gate.policy.needs_hints(&call.tool);
-    if by_name && matches!(gate.policy.judge(&call.tool, Hints::default()), Verdict::Allow) {
-        return match conversation.ask_whether_listed(&call).await {
-            Ok(()) => conversation.release(&id, call.into_message(), None).await,
-            Err(problem) => tell(conversation, &id, answer::not_listed(&call, &problem), None).await,
-        };
-    }
-    let definition = match conversation.definition(&call).await {
-        Ok(definition) => definition,
-        Err(problem) => return tell(conversation, &id, answer::not_listed(&call, &problem), None).await,
-    };
-    match gate.policy.judge(&call.tool, definition.hints) {
-        // It was the description that allowed it: nothing goes on that the description is not about.
-        Verdict::Allow if call.is_follow_up() => {
-            tell(conversation, &id, answer::follow_up_of_described(&call), None).await;
-        }
-        Verdict::Allow => match call.clone().described() {
-            Some(described) => conversation.release(&id, described, None).await,
-            None => tell(conversation, &id, answer::not_plain(&call), None).await,
-        },
-        Verdict::Deny => tell(conversation, &id, answer::forbidden(&call), None).await,
-        Verdict::Ask(terms) => {
-            let (told, over) = match ask(gate, conversation, &call, &terms, &definition, asking).await {
-                Ok(Answer::Approved(approved)) => {
-                    return run(gate, conversation, call, &definition, approved).await;
-                }
-                Ok(Answer::Waiting(waiting)) => {
-                    // Clients refuse a result without the structure that the tool's schema promises.
-                    let is =
-                        if definition.has_output_schema { WaitingIs::Error } else { gate.policy.waiting };
-                    let earlier = gate.asker.earlier_than(&gate.upstream, &waiting.kept);
-                    let by = gate.policy.withdraw_tool.as_ref().map(ToolName::as_str);
-                    (answer::waiting(&call, &waiting, &earlier, by, is), None)
-                }
-                Ok(Answer::Undeliverable(waiting, cause)) => {
-                    (answer::undeliverable(&call, &waiting, cause), None)
-                }
-                Ok(Answer::Denied(denied)) => (answer::denied(&call, &denied), Some(denied.kept)),
-                Ok(Answer::Expired(kept)) => (answer::expired(&call, &kept), Some(kept)),
-                Ok(Answer::Withdrawn(kept)) => (answer::withdrawn(&call, &kept), Some(kept)),
-                Ok(Answer::DefinitionChanged(kept)) => {
-                    (answer::definition_changed(&call, &kept, &definition), Some(kept))
-                }
-                Ok(Answer::Ran(kept)) => (answer::ran(&call, &kept), Some(kept.approval)),
-                Err(refused) => (refused, None),
-            };
-            tell(conversation, &id, told, over).await;
+    let decided = decide(gate, conversation, call, asking).await;
+    match decided.unwrap_or_else(Decided::from) {
+        Decided::Release { call, approved } => conversation.release(&id, call, approved).await,
+        Decided::Answer { answer, ends } => {
+            if conversation.settle(&id, answer).await
+                && let Some(kept) = ends
+            {
+                kept.forget();
+            }
         }
     }
 }
 
+/// Judges a call by the server's own description of the tool, and asks a human if that is the verdict. An `Err` is a refusal.
+async fn decide(
+    gate: &Context,
+    conversation: &Conversation,
+    call: Call,
+    asking: &Mutex<()>,
+) -> Result<Decided, Message> {
+    if gate.policy.is_own(&call.tool) {
+        return Err(withdrawing::call(gate, &call).await);
+    }
+    let by_name = !gate.policy.needs_hints(&call.tool);
+    if by_name && matches!(gate.policy.judge(&call.tool, Hints::default()), Verdict::Allow) {
+        let listed = conversation.ask_whether_listed(&call).await;
+        listed.map_err(|problem| answer::not_listed(&call, &problem))?;
+        return Ok(Decided::Release { call: call.into_message(), approved: None });
+    }
+    let definition = define(conversation, &call).await?;
+    match gate.policy.judge(&call.tool, definition.hints) {
+        // It was the description that allowed it: nothing goes on that the description is not about.
+        Verdict::Allow if call.is_follow_up() => Err(answer::follow_up_of_described(&call)),
+        Verdict::Allow => {
+            let described = call.clone().described().ok_or_else(|| answer::not_plain(&call))?;
+            Ok(Decided::Release { call: described, approved: None })
+        }
+        Verdict::Deny => Err(answer::forbidden(&call)),
+        Verdict::Ask(terms) => match ask(gate, conversation, &call, &terms, &definition, asking).await? {
+            AskOutcome::Approved(approved) => run(gate, conversation, call, &definition, approved).await,
+            AskOutcome::Waiting(waiting) => Err(still_waiting(gate, &call, &definition, &waiting)),
+            AskOutcome::NotApproved(reason) => Ok(not_approved(&call, &definition, reason)),
+        },
+    }
+}
+
+/// The tool that is called, as the server describes it now.
+async fn define(conversation: &Conversation, call: &Call) -> Result<Definition, Message> {
+    conversation.definition(call).await.map_err(|problem| answer::not_listed(call, &problem))
+}
+
+fn still_waiting(gate: &Context, call: &Call, definition: &Definition, waiting: &Waiting) -> Message {
+    // Clients refuse a result without the structure that the tool's schema promises.
+    let is = if definition.has_output_schema { WaitingIs::Error } else { gate.policy.waiting };
+    let earlier = gate.asker.earlier_than(&gate.upstream, &waiting.kept);
+    let by = gate.policy.withdraw_tool.as_ref().map(ToolName::as_str);
+    answer::waiting(call, waiting, &earlier, by, is)
+}
+
+fn not_approved(call: &Call, definition: &Definition, reason: NotApproved) -> Decided {
+    let (answer, ends) = match reason {
+        NotApproved::Undeliverable(waiting, cause) => (answer::undeliverable(call, &waiting, cause), None),
+        NotApproved::Denied(denied) => (answer::denied(call, &denied), Some(denied.kept)),
+        NotApproved::Expired(kept) => (answer::expired(call, &kept), Some(kept)),
+        NotApproved::Withdrawn(kept) => (answer::withdrawn(call, &kept), Some(kept)),
+        NotApproved::DefinitionChanged(kept) => {
+            (answer::definition_changed(call, &kept, definition), Some(kept))
+        }
+        NotApproved::Ran(kept) => (answer::ran(call, &kept), Some(kept.approval)),
+    };
+    Decided::Answer { answer, ends }
+}
+
 /// The action that a call is, or why it can be none.
-fn action(gate: &Inner, call: &Call) -> Result<Action, Message> {
+fn action(gate: &Context, call: &Call) -> Result<Action, Message> {
     if call.is_follow_up() {
         return Err(answer::follow_up(call));
     }
@@ -96,13 +128,13 @@ fn action(gate: &Inner, call: &Call) -> Result<Action, Message> {
 
 /// Asks, and waits as long as the policy says, with progress for a client that wants it.
 async fn ask(
-    gate: &Inner,
+    gate: &Context,
     conversation: &Conversation,
     call: &Call,
     terms: &Terms<'_>,
     definition: &Definition,
     asking: &Mutex<()>,
-) -> Result<Answer, Message> {
+) -> Result<AskOutcome, Message> {
     let action = action(gate, call)?;
     let reason = terms.reason(&action.arguments);
     let ask = Ask {
@@ -127,15 +159,6 @@ async fn ask(
     }
 }
 
-/// Answers a call that did not run. An approval that is over with that stays kept until somebody has been told.
-async fn tell(conversation: &Conversation, id: &Id, answer: Message, over: Option<KeptApproval>) {
-    if conversation.settle(id, answer).await
-        && let Some(kept) = over
-    {
-        kept.forget();
-    }
-}
-
 /// Tells a client that wants to hear of it whose answer is waited for, and that it still is.
 async fn tell_progress(
     conversation: &Conversation,
@@ -155,43 +178,35 @@ async fn tell_progress(
     }
 }
 
-/// Uses the approval up and sends the call to the server, with the arguments that were approved.
+/// Uses the approval up: then the call goes to the server, with the arguments that were approved.
 async fn run(
-    gate: &Inner,
+    gate: &Context,
     conversation: &Conversation,
     call: Call,
     asked_for: &Definition,
     approved: Approved,
-) {
-    let id = call.id.clone();
-    if conversation.runs(&approved.kept) {
-        return tell(conversation, &id, answer::still_running(&call, &approved.kept), None).await;
+) -> Result<Decided, Message> {
+    let kept = approved.kept.clone();
+    if conversation.runs(&kept) {
+        return Err(answer::still_running(&call, &kept));
     }
     // A human may have taken minutes, in which the server may have become another.
-    let now = match conversation.definition(&call).await {
-        Ok(now) => now,
-        Err(problem) => return tell(conversation, &id, answer::not_listed(&call, &problem), None).await,
-    };
-    let kept = approved.kept.clone();
+    let now = define(conversation, &call).await?;
     if now.fingerprint != asked_for.fingerprint {
-        let told = answer::definition_changed(&call, &kept, &now);
-        return tell(conversation, &id, told, Some(kept)).await;
+        let answer = answer::definition_changed(&call, &kept, &now);
+        return Ok(Decided::Answer { answer, ends: Some(kept) });
     }
-    let permitted = match action(gate, &call) {
-        Ok(action) => gate.asker.redeem(approved, action).await,
-        Err(refused) => return tell(conversation, &id, refused, None).await,
-    };
-    match permitted {
+    let action = action(gate, &call)?;
+    match gate.asker.redeem(approved, action).await {
         // From here on the call runs, or nobody knows whether it did: the approval is kept until there is an answer.
-        Ok(permit) => match call.clone().permitted(permit) {
-            Some(permitted) => conversation.release(&id, permitted, Some(kept)).await,
+        Ok(permit) => {
             // It was plain when it was asked about.
-            None => tell(conversation, &id, answer::not_plain(&call), None).await,
-        },
+            let permitted = call.clone().permitted(permit).ok_or_else(|| answer::not_plain(&call))?;
+            Ok(Decided::Release { call: permitted, approved: Some(kept) })
+        }
         Err(refusal) => {
-            let told = answer::refused(&call, &kept, &refusal);
-            let over = approval::is_over(&refusal).then_some(kept);
-            tell(conversation, &id, told, over).await;
+            let ends = approval::is_over(&refusal).then(|| kept.clone());
+            Ok(Decided::Answer { answer: answer::refused(&call, &kept, &refusal), ends })
         }
     }
 }

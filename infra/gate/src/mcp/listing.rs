@@ -11,20 +11,20 @@ use thiserror::Error;
 use super::call::Call;
 use super::conversation::Conversation;
 use super::definition::Definition;
-use super::message::Message;
 use crate::clock;
+use crate::relay::message::Message;
 
 /// How long the server may take to list its tools.
 const LISTING_LIMIT: Duration = Duration::from_secs(10);
 
 /// Far above any honest list: a server whose pages never end is not waited for.
-const MOST_PAGES: usize = 100;
+const MAX_PAGES: usize = 100;
 
 /// How long the names of a list count without asking again.
 const FRESH: Duration = Duration::from_secs(300);
 
 /// The most that is repeated of a server's own words, in characters.
-const MOST_WORDS: usize = 200;
+const MAX_WORDS: usize = 200;
 
 /// Why the server's own description of a tool cannot be had.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -37,12 +37,12 @@ pub(crate) enum NotListed {
     Ambiguous,
     /// No list, or none that is one.
     #[error("the server did not list its tools when it was asked ({0})")]
-    NoList(NoList),
+    ListError(ListError),
 }
 
 /// Why there is no list.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub(crate) enum NoList {
+pub(crate) enum ListError {
     #[error("it did not answer within {} seconds", LISTING_LIMIT.as_secs())]
     Silent,
     #[error("it answered with an id that it had not been asked with")]
@@ -51,7 +51,7 @@ pub(crate) enum NoList {
     Error { code: String, message: String },
     #[error("its answer holds no list of tools")]
     NotAList,
-    #[error("the list has more than {MOST_PAGES} pages")]
+    #[error("the list has more than {MAX_PAGES} pages")]
     Endless,
 }
 
@@ -96,16 +96,16 @@ impl Conversation {
     /// All tools, as the server lists them now to this call's client.
     async fn tools(&self, call: &Call) -> Result<Vec<Value>, NotListed> {
         let pages = tokio::time::timeout(LISTING_LIMIT, self.pages(call)).await;
-        let tools = pages.unwrap_or(Err(NoList::Silent)).map_err(NotListed::NoList)?;
+        let tools = pages.unwrap_or(Err(ListError::Silent)).map_err(NotListed::ListError)?;
         let names = tools.iter().filter_map(|tool| tool["name"].as_str().map(str::to_owned)).collect();
         self.names().0 = Some((names, clock::now().plus(FRESH)));
         Ok(tools)
     }
 
-    async fn pages(&self, call: &Call) -> Result<Vec<Value>, NoList> {
+    async fn pages(&self, call: &Call) -> Result<Vec<Value>, ListError> {
         let mut tools = Vec::new();
         let mut cursor = None;
-        for _ in 0..MOST_PAGES {
+        for _ in 0..MAX_PAGES {
             let mut params = Map::new();
             if let Some(cursor) = cursor {
                 params.insert("cursor".to_owned(), cursor);
@@ -115,26 +115,27 @@ impl Conversation {
                 params.insert("_meta".to_owned(), Value::Object(meta));
             }
             let page = page(&self.ask("tools/list", &Value::Object(params)).await?)?;
-            tools
-                .extend(page.get("tools").and_then(Value::as_array).ok_or(NoList::NotAList)?.iter().cloned());
+            tools.extend(
+                page.get("tools").and_then(Value::as_array).ok_or(ListError::NotAList)?.iter().cloned(),
+            );
             match page.get("nextCursor") {
                 None | Some(Value::Null) => return Ok(tools),
                 Some(next) => cursor = Some(next.clone()),
             }
         }
-        Err(NoList::Endless)
+        Err(ListError::Endless)
     }
 }
 
 /// The result of an answer, or the error that it is.
-fn page(answer: &Message) -> Result<Value, NoList> {
+fn page(answer: &Message) -> Result<Value, ListError> {
     let read = |raw: &RawValue| serde_json::from_str::<Value>(raw.get()).ok();
     if let Some(error) = answer.member("error") {
         let error = read(error).unwrap_or_default();
         let message = error["message"].as_str().unwrap_or_default();
         let message =
-            reveal_to_string(message, Reading::Words).replace('\n', " ").chars().take(MOST_WORDS).collect();
-        return Err(NoList::Error { code: error["code"].to_string(), message });
+            reveal_to_string(message, Reading::Words).replace('\n', " ").chars().take(MAX_WORDS).collect();
+        return Err(ListError::Error { code: error["code"].to_string(), message });
     }
-    answer.member("result").and_then(read).ok_or(NoList::NotAList)
+    answer.member("result").and_then(read).ok_or(ListError::NotAList)
 }

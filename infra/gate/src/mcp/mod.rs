@@ -2,15 +2,13 @@
 
 mod answer;
 mod call;
-pub(crate) mod client;
+mod context;
 mod conversation;
 mod definition;
 mod gatekeeper;
 mod held;
 mod listing;
-pub(crate) mod message;
 pub(crate) mod policy;
-pub(crate) mod upstream;
 mod withdrawing;
 
 use std::net::SocketAddr;
@@ -18,52 +16,22 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use gatekeeper::{Ended, Gatekeeper};
-use message::Message;
 use policy::{Policy, PolicyError};
 use sayso_gate::{Approvals, Gate, NoTls, Refusal};
 use thiserror::Error;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
-use upstream::{CannotOpen, Upstream};
 
-use crate::approval::{Asker, CannotKeep, Kept};
+use crate::approval::{Asker, StateDir, StateDirError};
 use crate::arguments::{Connection, McpSettings, UpstreamServer};
 use crate::credentials::credential;
 use crate::interrupts::Interrupts;
+use crate::relay::client;
+use crate::relay::upstream::{Upstream, UpstreamError};
 use crate::terminal::{say, status};
-
-/// How many messages may wait on a line before their sender does.
-pub(crate) const WAITING_MESSAGES: usize = 64;
-
-/// The longest message that is read from a client, in bytes.
-pub(crate) const MOST_BYTES: usize = 16 * 1024 * 1024;
-
-/// The names of what streamable HTTP adds to a message.
-const SESSION_HEADER: &str = "mcp-session-id";
-const VERSION_HEADER: &str = "mcp-protocol-version";
-
-/// Where a request of version 2026-07-28 or later says its version, in `params._meta`.
-const VERSION_META: &str = "io.modelcontextprotocol/protocolVersion";
-
-/// One side of a conversation: what goes to it, and what comes from it, each in order. When it is gone, `from` ends and
-/// sending fails; when both ends of this are dropped, it is closed.
-pub(crate) struct Line {
-    pub(crate) to: mpsc::Sender<Message>,
-    pub(crate) from: mpsc::Receiver<Message>,
-}
-
-impl Line {
-    /// Both ends of one: what is sent to the one comes from the other.
-    pub(crate) fn pair() -> (Self, Self) {
-        let (to, their_from) = mpsc::channel(WAITING_MESSAGES);
-        let (their_to, from) = mpsc::channel(WAITING_MESSAGES);
-        (Self { to, from }, Self { to: their_to, from: their_from })
-    }
-}
 
 /// Why the gate does not start. Nothing behind it has been started then.
 #[derive(Debug, Error)]
-enum CannotStart {
+enum StartError {
     #[error("{file}: {source}: put the policy there, or name another with --policy")]
     NoPolicy { file: String, source: std::io::Error },
     #[error("{file}, {error}")]
@@ -71,9 +39,9 @@ enum CannotStart {
     #[error("the upstream command holds what is not UTF-8: rename it")]
     NotText,
     #[error(transparent)]
-    Upstream(#[from] CannotOpen),
+    Upstream(#[from] UpstreamError),
     #[error(transparent)]
-    State(#[from] CannotKeep),
+    State(#[from] StateDirError),
     #[error(transparent)]
     Tls(#[from] NoTls),
     #[error(transparent)]
@@ -91,7 +59,7 @@ enum CannotStart {
 /// Stands in front of the server until the client, the server or a signal ends it.
 pub(crate) fn run(settings: McpSettings) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    match runtime.map_err(CannotStart::from).and_then(|runtime| runtime.block_on(front(settings))) {
+    match runtime.map_err(StartError::from).and_then(|runtime| runtime.block_on(front(settings))) {
         Ok(code) => code,
         Err(problem) => {
             say(problem);
@@ -100,14 +68,14 @@ pub(crate) fn run(settings: McpSettings) -> ExitCode {
     }
 }
 
-async fn front(settings: McpSettings) -> Result<ExitCode, CannotStart> {
+async fn front(settings: McpSettings) -> Result<ExitCode, StartError> {
     let policy = policy_in(&settings.policy)?;
     let upstream = match settings.upstream {
         UpstreamServer::Url(url) => {
             Upstream::url(&url, credential("SAYSO_UPSTREAM_AUTHORIZATION").as_deref())?
         }
         UpstreamServer::Command(words) => {
-            let words = words.into_iter().map(|word| word.into_string().map_err(|_| CannotStart::NotText));
+            let words = words.into_iter().map(|word| word.into_string().map_err(|_| StartError::NotText));
             Upstream::command_from_env(words.collect::<Result<_, _>>()?, settings.user.as_deref())?
         }
     };
@@ -121,22 +89,22 @@ async fn front(settings: McpSettings) -> Result<ExitCode, CannotStart> {
     Ok(code)
 }
 
-fn policy_in(path: &Path) -> Result<Policy, CannotStart> {
+fn policy_in(path: &Path) -> Result<Policy, StartError> {
     let file = path.display().to_string();
     match std::fs::read_to_string(path) {
-        Ok(text) => Policy::parse(&text).map_err(|error| CannotStart::Policy { file, error }),
-        Err(source) => Err(CannotStart::NoPolicy { file, source }),
+        Ok(text) => Policy::parse(&text).map_err(|error| StartError::Policy { file, error }),
+        Err(source) => Err(StartError::NoPolicy { file, source }),
     }
 }
 
-fn asker(connection: Connection) -> Result<Asker, CannotStart> {
+fn asker(connection: Connection) -> Result<Asker, StartError> {
     let Connection { mcp_url, agent_key, trust, state } = connection;
     let approvals = Approvals::new(mcp_url, agent_key)?;
     let gate = Gate::new(trust.issuer, trust.audience.clone(), trust.name)?;
-    Ok(Asker::new(approvals, gate, trust.audience, Kept::open(state)?))
+    Ok(Asker::new(approvals, gate, trust.audience, StateDir::open(state)?))
 }
 
-async fn over_pipes(gatekeeper: &Gatekeeper, upstream: &Upstream) -> Result<ExitCode, CannotStart> {
+async fn over_pipes(gatekeeper: &Gatekeeper, upstream: &Upstream) -> Result<ExitCode, StartError> {
     // Before there is a server that a signal could leave behind.
     let mut interrupts = Interrupts::listen()?;
     let server = upstream.open().await?;
@@ -166,11 +134,11 @@ async fn over_http(
     upstream: &Upstream,
     address: SocketAddr,
     allowed_hosts: Vec<String>,
-) -> Result<ExitCode, CannotStart> {
+) -> Result<ExitCode, StartError> {
     if !address.ip().is_loopback() && allowed_hosts.is_empty() {
-        return Err(CannotStart::NotLoopback { address });
+        return Err(StartError::NotLoopback { address });
     }
-    let refuse = |source| CannotStart::Address { address, source };
+    let refuse = |source| StartError::Address { address, source };
     let listener = TcpListener::bind(address).await.map_err(refuse)?;
     say(format!("listening at http://{}/mcp", listener.local_addr().map_err(refuse)?));
     let converse = move |client, server| {

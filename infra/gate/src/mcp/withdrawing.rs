@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::answer;
 use super::call::Call;
-use super::gatekeeper::Inner;
-use super::message::Message;
+use super::context::Context;
+use crate::relay::message::Message;
 
 /// The tool as clients are to read it.
 pub(super) fn definition(name: &str) -> Value {
@@ -48,7 +48,7 @@ pub(super) fn listed(answer: &Message, own: &Value) -> Message {
 }
 
 /// Answers a call of it.
-pub(super) async fn call(gate: &Inner, call: &Call) -> Message {
+pub(super) async fn call(gate: &Context, call: &Call) -> Message {
     let id = match approval_id(call) {
         Ok(id) => id,
         Err(problem) => return answer::tool_error(call, &format!("Nothing was withdrawn: {problem}.")),

@@ -11,7 +11,9 @@ use tokio::sync::watch;
 use super::Stopped;
 use super::execute::Permitted;
 use super::shell::Shell;
-use crate::approval::{self, Answer, Approved, Ask, Asker, KeptApproval, NoAnswer, Waiting};
+use crate::approval::{
+    self, Approved, Ask, AskError, AskOutcome, Asker, NotApproved, SavedApproval, Waiting,
+};
 use crate::interrupts::{Interrupt, Interrupts};
 use crate::terminal::{say, status};
 
@@ -46,13 +48,13 @@ pub(super) async fn until_approved(
             }
         };
         match answer {
-            Answer::Approved(approved) => return Ok(approved),
-            Answer::Waiting(waiting) => say(format_args!(
+            AskOutcome::Approved(approved) => return Ok(approved),
+            AskOutcome::Waiting(waiting) => say(format_args!(
                 "still waiting for {}, until {}",
                 waiting.approver,
                 waiting.closes_at.for_people()
             )),
-            closed => return Err(not_approved(closed)),
+            AskOutcome::NotApproved(reason) => return Err(not_approved(reason)),
         }
         // Asking again sends the mail, if it was not sent.
         let out = known.borrow().as_ref().is_none_or(|waiting| waiting.mail_sent);
@@ -71,45 +73,40 @@ fn announce(action: &Action, waiting: &Waiting) {
     say("Ctrl-C withdraws the request.");
 }
 
-fn no_answer(none: &NoAnswer) -> Stopped {
+fn no_answer(none: &AskError) -> Stopped {
     let status = match none {
-        NoAnswer::NotKept(_)
-        | NoAnswer::NotAsked(NotAsked::KeyRefused | NotAsked::Refused(_) | NotAsked::NotUnderstood { .. }) => {
+        AskError::NotKept(_)
+        | AskError::NotAsked(NotAsked::KeyRefused | NotAsked::Refused(_) | NotAsked::NotUnderstood { .. }) => {
             status::CONFIGURATION
         }
-        NoAnswer::NotAsked(_) | NoAnswer::InOtherWords => status::TRY_AGAIN,
+        AskError::NotAsked(_) | AskError::InOtherWords => status::TRY_AGAIN,
     };
     Stopped::new(status, none)
 }
 
-/// Every answer but a yes and none.
-fn not_approved(closed: Answer) -> Stopped {
-    let (kept, stopped) = match closed {
-        Answer::Denied(denied) => {
+fn not_approved(reason: NotApproved) -> Stopped {
+    let (kept, stopped) = match reason {
+        NotApproved::Denied(denied) => {
             let note = with_note(denied.note.as_ref());
             let why = format!("Denied{note}\nNothing ran. Do not ask for the same in other words.");
             (denied.kept, Stopped::new(status::REFUSED, why))
         }
-        Answer::Expired(kept) => {
+        NotApproved::Expired(kept) => {
             let why = "Nobody answered in time, which is neither a yes nor a no. Nothing ran. The same command asks again.";
             (kept, Stopped::new(status::TRY_AGAIN, why))
         }
-        Answer::Withdrawn(kept) | Answer::DefinitionChanged(kept) => {
+        NotApproved::Withdrawn(kept) | NotApproved::DefinitionChanged(kept) => {
             let why = "The request was withdrawn. Nothing ran. The same command asks again.";
             (kept, Stopped::new(status::TRY_AGAIN, why))
         }
-        Answer::Approved(Approved { kept, .. }) | Answer::Waiting(Waiting { kept, .. }) => {
-            // Not called with these: and if it were, nothing runs and nothing is forgotten.
-            return Stopped::new(status::TRY_AGAIN, format!("Nothing ran. Approval {} stands.", kept.id));
-        }
         // Only a server's answers are kept, and a command's are its own.
-        Answer::Ran(answer) => {
+        NotApproved::Ran(answer) => {
             return Stopped::new(
                 status::TRY_AGAIN,
                 format!("Nothing ran. Approval {} stands.", answer.approval.id),
             );
         }
-        Answer::Undeliverable(Waiting { approver, .. }, cause) => {
+        NotApproved::Undeliverable(Waiting { approver, .. }, cause) => {
             let (what, tell) = approval::when_undelivered(cause);
             let why = format!("The mail to {approver} {what}. Nothing ran. Tell your operator {tell}");
             return Stopped::new(status::TRY_AGAIN, why);
@@ -206,7 +203,7 @@ pub(super) async fn redeem(
     Ok(Permitted { permit, ready })
 }
 
-fn refused(refusal: &Refusal, kept: KeptApproval) -> Stopped {
+fn refused(refusal: &Refusal, kept: SavedApproval) -> Stopped {
     let status = match refusal {
         Refusal::KeysUnavailable
         | Refusal::Unreachable

@@ -12,7 +12,7 @@ use thiserror::Error;
 use crate::arguments::is_variable;
 
 /// Far more than any environment holds.
-const MOST_BYTES: u64 = 1024 * 1024;
+const MAX_BYTES: u64 = 1024 * 1024;
 
 /// What a file sets.
 pub(super) type Variables = BTreeMap<String, String>;
@@ -20,7 +20,7 @@ pub(super) type Variables = BTreeMap<String, String>;
 /// The file is of no use. Says where, and nothing of what stands there.
 #[derive(Debug, Error)]
 pub(super) enum Unreadable {
-    #[error("it has more than {MOST_BYTES} bytes")]
+    #[error("it has more than {MAX_BYTES} bytes")]
     TooLarge,
     #[error("it is not UTF-8 text")]
     NotText,
@@ -102,7 +102,7 @@ fn changes_what_loads(name: &str) -> bool {
 
 /// Reads what the file holds. Of the names that change what programs load it may set those in `allowed`.
 pub(super) fn parse(bytes: Vec<u8>, allowed: &BTreeSet<String>) -> Result<Variables, Unreadable> {
-    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MOST_BYTES {
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_BYTES {
         return Err(Unreadable::TooLarge);
     }
     let text = String::from_utf8(bytes).map_err(|_| Unreadable::NotText)?;

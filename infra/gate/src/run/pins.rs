@@ -21,13 +21,13 @@ use sha2::{Digest as _, Sha256};
 use super::lookup;
 
 /// The longest file that is pinned, in bytes.
-const LONGEST_FILE: u64 = 256 * 1024 * 1024;
+const MAX_FILE_BYTES: u64 = 256 * 1024 * 1024;
 
 /// How many files of arguments are pinned.
-const MOST_FILES: usize = 64;
+const MAX_FILES: usize = 64;
 
 /// How much of their text is shown, in bytes, all files together.
-const MOST_TEXT: usize = 16 * 1024;
+const MAX_TEXT_BYTES: usize = 16 * 1024;
 
 /// Far above the first line of any script, in bytes (Linux reads 256).
 const FIRST_LINE: usize = 512;
@@ -84,7 +84,7 @@ impl Pins {
             files.push(pin(&path)?.0);
         }
         for path in arguments.iter().flat_map(|argument| named_files(argument, cwd)) {
-            if files.len() >= MOST_FILES {
+            if files.len() >= MAX_FILES {
                 let why = "its arguments name more than 64 files: name a directory or a list of them, or use --no-pin";
                 return Err(Changed(why.to_owned()));
             }
@@ -93,7 +93,7 @@ impl Pins {
                 files.push(pin);
             }
         }
-        let mut room = MOST_TEXT;
+        let mut room = MAX_TEXT_BYTES;
         for pin in &mut files {
             pin.text = text(pin, room);
             room -= pin.text.as_ref().map_or(0, String::len);
@@ -138,7 +138,7 @@ pub(super) fn open_regular(path: &Path) -> Result<File, Changed> {
     if !metadata.is_file() {
         return Err(cannot(&"is not a regular file"));
     }
-    if metadata.len() > LONGEST_FILE {
+    if metadata.len() > MAX_FILE_BYTES {
         return Err(cannot(&"has more than 256 MiB: use --no-pin"));
     }
     Ok(file)
@@ -147,7 +147,7 @@ pub(super) fn open_regular(path: &Path) -> Result<File, Changed> {
 pub(super) fn read_all(mut file: File) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.seek(SeekFrom::Start(0))?;
-    file.take(LONGEST_FILE).read_to_end(&mut bytes)?;
+    file.take(MAX_FILE_BYTES).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

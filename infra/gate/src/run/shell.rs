@@ -22,7 +22,7 @@ const PASSED_ON: [&str; 10] =
     ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TERM", "TZ", "TMPDIR"];
 
 /// The longest summary that is made from a command, in characters.
-const LONGEST_SUMMARY: usize = 200;
+const MAX_SUMMARY: usize = 200;
 
 /// A command, complete: who has this needs nothing else to run it but the values of the variables.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -146,7 +146,7 @@ impl Shell {
     pub(super) fn summary(&self) -> Summary {
         let words = self.argv.join(" ");
         let line: String = words.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        let short = line.char_indices().nth(LONGEST_SUMMARY).map(|(end, _)| format!("{} …", &line[..end]));
+        let short = line.char_indices().nth(MAX_SUMMARY).map(|(end, _)| format!("{} …", &line[..end]));
         let summary = format!("Run {}", short.unwrap_or(line));
         Summary::parse(&summary).unwrap_or_else(|_| unreachable!("one line, and not too long"))
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use sayso_cloud::{Failure, random};
 use sayso_gate::{
-    Action, ApprovalId, ApprovalToken, Approvals, Asking, CanonicalJson, ExpiresIn, Gate, GateName,
-    LONGEST_WAIT, NotAsked, Refusal, Requested, Standing, Summary, ToolName,
+    Action, ApprovalId, ApprovalToken, Approvals, Asking, CanonicalJson, ExpiresIn, Gate, GateName, MAX_WAIT,
+    NotAsked, Refusal, Requested, Standing, Summary, ToolName,
 };
 use sayso_model::{Agent, AgentKey, AgentName, Approver, ApproverId, Audience, Audiences, EmailAddress};
 
@@ -73,7 +73,7 @@ pub(crate) struct Trial<'a> {
 /// What a person has decided.
 pub(crate) struct Decided {
     pub(crate) token: ApprovalToken,
-    /// How long each check was held that came back without an answer, although it might have waited for [`LONGEST_WAIT`].
+    /// How long each check was held that came back without an answer, although it might have waited for [`MAX_WAIT`].
     pub(crate) held: Vec<Duration>,
 }
 
@@ -175,11 +175,11 @@ impl<'a> Trial<'a> {
         loop {
             let started = clock.elapsed();
             let left = until.saturating_sub(started);
-            let standing = self.approvals.check(id, left.min(LONGEST_WAIT)).await.map_err(by_sayso)?;
+            let standing = self.approvals.check(id, left.min(MAX_WAIT)).await.map_err(by_sayso)?;
             match standing {
                 Standing::Approved { token, .. } => return Ok(Decided { token, held }),
                 Standing::Pending { .. } if left > Duration::ZERO => {
-                    if left >= LONGEST_WAIT {
+                    if left >= MAX_WAIT {
                         held.push(clock.elapsed().saturating_sub(started));
                     }
                 }

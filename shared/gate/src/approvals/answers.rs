@@ -8,7 +8,7 @@ use sayso_model::{ApprovalId, BaseUrl, Note, Reason, Status, Summary, Timestamp,
 use serde_json::Value;
 
 /// Far above any honest name of an approver, in bytes.
-const LONGEST_APPROVER: usize = 512;
+const MAX_APPROVER_BYTES: usize = 512;
 
 /// A request that is with the human.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,7 +103,7 @@ impl Requested {
             _ => return Err(WireError::Malformed),
         };
         let one_line =
-            answer.approver.len() <= LONGEST_APPROVER && !answer.approver.contains(char::is_control);
+            answer.approver.len() <= MAX_APPROVER_BYTES && !answer.approver.contains(char::is_control);
         if !one_line || !status_url.as_str().ends_with(&format!("/{}", answer.approval_id)) {
             return Err(WireError::Malformed);
         }

@@ -84,7 +84,7 @@ async fn who_asks_again_and_again_in_other_words_gets_nothing_run() {
         ask_beforehand(&place, "Read two tables", None, 600).await;
         asking_anew.notify_one();
     });
-    assert!(matches!(answer, Err(NoAnswer::InOtherWords)), "{answer:?}");
+    assert!(matches!(answer, Err(AskError::InOtherWords)), "{answer:?}");
     assert_eq!(place.kept_files(), 0);
 }
 

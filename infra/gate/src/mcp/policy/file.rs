@@ -11,7 +11,7 @@ use super::summary::Template;
 use super::{Policy, PolicyError, Rule, Ruling, ServerName, WaitingIs, Words};
 
 /// Most MCP clients give a call about a minute; some wait as long as they hear of progress. The operator knows which.
-const LONGEST_WAIT: u64 = 3600;
+const MAX_WAIT_SECONDS: u64 = 3600;
 
 const TOP: [&str; 8] = [
     "server",
@@ -186,9 +186,9 @@ impl Setting<'_> {
     fn wait(&self) -> Result<Duration, PolicyError> {
         let seconds = self.seconds()?;
         match u64::try_from(seconds) {
-            Ok(fits) if fits <= LONGEST_WAIT => Ok(Duration::from_secs(fits)),
+            Ok(fits) if fits <= MAX_WAIT_SECONDS => Ok(Duration::from_secs(fits)),
             _ => Err(self.wrong(format!(
-                "`wait_seconds` must be 0 to {LONGEST_WAIT} (most clients give up after about a minute), not {seconds}"
+                "`wait_seconds` must be 0 to {MAX_WAIT_SECONDS} (most clients give up after about a minute), not {seconds}"
             ))),
         }
     }

@@ -4,7 +4,7 @@ use sayso_model::{CanonicalJson, Summary, members};
 use serde_json::value::RawValue;
 
 /// The longest text that one value becomes, in characters.
-const MOST_OF_A_VALUE: usize = 120;
+const MAX_VALUE: usize = 120;
 
 /// A text with places for the values of arguments.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ impl Template {
             Part::Value(path) => {
                 let value =
                     find(arguments.as_str(), path).unwrap_or_else(|| format!("(no {})", path.join(".")));
-                cut(&clean(&value), MOST_OF_A_VALUE)
+                cut(&clean(&value), MAX_VALUE)
             }
         };
         cut(&self.0.iter().map(part).collect::<String>(), most)

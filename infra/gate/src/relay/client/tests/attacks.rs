@@ -7,8 +7,8 @@ use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 
 use super::{over_http, server, serving};
-use crate::mcp::MOST_BYTES;
-use crate::mcp::upstream::Upstream;
+use crate::relay::MAX_BYTES;
+use crate::relay::upstream::Upstream;
 
 const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{"sampling":{}},"clientInfo":{"name":"c","version":"1"}}}"#;
 
@@ -80,7 +80,7 @@ async fn event(response: &mut Response, rest: &mut String) -> Option<Value> {
 #[tokio::test]
 async fn what_is_not_for_the_gate_is_refused() {
     let url = over_http(server::url().await).await;
-    let long = format!(r#"{{"method":"{}"}}"#, "a".repeat(MOST_BYTES));
+    let long = format!(r#"{{"method":"{}"}}"#, "a".repeat(MAX_BYTES));
     let ping = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
     for (of, body, expected) in [
         (&[("origin", "http://127.0.0.1")][..], INITIALIZE, (403, Some(-32600))),

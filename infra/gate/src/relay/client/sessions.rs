@@ -11,22 +11,22 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-use super::http::{Opener, refuse};
-use super::reply::{Replies, events, received};
+use super::opener::Opener;
+use super::reply::{Replies, events, received, refuse};
 use super::routes::{Routes, Waiting, lock};
-use crate::mcp::SESSION_HEADER;
-use crate::mcp::message::{Id, Kind, Message, code};
+use crate::relay::SESSION_HEADER;
+use crate::relay::message::{Id, Kind, Message, code};
 
 /// How many sessions there may be at once, and how many of one client's address: each has a server of its own.
-const MOST_SESSIONS: usize = 64;
-const MOST_OF_AN_ADDRESS: usize = 32;
+const MAX_SESSIONS: usize = 64;
+const MAX_SESSIONS_OF_AN_ADDRESS: usize = 32;
 
-type Open = Arc<Mutex<HashMap<String, Session>>>;
+type OpenSessions = Arc<Mutex<HashMap<String, Session>>>;
 
 /// Every session by its id, which is as good as a key to it.
 pub(super) struct Sessions {
     opener: Arc<Opener>,
-    open: Open,
+    open: OpenSessions,
     places: Arc<Semaphore>,
     /// Counts uses, so that sessions can be told apart by how long ago they were used.
     uses: AtomicU64,
@@ -44,8 +44,8 @@ impl Sessions {
     pub(super) fn new(opener: Arc<Opener>) -> Self {
         Self {
             opener,
-            open: Open::default(),
-            places: Arc::new(Semaphore::new(MOST_SESSIONS)),
+            open: OpenSessions::default(),
+            places: Arc::new(Semaphore::new(MAX_SESSIONS)),
             uses: AtomicU64::new(0),
         }
     }
@@ -149,8 +149,8 @@ impl Sessions {
     /// A place for another session. If there is none, the one that nobody has used for longest gives way: of this address's,
     /// if that has as many as it may. One on which somebody listens does so last, and one on which somebody waits does not.
     async fn place(&self, peer: Option<IpAddr>) -> Option<OwnedSemaphorePermit> {
-        let full =
-            lock(&self.open).values().filter(|session| session.peer == peer).count() >= MOST_OF_AN_ADDRESS;
+        let full = lock(&self.open).values().filter(|session| session.peer == peer).count()
+            >= MAX_SESSIONS_OF_AN_ADDRESS;
         if full && !self.make_way(|session| session.peer == peer) {
             return None;
         }
@@ -182,7 +182,7 @@ fn unknown() -> Response {
 /// Ends a session when it is dropped.
 struct Ending {
     key: String,
-    open: Open,
+    open: OpenSessions,
     ends: bool,
 }
 

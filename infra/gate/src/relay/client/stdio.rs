@@ -6,21 +6,21 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::mcp::message::{Id, Message, NotAMessage, code};
-use crate::mcp::{Line, MOST_BYTES};
+use crate::relay::message::{Id, Message, NotAMessage, code};
+use crate::relay::{Channel, MAX_BYTES};
 
 /// The conversation over our own standard input and output, and what ends once everything that was sent has been
 /// written: wait for it before the program ends.
-pub(crate) fn line() -> (Line, JoinHandle<()>) {
+pub(crate) fn line() -> (Channel, JoinHandle<()>) {
     line_over(io::BufReader::new(io::stdin()), tokio::io::stdout())
 }
 
 pub(super) fn line_over(
     input: impl BufRead + Send + 'static,
     output: impl AsyncWrite + Send + Unpin + 'static,
-) -> (Line, JoinHandle<()>) {
-    let (ours, theirs) = Line::pair();
-    let Line { to: forward, from: answers } = ours;
+) -> (Channel, JoinHandle<()>) {
+    let (ours, theirs) = Channel::pair();
+    let Channel { to: forward, from: answers } = ours;
     let answer = theirs.to.downgrade();
     let written = tokio::spawn(write(answers, output));
     // A thread of its own, because a read of standard input cannot be interrupted: the runtime would wait for it when
@@ -53,12 +53,12 @@ fn read(mut input: impl BufRead, forward: &mpsc::Sender<Message>, answer: &mpsc:
 
 /// The next line, or what is wrong with it; `None` at the end of the input. One that is too long is read to its end.
 fn next_line(input: &mut impl BufRead) -> io::Result<Option<Result<String, &'static str>>> {
-    let limit = MOST_BYTES as u64 + 1;
+    let limit = MAX_BYTES as u64 + 1;
     let mut line = Vec::new();
     if input.by_ref().take(limit).read_until(b'\n', &mut line)? == 0 {
         return Ok(None);
     }
-    if line.len() > MOST_BYTES && line.last() != Some(&b'\n') {
+    if line.len() > MAX_BYTES && line.last() != Some(&b'\n') {
         input.skip_until(b'\n')?;
         return Ok(Some(Err("the message is longer than 16 MiB: send less at once")));
     }
@@ -80,7 +80,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_line_that_is_no_message_is_answered_and_goes_no_further() {
-        let long = format!(r#"{{"method":"{}"}}"#, "a".repeat(MOST_BYTES));
+        let long = format!(r#"{{"method":"{}"}}"#, "a".repeat(MAX_BYTES));
         let batch = r#"[{"id":1,"method":"a"}]"#;
         let twice = r#"{"id":1,"method":"tools/list","method":"tools/call"}"#;
         let mut input = [batch, twice, &long, "", "nonsense"].join("\n").into_bytes();

@@ -8,14 +8,14 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::mcp::message::{find, object};
+use crate::relay::message::{find, object};
 
 /// The name of the annotation in a tool's input schema.
 const ANNOTATION: &str = "x-mcp-header";
 
 /// Which arguments of which tools are repeated in headers.
 #[derive(Debug, Default)]
-pub(in crate::mcp) struct Tools(HashMap<String, Vec<Annotation>>);
+pub(in crate::relay) struct Tools(HashMap<String, Vec<Annotation>>);
 
 #[derive(Debug)]
 struct Annotation {
@@ -26,7 +26,7 @@ struct Annotation {
 impl Tools {
     /// From the `tools` of a `tools/list` result. A tool whose annotations break a rule has none: the server refuses its
     /// calls, if it minds.
-    pub(in crate::mcp) fn learn(&mut self, tools: &Value) {
+    pub(in crate::relay) fn learn(&mut self, tools: &Value) {
         for tool in tools.as_array().into_iter().flatten() {
             if let Some(name) = tool.get("name").and_then(Value::as_str) {
                 let annotations = tool.get("inputSchema").and_then(annotations).unwrap_or_default();
@@ -57,7 +57,7 @@ impl Tools {
     }
 
     /// Whether the headers of a call repeat its arguments as they must; `None` if there is no such tool.
-    pub(in crate::mcp) fn repeat(
+    pub(in crate::relay) fn repeat(
         &self,
         headers: &HeaderMap,
         name: &str,
@@ -101,7 +101,7 @@ fn stands_for(header: &str, value: &str) -> bool {
 }
 
 /// The member of `params` that `Mcp-Name` repeats.
-pub(in crate::mcp) fn named(method: &str) -> Option<&'static str> {
+pub(in crate::relay) fn named(method: &str) -> Option<&'static str> {
     match method {
         "tools/call" | "prompts/get" => Some("name"),
         "resources/read" => Some("uri"),
@@ -164,7 +164,7 @@ fn encode(text: &str) -> HeaderValue {
 }
 
 /// The text that a header's value stands for; `None` if it is no such value.
-pub(in crate::mcp) fn decode(value: &HeaderValue) -> Option<String> {
+pub(in crate::relay) fn decode(value: &HeaderValue) -> Option<String> {
     let value = value.to_str().ok()?;
     match value.strip_prefix("=?base64?").and_then(|rest| rest.strip_suffix("?=")) {
         Some(encoded) => String::from_utf8(BASE64_STANDARD.decode(encoded).ok()?).ok(),

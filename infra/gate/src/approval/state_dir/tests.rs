@@ -11,8 +11,8 @@ fn directory() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
 }
 
-fn open(directory: &tempfile::TempDir) -> Kept {
-    Kept::open(Some(directory.path().join("state"))).unwrap()
+fn open(directory: &tempfile::TempDir) -> StateDir {
+    StateDir::open(Some(directory.path().join("state"))).unwrap()
 }
 
 fn tool() -> ToolName {
@@ -39,7 +39,7 @@ fn requested(id: &str, closes_at: Timestamp) -> Requested {
     }
 }
 
-fn names(kept: &Kept) -> Vec<String> {
+fn names(kept: &StateDir) -> Vec<String> {
     let entries = fs::read_dir(&kept.directory).unwrap();
     entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
@@ -192,12 +192,12 @@ fn a_directory_that_will_not_do_is_said_so_at_once() {
         (open_to_all.join("ours/state"), "everybody may write to"),
         (link.join("state"), "everybody may write to"),
     ] {
-        let error = Kept::open(Some(path)).unwrap_err().to_string();
+        let error = StateDir::open(Some(path)).unwrap_err().to_string();
         assert!(error.contains(said) && error.ends_with("choose another with --state DIR"), "{error}");
     }
     // As `/tmp` is: nobody can put another directory in the place of ours.
     fs::set_permissions(&open_to_all, fs::Permissions::from_mode(0o1777)).unwrap();
-    assert!(Kept::open(Some(open_to_all.join("ours/state"))).is_ok());
+    assert!(StateDir::open(Some(open_to_all.join("ours/state"))).is_ok());
 }
 
 #[test]
@@ -217,7 +217,7 @@ fn an_answer_that_nobody_heard_is_found_by_the_same_call_and_goes_with_its_appro
     newer.keep_answer("{}");
     newer.forget();
     assert!(names(&kept).is_empty());
-    approval.keep_answer(&"a".repeat(LONGEST_ANSWER));
+    approval.keep_answer(&"a".repeat(MAX_ANSWER_BYTES));
     assert!(names(&kept).is_empty(), "an answer that is too long is not kept");
 }
 
@@ -239,6 +239,6 @@ fn a_directory_of_somebody_else_is_not_used() {
     fs::create_dir(&theirs).unwrap();
     fs::set_permissions(&theirs, fs::Permissions::from_mode(0o755)).unwrap();
     let made = std::os::unix::fs::chown(&theirs, Some(65_534), None).is_ok();
-    let opened = Kept::open(Some(theirs));
+    let opened = StateDir::open(Some(theirs));
     assert_eq!(opened.is_err(), made, "{opened:?}");
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod http;
 mod metadata;
+mod opener;
 mod parameters;
 mod reply;
 mod routes;

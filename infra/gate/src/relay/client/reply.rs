@@ -12,8 +12,8 @@ use futures_util::stream;
 use tokio::sync::mpsc;
 
 use crate::clock;
-use crate::mcp::WAITING_MESSAGES;
-use crate::mcp::message::{Id, Kind, Message, code};
+use crate::relay::WAITING_MESSAGES;
+use crate::relay::message::{Id, Kind, Message, code};
 
 /// How often a stream on which nothing happens shows that it is alive: that is also how a client that went without a
 /// word is noticed.
@@ -134,6 +134,11 @@ fn is_answer(message: &Message) -> bool {
 /// A message as the whole body.
 pub(super) fn json(status: StatusCode, message: &Message) -> Response {
     (status, [(CONTENT_TYPE, "application/json")], message.to_line()).into_response()
+}
+
+/// A refusal with a JSON-RPC error for the request `id`, if there is one to name.
+pub(super) fn refuse(status: StatusCode, id: Option<&Id>, code: i32, problem: &str) -> Response {
+    json(status, &Message::error(id, code, problem))
 }
 
 /// A message as an event each, as long as there are any.

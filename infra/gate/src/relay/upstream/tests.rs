@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::Upstream;
-use crate::mcp::Line;
-use crate::mcp::message::Message;
+use crate::relay::Channel;
+use crate::relay::message::Message;
 
 /// What a server was asked.
 #[derive(Debug)]
@@ -60,7 +60,7 @@ async fn scripted(script: impl Fn(&Asked) -> Answer + Clone + Send + Sync + 'sta
     (url, log)
 }
 
-async fn open(url: &str) -> (Upstream, Line) {
+async fn open(url: &str) -> (Upstream, Channel) {
     let upstream = Upstream::url(url, Some("Bearer secret")).expect("a URL");
     assert!(!format!("{upstream:?}").contains("secret"));
     assert_eq!(upstream.name(), url);
@@ -68,11 +68,11 @@ async fn open(url: &str) -> (Upstream, Line) {
     (upstream, line)
 }
 
-async fn send(line: &Line, message: &Value) {
+async fn send(line: &Channel, message: &Value) {
     line.to.send(Message::parse(&message.to_string()).expect("a message")).await.expect("it listens");
 }
 
-async fn received(line: &mut Line) -> Value {
+async fn received(line: &mut Channel) -> Value {
     let message = line.from.recv().await.expect("a message");
     serde_json::from_str(&message.to_line()).expect("JSON")
 }

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::mcp::upstream::Upstream;
+use crate::relay::upstream::Upstream;
 
 /// What each of the server's tools does is in [`ServerHandler::call_tool`].
 #[derive(Clone, Default)]

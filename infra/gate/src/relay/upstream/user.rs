@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use rustix::process::{geteuid, getuid};
 use tokio::process::Command;
 
-use super::CannotOpen;
+use super::UpstreamError;
 
 /// Another user than root, which this process may become.
 #[derive(Debug, Clone)]
@@ -17,13 +17,13 @@ pub(super) struct User {
 }
 
 impl User {
-    pub(super) fn find(name: &str) -> Result<Self, CannotOpen> {
+    pub(super) fn find(name: &str) -> Result<Self, UpstreamError> {
         // Whoever is not root cannot give up its other groups, and the server would have them.
         Self::find_for(name, getuid().is_root() && geteuid().is_root())
     }
 
-    fn find_for(name: &str, is_root: bool) -> Result<Self, CannotOpen> {
-        let refuse = |problem: String| CannotOpen(format!("--user {name}: {problem}"));
+    fn find_for(name: &str, is_root: bool) -> Result<Self, UpstreamError> {
+        let refuse = |problem: String| UpstreamError(format!("--user {name}: {problem}"));
         if !is_root {
             let problem =
                 "only root may start a server as another user: start the gate as root, or leave it out";
@@ -50,7 +50,7 @@ impl User {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mcp::upstream::Upstream;
+    use crate::relay::upstream::Upstream;
 
     #[test]
     fn a_user_that_does_not_part_the_server_from_the_gate_is_refused() {

@@ -20,7 +20,7 @@ const LONG_OVER: Duration = Duration::from_secs(8 * 86_400);
 const STICKY: u32 = 0o1000;
 
 /// Far above any honest file, in bytes.
-const LONGEST_FILE: u64 = 64 * 1024;
+const MAX_FILE_BYTES: u64 = 64 * 1024;
 
 /// What a file is called until it is complete.
 const UNFINISHED: &str = ".sayso-gate-";
@@ -31,14 +31,14 @@ const EXTENSION: &str = "json";
 const ANSWER_EXTENSION: &str = "answer";
 
 /// The longest answer that is kept, in bytes.
-const LONGEST_ANSWER: usize = 4 * 1024 * 1024;
+const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
 
 /// How long an answer is kept for the same call.
 const ANSWER_KEPT: Duration = Duration::from_secs(600);
 
 /// A directory of approvals.
 #[derive(Debug)]
-pub(crate) struct Kept {
+pub(crate) struct StateDir {
     directory: PathBuf,
 }
 
@@ -81,7 +81,7 @@ fn hash(parts: &[&[u8]]) -> String {
 
 /// An approval that was asked for and whose outcome has not been delivered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct KeptApproval {
+pub(crate) struct SavedApproval {
     pub(crate) id: ApprovalId,
     /// Who was asked, masked.
     pub(crate) approver: String,
@@ -97,9 +97,9 @@ pub(crate) struct KeptApproval {
 
 /// What a server answered to an approved call that its client had given up.
 #[derive(Debug, Clone)]
-pub(crate) struct KeptAnswer {
-    pub(crate) approval: KeptApproval,
-    /// As it was given to [`KeptApproval::keep_answer`].
+pub(crate) struct SavedAnswer {
+    pub(crate) approval: SavedApproval,
+    /// As it was given to [`SavedApproval::keep_answer`].
     pub(crate) message: String,
 }
 
@@ -118,27 +118,27 @@ struct KeptJson {
 /// The state directory cannot be used.
 #[derive(Debug, Error)]
 #[error("{0}: choose another with --state DIR")]
-pub(crate) struct CannotKeep(String);
+pub(crate) struct StateDirError(String);
 
-impl CannotKeep {
+impl StateDirError {
     fn because(directory: &Path, why: impl Display) -> Self {
         Self(format!("the state directory {} cannot be used ({why})", directory.display()))
     }
 }
 
-impl Kept {
+impl StateDir {
     /// Opens the directory, or the default one: `$XDG_STATE_HOME/sayso-gate`, else `$HOME/.local/state/sayso-gate`. Made if
     /// it is not there; what is long over in it is removed.
-    pub(crate) fn open(directory: Option<PathBuf>) -> Result<Self, CannotKeep> {
+    pub(crate) fn open(directory: Option<PathBuf>) -> Result<Self, StateDirError> {
         let directory = directory.map_or_else(default_from_env, Ok)?;
-        let cannot = |error: io::Error| CannotKeep::because(&directory, error);
+        let cannot = |error: io::Error| StateDirError::because(&directory, error);
         // A later change of the working directory must not move it.
         let directory = std::path::absolute(&directory).map_err(cannot)?;
-        let cannot = |error: io::Error| CannotKeep::because(&directory, error);
+        let cannot = |error: io::Error| StateDirError::because(&directory, error);
         DirBuilder::new().recursive(true).mode(0o700).create(&directory).map_err(cannot)?;
         let found = fs::metadata(&directory).map_err(cannot)?;
         if found.permissions().mode() & 0o022 != 0 {
-            return Err(CannotKeep::because(&directory, "others may write to it: chmod 700 it"));
+            return Err(StateDirError::because(&directory, "others may write to it: chmod 700 it"));
         }
         // Whoever may rename a directory above it may put another in its place.
         let resolved = fs::canonicalize(&directory).map_err(cannot)?;
@@ -146,26 +146,26 @@ impl Kept {
             let mode = fs::metadata(above).map_err(cannot)?.permissions().mode();
             if mode & 0o002 != 0 && mode & STICKY == 0 {
                 let why = format!("everybody may write to {}, which it is in", above.display());
-                return Err(CannotKeep::because(&directory, why));
+                return Err(StateDirError::because(&directory, why));
             }
         }
         let kept = Self { directory };
         // Better now than when somebody waits; and a file of ours says who we are.
         let ours = kept.unfinished().and_then(|file| file.as_file().metadata());
-        if ours.map_err(|error| CannotKeep::because(&kept.directory, error))?.uid() != found.uid() {
-            return Err(CannotKeep::because(&kept.directory, "it is somebody else's"));
+        if ours.map_err(|error| StateDirError::because(&kept.directory, error))?.uid() != found.uid() {
+            return Err(StateDirError::because(&kept.directory, "it is somebody else's"));
         }
         kept.remove_what_is_over(crate::clock::now());
         Ok(kept)
     }
 
     /// What is kept under this key; a file that does not read as one is none.
-    pub(super) fn find(&self, key: &Key) -> Option<KeptApproval> {
+    pub(super) fn find(&self, key: &Key) -> Option<SavedApproval> {
         read(&self.directory.join(format!("{}.{EXTENSION}", key.name)))
     }
 
     /// What is kept of this scope and still open, the newest first.
-    pub(super) fn of_scope(&self, scope: &Scope, now: Timestamp) -> Vec<KeptApproval> {
+    pub(super) fn of_scope(&self, scope: &Scope, now: Timestamp) -> Vec<SavedApproval> {
         let entries = fs::read_dir(&self.directory).into_iter().flatten().flatten();
         let files = entries.map(|entry| entry.path()).filter(|path| is_ours(path, EXTENSION));
         let kept = files.filter_map(|path| read(&path));
@@ -177,15 +177,15 @@ impl Kept {
     }
 
     /// What the server answered to the call of this key when nobody heard it.
-    pub(super) fn answer(&self, key: &Key, now: Timestamp) -> Option<KeptAnswer> {
+    pub(super) fn answer(&self, key: &Key, now: Timestamp) -> Option<SavedAnswer> {
         let approval = self.find(key)?;
         let file = approval.file.with_extension(ANSWER_EXTENSION);
-        let text = read_text(&file, u64::try_from(LONGEST_ANSWER).ok()?)?;
+        let text = read_text(&file, u64::try_from(MAX_ANSWER_BYTES).ok()?)?;
         let (id, message) = text.split_once('\n')?;
         if id != approval.id.to_string() || written_at(&file)?.until(now) > ANSWER_KEPT {
             return None;
         }
-        Some(KeptAnswer { message: message.to_owned(), approval })
+        Some(SavedAnswer { message: message.to_owned(), approval })
     }
 
     /// Keeps an approval under this key, in the place of whatever was there.
@@ -195,8 +195,8 @@ impl Kept {
         requested: &Requested,
         tool: &ToolName,
         definition: Option<&str>,
-    ) -> Result<KeptApproval, CannotKeep> {
-        let kept = KeptApproval {
+    ) -> Result<SavedApproval, StateDirError> {
+        let kept = SavedApproval {
             id: requested.id,
             approver: requested.approver.clone(),
             closes_at: requested.closes_at,
@@ -206,12 +206,12 @@ impl Kept {
             scope: Some(key.scope.0.clone()),
             file: self.directory.join(format!("{}.{EXTENSION}", key.name)),
         };
-        self.write(&kept).map_err(|error| CannotKeep::because(&self.directory, error))?;
+        self.write(&kept).map_err(|error| StateDirError::because(&self.directory, error))?;
         Ok(kept)
     }
 
     /// All of it or nothing, whenever the process or the machine stops.
-    fn write(&self, kept: &KeptApproval) -> io::Result<()> {
+    fn write(&self, kept: &SavedApproval) -> io::Result<()> {
         let json = KeptJson {
             approval_id: kept.id.to_string(),
             approver: kept.approver.clone(),
@@ -255,7 +255,7 @@ impl Kept {
     }
 }
 
-impl KeptApproval {
+impl SavedApproval {
     /// Removes the file, if it still holds this approval: the next call for the same action asks anew. When that fails,
     /// the next call is given the same outcome again, and what was used stays used.
     pub(crate) fn forget(self) {
@@ -269,7 +269,7 @@ impl KeptApproval {
     /// approval stays kept, and the same call is told that it was used.
     pub(crate) fn keep_answer(&self, message: &str) {
         let text = format!("{}\n{message}", self.id);
-        let (Some(directory), true) = (self.file.parent(), text.len() < LONGEST_ANSWER) else { return };
+        let (Some(directory), true) = (self.file.parent(), text.len() < MAX_ANSWER_BYTES) else { return };
         let write = || -> io::Result<()> {
             let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(directory)?;
             file.write_all(text.as_bytes())?;
@@ -294,10 +294,10 @@ fn read_text(path: &Path, longest: u64) -> Option<String> {
     u64::try_from(read).is_ok_and(|read| read < longest).then_some(text)
 }
 
-fn read(path: &Path) -> Option<KeptApproval> {
-    let text = read_text(path, LONGEST_FILE)?;
+fn read(path: &Path) -> Option<SavedApproval> {
+    let text = read_text(path, MAX_FILE_BYTES)?;
     let json: KeptJson = serde_json::from_str(&text).ok()?;
-    Some(KeptApproval {
+    Some(SavedApproval {
         id: ApprovalId::parse(&json.approval_id).ok()?,
         approver: json.approver,
         closes_at: Timestamp::parse(&json.closes_at).ok()?,
@@ -317,12 +317,12 @@ fn written_at(path: &Path) -> Option<Timestamp> {
 
 /// As the XDG base directory specification has it: a relative path in `XDG_STATE_HOME` counts for nothing.
 #[expect(clippy::disallowed_methods, reason = "a from_env")]
-fn default_from_env() -> Result<PathBuf, CannotKeep> {
+fn default_from_env() -> Result<PathBuf, StateDirError> {
     let directory = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let home = || directory("HOME").map(|home| home.join(".local").join("state"));
     let state = directory("XDG_STATE_HOME").or_else(home);
     state.map(|state| state.join("sayso-gate")).ok_or_else(|| {
-        CannotKeep("there is no state directory (neither XDG_STATE_HOME nor HOME is set)".to_owned())
+        StateDirError("there is no state directory (neither XDG_STATE_HOME nor HOME is set)".to_owned())
     })
 }
 

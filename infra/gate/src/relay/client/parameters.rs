@@ -11,15 +11,15 @@ use serde_json::{Map, Value};
 use super::metadata::{CAPABILITIES_META, HEADER_MISMATCH, Refusal};
 use super::stateless::Shared;
 use crate::clock;
-use crate::mcp::VERSION_META;
-use crate::mcp::message::{Id, Kind, Message, code};
-use crate::mcp::upstream::headers::Tools;
+use crate::relay::VERSION_META;
+use crate::relay::message::{Id, Kind, Message, code};
+use crate::relay::upstream::headers::Tools;
 
 /// How long the server may take to list its tools.
 const LISTING_LIMIT: Duration = Duration::from_secs(10);
 
 /// Far above any honest list.
-const MOST_PAGES: usize = 100;
+const MAX_PAGES: usize = 100;
 
 /// How long a list counts without asking again.
 const FRESH: Duration = Duration::from_secs(300);
@@ -67,7 +67,7 @@ async fn list(shared: &Arc<Shared>, call: &Message) -> Option<Tools> {
     let meta: Map<String, Value> = names.iter().filter_map(said).collect();
     let mut params = Map::from_iter([("_meta".to_owned(), Value::Object(meta))]);
     let mut tools = Tools::default();
-    for _ in 0..MOST_PAGES {
+    for _ in 0..MAX_PAGES {
         // What it is called counts here only: the server gets another id.
         let id = Id::number(0);
         let request = Message::request(&id, "tools/list", &Value::Object(params.clone()));

@@ -12,8 +12,8 @@ use tokio::sync::{Notify, mpsc};
 
 use super::reply::{Replies, Reply, reply};
 use crate::clock;
-use crate::mcp::WAITING_MESSAGES;
-use crate::mcp::message::{Id, Kind, Message};
+use crate::relay::WAITING_MESSAGES;
+use crate::relay::message::{Id, Kind, Message};
 
 /// How long a session lasts that nobody uses, and one that nobody has used since it began.
 const IDLE: Duration = Duration::from_secs(30 * 60);

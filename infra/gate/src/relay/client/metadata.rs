@@ -3,9 +3,9 @@
 use axum::http::{HeaderMap, HeaderValue};
 use serde_json::value::RawValue;
 
-use crate::mcp::message::{Message, code, find, object};
-use crate::mcp::upstream::headers::{decode, named};
-use crate::mcp::{VERSION_HEADER, VERSION_META};
+use crate::relay::message::{Message, code, find, object};
+use crate::relay::upstream::headers::{decode, named};
+use crate::relay::{VERSION_HEADER, VERSION_META};
 
 pub(super) const CAPABILITIES_META: &str = "io.modelcontextprotocol/clientCapabilities";
 

@@ -1,6 +1,7 @@
 //! The MCP server behind the gate: a command that speaks over its standard input and output, or a URL.
 
 mod command;
+mod endpoint;
 mod events;
 mod exchange;
 pub(super) mod headers;
@@ -14,12 +15,12 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 use self::command::Program;
-use self::http::Endpoint;
-use super::Line;
+use self::endpoint::Endpoint;
+use super::Channel;
 use super::message::{Id, Message, code};
 
 /// The longest message that is read from a server, in bytes: results may be large, memory is not without end.
-const MOST_ANSWER_BYTES: usize = 256 * 1024 * 1024;
+const MAX_ANSWER_BYTES: usize = 256 * 1024 * 1024;
 
 /// Where the server is, and how many conversations with it are still to be closed.
 #[derive(Debug, Clone)]
@@ -37,16 +38,16 @@ enum Server {
 /// The server cannot be reached or started. The text says what to change, and holds no credential.
 #[derive(Debug, Clone, Error)]
 #[error("{0}")]
-pub(crate) struct CannotOpen(pub(crate) String);
+pub(crate) struct UpstreamError(pub(crate) String);
 
 impl Upstream {
     /// A command, with this process's environment but for what is Sayso's own in it; as this user, if one is named.
-    pub(crate) fn command_from_env(argv: Vec<String>, user: Option<&str>) -> Result<Self, CannotOpen> {
+    pub(crate) fn command_from_env(argv: Vec<String>, user: Option<&str>) -> Result<Self, UpstreamError> {
         Ok(Self::new(Server::Command(Program::from_env(argv, user)?)))
     }
 
     /// An `https` URL, or `http` on loopback, and what to send it as `Authorization`.
-    pub(crate) fn url(url: &str, authorization: Option<&str>) -> Result<Self, CannotOpen> {
+    pub(crate) fn url(url: &str, authorization: Option<&str>) -> Result<Self, UpstreamError> {
         Ok(Self::new(Server::Url(Endpoint::new(url, authorization)?)))
     }
 
@@ -63,7 +64,7 @@ impl Upstream {
     }
 
     /// Looks whether a URL leads elsewhere, before anybody depends on it.
-    pub(crate) async fn look(&self) -> Result<(), CannotOpen> {
+    pub(crate) async fn look(&self) -> Result<(), UpstreamError> {
         match &self.server {
             Server::Command(_) => Ok(()),
             Server::Url(endpoint) => endpoint.look().await,
@@ -71,11 +72,11 @@ impl Upstream {
     }
 
     /// A conversation of its own with the server. It is closed when the line is dropped.
-    pub(crate) async fn open(&self) -> Result<Line, CannotOpen> {
-        let open = Open::count(&self.open);
+    pub(crate) async fn open(&self) -> Result<Channel, UpstreamError> {
+        let open = OpenConversation::count(&self.open);
         match &self.server {
             Server::Command(program) => program.open(open),
-            Server::Url(endpoint) => Ok(endpoint.open(open)),
+            Server::Url(endpoint) => Ok(http::open(endpoint, open)),
         }
     }
 
@@ -88,16 +89,16 @@ impl Upstream {
 }
 
 /// A conversation that is not closed yet.
-struct Open(watch::Sender<usize>);
+struct OpenConversation(watch::Sender<usize>);
 
-impl Open {
+impl OpenConversation {
     fn count(open: &watch::Sender<usize>) -> Self {
         open.send_modify(|open| *open += 1);
         Self(open.clone())
     }
 }
 
-impl Drop for Open {
+impl Drop for OpenConversation {
     fn drop(&mut self) {
         self.0.send_modify(|open| *open -= 1);
     }

@@ -12,7 +12,7 @@ use reqwest::Response;
 use reqwest::header::HeaderValue;
 use sse_stream::{Sse, SseStream};
 
-use super::MOST_ANSWER_BYTES;
+use super::MAX_ANSWER_BYTES;
 
 /// The shortest and the longest that a server may have us wait before we come back.
 const RETRY: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(60);
@@ -34,7 +34,7 @@ impl Events {
         let counter = Arc::clone(&unread);
         let bytes = response.bytes_stream().map(move |chunk| {
             let chunk = chunk.map_err(io::Error::other)?;
-            if counter.fetch_add(chunk.len(), Ordering::Relaxed) > MOST_ANSWER_BYTES {
+            if counter.fetch_add(chunk.len(), Ordering::Relaxed) > MAX_ANSWER_BYTES {
                 return Err(io::Error::other("an event is too long"));
             }
             Ok(chunk)

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::sync::{Mutex, mpsc};
 
 use super::{over_http, over_streams, server};
-use crate::mcp::upstream::Upstream;
+use crate::relay::upstream::Upstream;
 
 /// A client that answers questions with its name and keeps what it is told.
 struct Client {

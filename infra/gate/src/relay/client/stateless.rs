@@ -11,17 +11,17 @@ use serde_json::json;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 
-use super::http::{Opener, refuse};
 use super::metadata::{self, Refusal};
+use super::opener::Opener;
 use super::parameters::{self, Listed};
-use super::reply::{Replies, Reply, reads_events, reply};
+use super::reply::{Replies, Reply, reads_events, refuse, reply};
 use crate::clock;
-use crate::mcp::Line;
-use crate::mcp::message::{Id, Kind, Message, code};
-use crate::mcp::upstream::CannotOpen;
+use crate::relay::Channel;
+use crate::relay::message::{Id, Kind, Message, code};
+use crate::relay::upstream::UpstreamError;
 
 /// How many requests may be under way at once.
-const MOST_REQUESTS: usize = 256;
+const MAX_REQUESTS: usize = 256;
 
 /// How long the server may still say something about a request that it has been told is cancelled.
 const ECHO: Duration = Duration::from_secs(60);
@@ -121,7 +121,7 @@ impl Stateless {
         replies.respond_soon(reads_events(headers), status_of).await
     }
 
-    async fn shared(&self) -> Result<Arc<Shared>, CannotOpen> {
+    async fn shared(&self) -> Result<Arc<Shared>, UpstreamError> {
         let mut shared = self.shared.lock().await;
         if shared.lock().to.as_ref().is_none_or(mpsc::Sender::is_closed) {
             let line = self.opener.open().await?;
@@ -154,8 +154,8 @@ impl Drop for Waiting {
 }
 
 impl Shared {
-    fn start(line: Line) -> Arc<Self> {
-        let Line { to, mut from } = line;
+    fn start(line: Channel) -> Arc<Self> {
+        let Channel { to, mut from } = line;
         let shared = Arc::new(Self::default());
         shared.lock().to = Some(to);
         let routing = Arc::clone(&shared);
@@ -185,7 +185,7 @@ impl Shared {
         let listens =
             matches!(message.kind(), Kind::Request { method, .. } if method == "subscriptions/listen");
         let mut state = self.lock();
-        let to = state.to.clone().filter(|_| state.requests.len() < MOST_REQUESTS)?;
+        let to = state.to.clone().filter(|_| state.requests.len() < MAX_REQUESTS)?;
         state.latest += 1;
         let unique = Id::text(&state.latest.to_string());
         let raw = unique.to_raw()?;

@@ -12,12 +12,12 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::{http, stdio};
-use crate::mcp::Line;
-use crate::mcp::message::{Kind, Message};
-use crate::mcp::upstream::Upstream;
+use crate::relay::Channel;
+use crate::relay::message::{Kind, Message};
+use crate::relay::upstream::Upstream;
 
 /// A gate that lets everything through.
-async fn pass(client: Line, server: Line) {
+async fn pass(client: Channel, server: Channel) {
     tokio::select! {
         () = pump(client.from, server.to) => {}
         () = pump(server.from, client.to) => {}

@@ -12,12 +12,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use tokio::net::TcpListener;
 
-use super::reply::{json, reads_events};
+use super::opener::Opener;
+use super::reply::{json, reads_events, refuse};
 use super::sessions::Sessions;
 use super::stateless::Stateless;
-use crate::mcp::message::{Id, Kind, Message, NotAMessage, code};
-use crate::mcp::upstream::{CannotOpen, Upstream};
-use crate::mcp::{Line, MOST_BYTES, SESSION_HEADER, VERSION_HEADER, VERSION_META};
+use crate::relay::message::{Kind, Message, NotAMessage, code};
+use crate::relay::upstream::Upstream;
+use crate::relay::{Channel, MAX_BYTES, SESSION_HEADER, VERSION_HEADER, VERSION_META};
 
 /// The versions that begin with `initialize`. Every other brings itself along with each request.
 const LEGACY_VERSIONS: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];
@@ -32,11 +33,11 @@ pub(crate) async fn serve<Converse, Conversation>(
     allowed_hosts: Vec<String>,
 ) -> io::Result<()>
 where
-    Converse: Fn(Line, Line) -> Conversation + Send + Sync + 'static,
+    Converse: Fn(Channel, Channel) -> Conversation + Send + Sync + 'static,
     Conversation: Future<Output = ()> + Send + 'static,
 {
-    let start = move |client: Line, server: Line| _ = tokio::spawn(converse(client, server));
-    let opener = Arc::new(Opener { upstream, start: Box::new(start) });
+    let start = move |client: Channel, server: Channel| _ = tokio::spawn(converse(client, server));
+    let opener = Arc::new(Opener::new(upstream, start));
     let front = Arc::new(Front {
         sessions: Sessions::new(Arc::clone(&opener)),
         stateless: Stateless::new(opener),
@@ -46,22 +47,6 @@ where
     let _closing = Closing(Arc::clone(&front));
     let router = Router::new().route("/mcp", any(answer)).route("/mcp/", any(answer)).with_state(front);
     axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>()).await
-}
-
-/// Opens conversations.
-pub(super) struct Opener {
-    upstream: Upstream,
-    start: Box<dyn Fn(Line, Line) + Send + Sync>,
-}
-
-impl Opener {
-    /// The clients' end of a conversation of its own.
-    pub(super) async fn open(&self) -> Result<Line, CannotOpen> {
-        let server = self.upstream.open().await?;
-        let (ours, client) = Line::pair();
-        (self.start)(client, server);
-        Ok(ours)
-    }
 }
 
 struct Front {
@@ -77,11 +62,6 @@ impl Drop for Closing {
         self.0.sessions.close();
         self.0.stateless.close();
     }
-}
-
-/// A refusal with a JSON-RPC error for the request `id`, if there is one to name.
-pub(super) fn refuse(status: StatusCode, id: Option<&Id>, code: i32, problem: &str) -> Response {
-    json(status, &Message::error(id, code, problem))
 }
 
 async fn answer(State(front): State<Arc<Front>>, request: Request) -> Response {
@@ -100,7 +80,7 @@ async fn answer(State(front): State<Arc<Front>>, request: Request) -> Response {
         let problem = "the body must be JSON: send `Content-Type: application/json`";
         return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, None, code::INVALID_REQUEST, problem);
     }
-    let Ok(bytes) = axum::body::to_bytes(body, MOST_BYTES).await else {
+    let Ok(bytes) = axum::body::to_bytes(body, MAX_BYTES).await else {
         let problem = "the message is longer than 16 MiB: send less at once";
         return refuse(StatusCode::PAYLOAD_TOO_LARGE, None, code::INVALID_REQUEST, problem);
     };

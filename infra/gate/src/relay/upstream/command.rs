@@ -14,10 +14,10 @@ use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::mpsc;
 
 use super::user::User;
-use super::{CannotOpen, MOST_ANSWER_BYTES, Open, notice, received};
+use super::{MAX_ANSWER_BYTES, OpenConversation, UpstreamError, notice, received};
 use crate::clock;
-use crate::mcp::Line;
-use crate::mcp::message::Message;
+use crate::relay::Channel;
+use crate::relay::message::Message;
 
 /// How long a server may take to end once its input has.
 const GRACE: Duration = Duration::from_secs(3);
@@ -39,9 +39,9 @@ pub(super) struct Program {
 
 impl Program {
     #[expect(clippy::disallowed_methods, reason = "only names are read, and this is a from_env")]
-    pub(super) fn from_env(argv: Vec<String>, user: Option<&str>) -> Result<Self, CannotOpen> {
+    pub(super) fn from_env(argv: Vec<String>, user: Option<&str>) -> Result<Self, UpstreamError> {
         if argv.first().is_none_or(String::is_empty) {
-            return Err(CannotOpen("the server's command is missing: give it after `--`".to_owned()));
+            return Err(UpstreamError("the server's command is missing: give it after `--`".to_owned()));
         }
         let ours = |name: &OsString| name.to_string_lossy().to_ascii_uppercase().starts_with(OURS);
         let hidden = env::vars_os().map(|(name, _)| name).filter(ours).collect();
@@ -52,7 +52,7 @@ impl Program {
         json!(self.argv).to_string()
     }
 
-    pub(super) fn open(&self, open: Open) -> Result<Line, CannotOpen> {
+    pub(super) fn open(&self, open: OpenConversation) -> Result<Channel, UpstreamError> {
         let program = self.argv.first().map_or("", String::as_str);
         let mut command = Command::new(program);
         command
@@ -70,9 +70,9 @@ impl Program {
             user.put_on(&mut command);
         }
         let child = command.spawn().map_err(|error| {
-            CannotOpen(format!("the server's command {program:?} cannot be started: {error}"))
+            UpstreamError(format!("the server's command {program:?} cannot be started: {error}"))
         })?;
-        let (ours, theirs) = Line::pair();
+        let (ours, theirs) = Channel::pair();
         tokio::spawn(async move {
             converse(child, ours).await;
             drop(open);
@@ -82,10 +82,10 @@ impl Program {
 }
 
 /// Until the line is closed or the server ends; then sees to it that the server has ended.
-async fn converse(mut child: Child, line: Line) {
+async fn converse(mut child: Child, line: Channel) {
     let group = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
     let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else { return };
-    let Line { to, from } = line;
+    let Channel { to, from } = line;
     let gone = to.clone();
     let mut overdue = false;
     {
@@ -143,7 +143,7 @@ async fn write(mut messages: mpsc::Receiver<Message>, mut stdin: ChildStdin) {
 async fn read(mut stdout: impl AsyncBufRead + Unpin, to: mpsc::Sender<Message>) {
     let mut noticed = false;
     loop {
-        let message = match next_line(&mut stdout, MOST_ANSWER_BYTES).await {
+        let message = match next_line(&mut stdout, MAX_ANSWER_BYTES).await {
             Ok(Some(line)) if line.trim_ascii().is_empty() => continue,
             Ok(Some(line)) => str::from_utf8(&line).ok().and_then(received),
             Ok(None) => return,
@@ -184,7 +184,7 @@ async fn next_line(input: &mut (impl AsyncBufRead + Unpin), most: usize) -> io::
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mcp::upstream::{Server, Upstream};
+    use crate::relay::upstream::{Server, Upstream};
 
     fn upstream(argv: &[&str], hidden: &[&str]) -> Upstream {
         let argv = argv.iter().map(ToString::to_string).collect();
@@ -216,13 +216,13 @@ mod tests {
         let script = r#"echo hello; echo '{"method":"a"}'; echo; echo '{"method":1}'; printf '\377\n'
             echo '{"id":7,"result":{},"result":{}}'; printf '{"method":"z"}'"#;
         let upstream = upstream(&["sh", "-c", script], &[]);
-        let Line { to, mut from } = upstream.open().await.expect("a server");
+        let Channel { to, mut from } = upstream.open().await.expect("a server");
         assert_eq!(from.recv().await.expect("a message").to_line(), r#"{"method":"a"}"#);
         let error = from.recv().await.expect("a message");
         assert_eq!(
             *error.kind(),
-            crate::mcp::message::Kind::Response {
-                id: crate::mcp::message::Id::parse(&serde_json::value::to_raw_value(&7).expect("JSON"))
+            crate::relay::message::Kind::Response {
+                id: crate::relay::message::Id::parse(&serde_json::value::to_raw_value(&7).expect("JSON"))
                     .expect("an id")
             }
         );
@@ -263,7 +263,7 @@ mod tests {
             let upstream = upstream(&["sh", "-c", &script], &[]);
             let mut line = upstream.open().await.expect("a server");
             let child = line.from.recv().await.expect("a message");
-            let crate::mcp::message::Kind::Notification { method: child } = child.kind() else {
+            let crate::relay::message::Kind::Notification { method: child } = child.kind() else {
                 panic!("{child:?}")
             };
             let status = format!("/proc/{child}/stat");
@@ -281,7 +281,7 @@ mod tests {
     async fn what_a_server_says_after_its_input_has_ended_passes() {
         let script = r#"while read -r line; do :; done; echo '{"method":"bye"}'"#;
         let upstream = upstream(&["sh", "-c", script], &[]);
-        let Line { to, mut from } = upstream.open().await.expect("a server");
+        let Channel { to, mut from } = upstream.open().await.expect("a server");
         drop(to);
         assert_eq!(from.recv().await.expect("a message").to_line(), r#"{"method":"bye"}"#);
         assert!(from.recv().await.is_none());

@@ -3,18 +3,19 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
+use super::endpoint::{Endpoint, elsewhere};
 use super::events::Events;
 use super::headers::Tools;
-use super::http::Endpoint;
-use super::{MOST_ANSWER_BYTES, received};
+
+use super::{MAX_ANSWER_BYTES, received};
 use crate::clock;
-use crate::mcp::message::{Id, Kind, Message, code};
-use crate::mcp::{SESSION_HEADER, VERSION_HEADER, VERSION_META};
+use crate::relay::message::{Id, Kind, Message, code};
+use crate::relay::{SESSION_HEADER, VERSION_HEADER, VERSION_META};
 
 /// How long the server may take to accept what it does not answer.
 const TELL_LIMIT: Duration = Duration::from_secs(30);
@@ -22,7 +23,7 @@ const TELL_LIMIT: Duration = Duration::from_secs(30);
 const END_LIMIT: Duration = Duration::from_secs(3);
 /// How long to wait before a stream is asked for again, at first and at most.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+const MAX_WAIT: Duration = Duration::from_secs(60);
 
 const EVENT_STREAM: &str = "text/event-stream";
 
@@ -154,7 +155,7 @@ impl Session {
                 Err(_) => {}
             }
             clock::sleep(wait).await;
-            wait = (wait * 2).min(LONGEST_WAIT);
+            wait = (wait * 2).min(MAX_WAIT);
         }
     }
 
@@ -312,26 +313,6 @@ impl Session {
     }
 }
 
-/// What a redirection says, which is not followed: what is sent goes to the configured server and nowhere else. The address is
-/// told without user, query and fragment, which may hold a credential.
-pub(super) fn elsewhere(response: &Response) -> Option<String> {
-    let status = response.status();
-    if !status.is_redirection() {
-        return None;
-    }
-    let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
-    let mut url = location.and_then(|location| response.url().join(location).ok())?;
-    url.set_query(None);
-    url.set_fragment(None);
-    if url.set_username("").and_then(|()| url.set_password(None)).is_err() {
-        return None;
-    }
-    Some(format!(
-        "the server is at another address (HTTP status {}): give `--upstream {url}` if you trust that one",
-        status.as_u16()
-    ))
-}
-
 /// The version that a message brings along.
 fn version(message: &Message) -> Option<HeaderValue> {
     let version = message.at(&["params", "_meta", VERSION_META])?;
@@ -347,7 +328,7 @@ fn is_stream(response: &Response) -> bool {
 async fn body(mut response: Response) -> Option<String> {
     let mut bytes = Vec::new();
     while let Some(chunk) = response.chunk().await.ok()? {
-        if bytes.len() + chunk.len() > MOST_ANSWER_BYTES {
+        if bytes.len() + chunk.len() > MAX_ANSWER_BYTES {
             return None;
         }
         bytes.extend_from_slice(&chunk);
