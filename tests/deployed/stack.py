@@ -17,7 +17,8 @@ from botocore.exceptions import ClientError
 from emulator import client, credentials
 
 ROOT = Path(__file__).resolve().parents[2]
-BUILD = ROOT / ".aws-sam" / "build"
+# Where the template is that is deployed, with the functions beside it.
+BUILD = Path(os.environ.get("SAYSO_TEMPLATE_FOLDER", ROOT / ".aws-sam" / "build"))
 SAM = ROOT / "target" / "python" / "bin" / "sam"
 PARAMETERS = {
     "SenderEmail": "sayso@example.com",
