@@ -1,6 +1,6 @@
 //! KMS does not give the public key to a function that starts.
 
-use sayso_gate::{Approvals, Asking, Audience, BaseUrl, ExpiresIn, Summary};
+use sayso_sdk::{ApprovalRequest, Approvals, Audience, BaseUrl, ExpiresIn, Summary};
 use sayso_tests::{Fault, Front, Function, Tap, Template, Trouble, World, action};
 use tokio::task::JoinSet;
 
@@ -36,7 +36,7 @@ async fn through_a_bad_gateway(world: &World) -> [String; 2] {
     let mcp = world.host.mcp_url.strip_suffix("/mcp").expect("an address");
     let (issuer, mcp) = (Front::start(&world.host.issuer_url).await, Front::start(mcp).await);
     let approved = world.approve_for(&issuer.url, action("{}")).await;
-    for _ in 0..sayso_gate::ATTEMPTS {
+    for _ in 0..sayso_sdk::ATTEMPTS {
         let (status, body) = BAD_GATEWAY;
         issuer.trouble("/redeem", Trouble::Answer(status, None, body.to_owned()));
         mcp.trouble("/mcp", Trouble::Answer(status, None, body.to_owned()));
@@ -45,7 +45,7 @@ async fn through_a_bad_gateway(world: &World) -> [String; 2] {
     let refused = gate.permit(&approved.token, action("{}"), world.clock.now()).await;
     let url = BaseUrl::parse(&format!("{}/mcp", mcp.url)).expect("an address");
     let approvals = Approvals::new(url, world.agent_key.clone()).expect("TLS");
-    let asking = Asking {
+    let asking = ApprovalRequest {
         action: &action("{}"),
         audience: &Audience::parse("production").expect("an audience"),
         summary: &Summary::parse("Drop it").expect("a summary"),

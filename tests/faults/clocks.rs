@@ -1,6 +1,6 @@
 //! One clock of the four is a minute off.
 
-use sayso_gate::{ApprovalToken, Permit, Refusal};
+use sayso_sdk::{ApprovalToken, Permit, Refusal};
 use sayso_tests::{Page, Protocol, Verdict, World, action, asking};
 use serde_json::{Value, json};
 
@@ -59,7 +59,7 @@ impl Apart {
     /// By a gate whose clock is off by so much.
     async fn permit(&self, token: &ApprovalToken, off_by: i64) -> Result<Permit, Refusal> {
         let now = self.world.clock.now().as_unix_seconds() + off_by;
-        let now = sayso_gate::Timestamp::from_unix_seconds(now).expect("a time");
+        let now = sayso_sdk::Timestamp::from_unix_seconds(now).expect("a time");
         self.world.gate("gate").permit(token, action(&asking("t")["arguments"].to_string()), now).await
     }
 

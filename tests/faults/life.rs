@@ -1,7 +1,7 @@
 //! The life of one approval, in which one call of one function goes wrong until it is mended. Whatever breaks: what was
 //! told holds, the retry completes it, there is one outcome and one receipt, and nothing secret was said.
 
-use sayso_gate::{Action, ApprovalToken};
+use sayso_sdk::{Action, ApprovalToken};
 use sayso_tests::{Fault, Page, Protocol, RawAnswer, World, action, asking};
 use serde_json::{Value, json};
 

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use sayso_cloud::{ATTEMPT_LIMIT, ATTEMPTS, CONNECT_LIMIT, OPERATION_LIMIT, PERSONS_LIMITS, READ_ATTEMPTS};
-use sayso_gate::MAX_WAIT;
 use sayso_local::outbox::Fate;
 use sayso_model::SENDING_LIMIT;
+use sayso_sdk::MAX_WAIT;
 use sayso_tests::{Template, Verdict, World, action};
 use serde_json::json;
 
@@ -97,19 +97,19 @@ fn every_clients_limits_are_the_documented_ones() {
     let patience = constant("infra/operator/src/connection.rs", "PATIENCE");
     let to_server = constant("infra/gate/src/relay/upstream/endpoint.rs", "CONNECT_LIMIT");
     let [connect, attempt, whole] = PERSONS_LIMITS;
-    let (gates, times) = (sayso_gate::ATTEMPT_LIMIT, u32::try_from(sayso_gate::ATTEMPTS).expect("few"));
+    let (gates, times) = (sayso_sdk::ATTEMPT_LIMIT, u32::try_from(sayso_sdk::ATTEMPTS).expect("few"));
     let rows = [
         row("functions, DynamoDB", Some(CONNECT_LIMIT), Some(ATTEMPT_LIMIT), ATTEMPTS, Some(OPERATION_LIMIT)),
         row("functions, KMS", Some(CONNECT_LIMIT), Some(ATTEMPT_LIMIT), ATTEMPTS, Some(OPERATION_LIMIT)),
         row("functions, SES", Some(CONNECT_LIMIT), Some(OPERATION_LIMIT), 1, Some(OPERATION_LIMIT)),
         row(
             "a gate, redeem and keys",
-            Some(sayso_gate::CONNECT_LIMIT),
+            Some(sayso_sdk::CONNECT_LIMIT),
             Some(gates),
             times,
             Some(gates * times),
         ),
-        row("a gate, mcp", Some(sayso_gate::CONNECT_LIMIT), Some(gates), times, Some(gates * times)),
+        row("a gate, mcp", Some(sayso_sdk::CONNECT_LIMIT), Some(gates), times, Some(gates * times)),
         row("sayso-gate, an MCP server", Some(to_server), None, 1, None),
         row("sayso, AWS", Some(connect), Some(attempt), ATTEMPTS, Some(whole)),
         row("sayso, SES", Some(connect), Some(attempt), READ_ATTEMPTS, Some(whole)),
@@ -136,6 +136,6 @@ fn a_start_fits_into_what_lambda_gives_it() {
 #[test]
 fn a_gate_waits_for_longer_than_a_call_of_the_issuer_may_take() {
     assert!(
-        OPERATION_LIMIT < sayso_gate::ATTEMPT_LIMIT && sayso_gate::CONNECT_LIMIT < sayso_gate::ATTEMPT_LIMIT
+        OPERATION_LIMIT < sayso_sdk::ATTEMPT_LIMIT && sayso_sdk::CONNECT_LIMIT < sayso_sdk::ATTEMPT_LIMIT
     );
 }

@@ -1,4 +1,4 @@
-use sayso_gate::{Action, Refusal, TokenRefusal, ToolName};
+use sayso_sdk::{Action, Refusal, TokenRefusal, ToolName};
 use sayso_tests::{World, action};
 
 /// What was approved and what is about to run; whether that is the same action.

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sayso_gate::{
-    AgentKey, ApprovalId, Approvals, Asking, Audience, BaseUrl, ExpiresIn, MAX_WAIT, NotAsked, Reason,
-    Requested, Standing, Summary, UndeliveredCause, Withdrawal,
-};
 use sayso_local::outbox::Fate;
+use sayso_sdk::{
+    AgentKey, ApprovalError, ApprovalId, ApprovalRequest, ApprovalStatus, Approvals, Audience, BaseUrl,
+    ExpiresIn, MAX_WAIT, PendingApproval, Reason, Summary, UndeliveredCause, Withdrawal,
+};
 use sayso_tests::{Fault, Front, Link, Trouble, Verdict, World, action};
 use serde_json::{Value, json};
 
@@ -23,8 +23,12 @@ fn approvals(world: &World) -> Approvals {
     approvals_at(&world.host.mcp_url, &world.agent_key)
 }
 
-async fn ask_for(approvals: &Approvals, audience: &str, arguments: &str) -> Result<Requested, NotAsked> {
-    let asking = Asking {
+async fn ask_for(
+    approvals: &Approvals,
+    audience: &str,
+    arguments: &str,
+) -> Result<PendingApproval, ApprovalError> {
+    let asking = ApprovalRequest {
         action: &action(arguments),
         audience: &Audience::parse(audience).expect("an audience"),
         summary: &Summary::parse("Drop the table orders_2019").expect("a summary"),
@@ -35,7 +39,7 @@ async fn ask_for(approvals: &Approvals, audience: &str, arguments: &str) -> Resu
     approvals.request(&asking).await
 }
 
-async fn ask(approvals: &Approvals) -> Requested {
+async fn ask(approvals: &Approvals) -> PendingApproval {
     ask_for(approvals, "production", ARGUMENTS).await.expect("an approval")
 }
 
@@ -64,12 +68,12 @@ async fn what_is_approved_is_what_was_asked_and_runs_once() {
     }
     let pending = approvals.check(requested.id, AT_ONCE).await;
     assert!(
-        matches!(&pending, Ok(Standing::Pending { closes_at, .. }) if *closes_at == requested.closes_at),
+        matches!(&pending, Ok(ApprovalStatus::Pending { closes_at, .. }) if *closes_at == requested.closes_at),
         "{pending:?}"
     );
     decide(&world, requested.id, Verdict::Approve, "Go\non").await;
     let standing = approvals.check(requested.id, AT_ONCE).await.expect("an answer");
-    let Standing::Approved { token, token_expires_at, decided_at, note } = standing else {
+    let ApprovalStatus::Approved { token, token_expires_at, decided_at, note } = standing else {
         panic!("{standing:?}")
     };
     assert_eq!(decided_at, world.clock.now());
@@ -88,14 +92,14 @@ async fn every_other_end_is_told_apart() {
     let denied = ask(&approvals).await.id;
     decide(&world, denied, Verdict::Deny, "").await;
     let standing = approvals.check(denied, AT_ONCE).await;
-    assert_eq!(standing, Ok(Standing::Denied { decided_at: world.clock.now(), note: None }));
+    assert_eq!(standing, Ok(ApprovalStatus::Denied { decided_at: world.clock.now(), note: None }));
     assert_eq!(approvals.withdraw(denied).await, Ok(Withdrawal::Denied));
     world.pass(600);
 
     let withdrawn = ask(&approvals).await.id;
     assert_eq!(approvals.withdraw(withdrawn).await, Ok(Withdrawal::Withdrawn));
     assert_eq!(approvals.withdraw(withdrawn).await, Ok(Withdrawal::Withdrawn));
-    assert_eq!(approvals.check(withdrawn, AT_ONCE).await, Ok(Standing::Withdrawn));
+    assert_eq!(approvals.check(withdrawn, AT_ONCE).await, Ok(ApprovalStatus::Withdrawn));
 
     let approved = ask(&approvals).await.id;
     decide(&world, approved, Verdict::Approve, "").await;
@@ -106,7 +110,10 @@ async fn every_other_end_is_told_apart() {
     let standing = approvals.check(undeliverable.id, MAX_WAIT).await;
     assert_eq!(
         standing,
-        Ok(Standing::Undeliverable { closes_at: undeliverable.closes_at, cause: UndeliveredCause::Bounce })
+        Ok(ApprovalStatus::Undeliverable {
+            closes_at: undeliverable.closes_at,
+            cause: UndeliveredCause::Bounce
+        })
     );
     let again = ask(&approvals).await;
     assert_eq!((again.id, again.mail_sent), (undeliverable.id, false));
@@ -114,7 +121,7 @@ async fn every_other_end_is_told_apart() {
 
     let expired = ask(&approvals).await.id;
     world.pass(600);
-    assert_eq!(approvals.check(expired, AT_ONCE).await, Ok(Standing::Expired));
+    assert_eq!(approvals.check(expired, AT_ONCE).await, Ok(ApprovalStatus::Expired));
     assert_eq!(approvals.withdraw(expired).await, Ok(Withdrawal::Expired));
 }
 
@@ -128,15 +135,15 @@ async fn a_check_waits_for_the_human() {
     };
     let before = world.clock.now();
     let standing = world.pass_until_done(unanswered).await;
-    assert!(matches!(standing, Ok(Standing::Pending { .. })), "{standing:?}");
-    assert!(before.until(world.clock.now()) >= sayso_gate::MAX_WAIT);
+    assert!(matches!(standing, Ok(ApprovalStatus::Pending { .. })), "{standing:?}");
+    assert!(before.until(world.clock.now()) >= sayso_sdk::MAX_WAIT);
     let waiting = {
         let approvals = approvals(&world);
-        tokio::spawn(async move { approvals.check(id, sayso_gate::MAX_WAIT).await })
+        tokio::spawn(async move { approvals.check(id, sayso_sdk::MAX_WAIT).await })
     };
     decide(&world, id, Verdict::Approve, "").await;
     let standing = world.pass_until_done(waiting).await;
-    assert!(matches!(standing, Ok(Standing::Approved { .. })), "{standing:?}");
+    assert!(matches!(standing, Ok(ApprovalStatus::Approved { .. })), "{standing:?}");
 }
 
 #[tokio::test]
@@ -165,13 +172,13 @@ async fn who_may_not_ask_is_told_why() {
     let own = approvals(&world);
     let id = ask(&own).await.id;
     let asked = ask_for(&stranger, "production", ARGUMENTS).await;
-    assert_eq!(asked, Err(NotAsked::KeyRefused));
-    assert_eq!(stranger.check(id, AT_ONCE).await, Err(NotAsked::KeyRefused));
-    assert_eq!(stranger.withdraw(id).await, Err(NotAsked::KeyRefused));
+    assert_eq!(asked, Err(ApprovalError::KeyRefused));
+    assert_eq!(stranger.check(id, AT_ONCE).await, Err(ApprovalError::KeyRefused));
+    assert_eq!(stranger.withdraw(id).await, Err(ApprovalError::KeyRefused));
 
     let refused = ask_for(&own, "moon", ARGUMENTS).await;
     assert!(
-        matches!(&refused, Err(NotAsked::Refused(words)) if words.contains("`production`, `staging`")),
+        matches!(&refused, Err(ApprovalError::Refused(words)) if words.contains("`production`, `staging`")),
         "{refused:?}"
     );
 
@@ -181,10 +188,10 @@ async fn who_may_not_ask_is_told_why() {
     let other = approvals_at(&world.host.mcp_url, &key);
     let never = ApprovalId::parse("01JD3V8Q5Z7XW2N4M6K8P0R1ST").expect("an id");
     for (approvals, id) in [(&other, id), (&own, never)] {
-        assert_eq!(approvals.check(id, AT_ONCE).await, Err(NotAsked::Unknown));
-        assert_eq!(approvals.withdraw(id).await, Err(NotAsked::Unknown));
+        assert_eq!(approvals.check(id, AT_ONCE).await, Err(ApprovalError::Unknown));
+        assert_eq!(approvals.withdraw(id).await, Err(ApprovalError::Unknown));
     }
-    assert!(matches!(own.check(id, AT_ONCE).await, Ok(Standing::Pending { .. })));
+    assert!(matches!(own.check(id, AT_ONCE).await, Ok(ApprovalStatus::Pending { .. })));
 }
 
 #[tokio::test]
@@ -209,7 +216,7 @@ async fn a_lost_answer_is_asked_for_again_and_mails_nobody_twice() {
         assert_eq!(front.take_requests().len(), troubles.len() + 1);
         lose();
         let standing = approvals.check(requested.id, AT_ONCE).await;
-        assert!(matches!(standing, Ok(Standing::Pending { .. })), "{standing:?}");
+        assert!(matches!(standing, Ok(ApprovalStatus::Pending { .. })), "{standing:?}");
         lose();
         assert_eq!(approvals.withdraw(requested.id).await, Ok(Withdrawal::Withdrawn));
         front.take_requests();
@@ -223,8 +230,8 @@ async fn a_lost_check_is_repeated_without_the_wait() {
     let id = ask(&approvals).await.id;
     front.trouble(MCP, Trouble::LoseRequest);
     // Nobody moves the clock that a wait would wait for.
-    let standing = approvals.check(id, sayso_gate::MAX_WAIT).await;
-    assert!(matches!(standing, Ok(Standing::Pending { .. })), "{standing:?}");
+    let standing = approvals.check(id, sayso_sdk::MAX_WAIT).await;
+    assert!(matches!(standing, Ok(ApprovalStatus::Pending { .. })), "{standing:?}");
 }
 
 #[tokio::test]
@@ -232,17 +239,17 @@ async fn a_lost_line_is_given_up_after_a_few() {
     let world = World::new().await;
     let (front, approvals) = line(&world).await;
     for trouble in [Trouble::LoseRequest, Trouble::LoseAnswer, Trouble::Answer(503, None, String::new())] {
-        (0..sayso_gate::ATTEMPTS).for_each(|_| front.trouble(MCP, trouble.clone()));
+        (0..sayso_sdk::ATTEMPTS).for_each(|_| front.trouble(MCP, trouble.clone()));
         let asked = ask_for(&approvals, "production", ARGUMENTS).await;
-        assert_eq!(asked, Err(NotAsked::Unanswered));
-        assert_eq!(front.take_requests().len(), sayso_gate::ATTEMPTS);
+        assert_eq!(asked, Err(ApprovalError::Unanswered));
+        assert_eq!(front.take_requests().len(), sayso_sdk::ATTEMPTS);
     }
     // What was asked unseen is found.
     let found = ask(&approvals).await;
     assert_eq!(world.mails().len(), 1);
     drop(front);
     let checked = approvals.check(found.id, AT_ONCE).await;
-    assert!(matches!(checked, Err(NotAsked::Unreachable | NotAsked::Unanswered)), "{checked:?}");
+    assert!(matches!(checked, Err(ApprovalError::Unreachable | ApprovalError::Unanswered)), "{checked:?}");
 }
 
 #[tokio::test]
@@ -251,7 +258,7 @@ async fn what_broke_in_sayso_is_an_id_for_the_operator() {
     let approvals = approvals(&world);
     world.tap.break_next("PutItem", Fault::Refuse(400, "AccessDeniedException"));
     let failed = ask_for(&approvals, "production", ARGUMENTS).await;
-    let Err(NotAsked::Failed { error_id }) = &failed else { panic!("{failed:?}") };
+    let Err(ApprovalError::Failed { error_id }) = &failed else { panic!("{failed:?}") };
     assert!(!error_id.is_empty());
     assert!(ask_for(&approvals, "production", ARGUMENTS).await.is_ok());
 }
@@ -264,7 +271,7 @@ async fn a_limit_says_when_to_ask_again_and_leaves_the_pending_alone() {
     let pending = ask_for(&approvals, "production", "{}").await.expect("an approval").id;
     decide(&world, denied, Verdict::Deny, "").await;
     let limited = ask_for(&approvals, "production", ARGUMENTS).await;
-    let Err(NotAsked::Limited { words, retry_after }) = &limited else { panic!("{limited:?}") };
+    let Err(ApprovalError::Limited { words, retry_after }) = &limited else { panic!("{limited:?}") };
     assert_eq!(*retry_after, Duration::from_secs(600));
     assert!(words.contains(&denied.to_string()) && words.contains("600 seconds"), "{words}");
     assert_eq!(ask_for(&approvals, "production", "{}").await.map(|found| found.id), Ok(pending));
@@ -317,7 +324,7 @@ async fn what_is_no_answer_of_sayso_is_not_understood() {
     front.take_requests();
     for (status, header, body) in rows {
         let shown = body.chars().take(100).collect::<String>();
-        let not_understood = NotAsked::NotUnderstood { status };
+        let not_understood = ApprovalError::NotUnderstood { status };
         (0..3).for_each(|_| front.trouble(MCP, Trouble::Answer(status, header.clone(), body.clone())));
         assert_eq!(approvals.check(id, AT_ONCE).await, Err(not_understood.clone()), "{status} {shown}");
         assert_eq!(approvals.withdraw(id).await, Err(not_understood.clone()), "{status} {shown}");
@@ -327,7 +334,7 @@ async fn what_is_no_answer_of_sayso_is_not_understood() {
     }
     // From the same hand, the right one would do: it is what was wrong with the others that was refused.
     (0..3).for_each(|_| front.trouble(MCP, Trouble::Answer(200, None, right.to_string())));
-    assert_eq!(approvals.check(id, AT_ONCE).await, Ok(Standing::Expired));
+    assert_eq!(approvals.check(id, AT_ONCE).await, Ok(ApprovalStatus::Expired));
     assert_eq!(approvals.withdraw(id).await, Ok(Withdrawal::Expired));
     assert_eq!(ask(&approvals).await.id, id);
 }
@@ -344,7 +351,7 @@ async fn what_is_said_of_another_approval_or_said_badly_is_not_understood() {
         json!({"approval_id": id.to_string(), "status": "pending", "mail_sent": true, "closes_at": now});
     let requested =
         but(&but(&pending, "approver", json!("a")), "status_url", json!(format!("https://a/{id}")));
-    let not_understood = NotAsked::NotUnderstood { status: 200 };
+    let not_understood = ApprovalError::NotUnderstood { status: 200 };
     let another = || json!("01JD3V8Q5Z7XW2N4M6K8P0R1ST");
     let answer =
         |content: &Value| front.trouble(MCP, Trouble::Answer(200, None, message(content).to_string()));
@@ -384,9 +391,9 @@ async fn what_is_said_of_another_approval_or_said_badly_is_not_understood() {
         assert_eq!(approvals.withdraw(id).await, Err(not_understood.clone()), "{member}");
     }
     answer(&but(&pending, "a_later_member", json!(1)));
-    assert!(matches!(approvals.check(id, AT_ONCE).await, Ok(Standing::Pending { .. })));
+    assert!(matches!(approvals.check(id, AT_ONCE).await, Ok(ApprovalStatus::Pending { .. })));
     answer(&approved);
-    assert!(matches!(approvals.check(id, AT_ONCE).await, Ok(Standing::Approved { note: Some(_), .. })));
+    assert!(matches!(approvals.check(id, AT_ONCE).await, Ok(ApprovalStatus::Approved { note: Some(_), .. })));
     answer(&requested);
     assert_eq!(ask(&approvals).await.id, id);
     answer(&approved);
@@ -404,7 +411,7 @@ async fn a_status_or_a_cause_of_a_later_version_is_refused_by_its_name() {
         "approver": "a", "status_url": format!("https://a/{id}")});
     let undeliverable = json!({"approval_id": id.to_string(), "status": "undeliverable", "closes_at": now,
         "mail_sent": false, "cause": "delivery_delay"});
-    let unsupported = |member, value: &str| NotAsked::Unsupported { member, value: value.to_owned() };
+    let unsupported = |member, value: &str| ApprovalError::Unsupported { member, value: value.to_owned() };
     let answer =
         |content: &Value| front.trouble(MCP, Trouble::Answer(200, None, message(content).to_string()));
     (0..3).for_each(|_| answer(&later));
@@ -417,7 +424,7 @@ async fn a_status_or_a_cause_of_a_later_version_is_refused_by_its_name() {
     assert_eq!(approvals.check(id, AT_ONCE).await, Err(unsupported("cause", "delivery_delay")));
     // The approval is where it was, for a gate that knows more.
     decide(&world, id, Verdict::Approve, "").await;
-    assert!(matches!(approvals.check(id, AT_ONCE).await, Ok(Standing::Approved { .. })));
+    assert!(matches!(approvals.check(id, AT_ONCE).await, Ok(ApprovalStatus::Approved { .. })));
 }
 
 #[tokio::test]
@@ -430,7 +437,7 @@ async fn the_deciding_link_is_in_nothing_that_the_client_holds() {
     let pending = approvals.check(requested.id, AT_ONCE).await.expect("an answer");
     decide(&world, requested.id, Verdict::Approve, "").await;
     let approved = approvals.check(requested.id, AT_ONCE).await.expect("an answer");
-    let Standing::Approved { token, .. } = &approved else { panic!("{approved:?}") };
+    let ApprovalStatus::Approved { token, .. } = &approved else { panic!("{approved:?}") };
     let printed = format!("{requested:?} {pending:?} {approved:?} {approvals:?}");
     for hidden in [secret.as_str(), token.expose(), world.agent_key.expose(), "alex@"] {
         assert!(!printed.contains(hidden), "{hidden} in {printed}");

@@ -3,7 +3,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use sayso_gate::ApprovalToken;
+use sayso_sdk::ApprovalToken;
 use sayso_tests::{Approved, World, action};
 use serde_json::{Value, json};
 

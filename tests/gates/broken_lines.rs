@@ -1,6 +1,6 @@
 //! Whatever the line or the other end does: a receipt of this very attempt, or nothing runs.
 
-use sayso_gate::{Gate, Permit, Refusal};
+use sayso_sdk::{Gate, Permit, Refusal};
 use sayso_tests::{Approved, Front, Trouble, World, action};
 use serde_json::{Value, json};
 
@@ -58,12 +58,12 @@ async fn a_lost_answer_is_asked_for_again_and_is_the_same_receipt() {
 async fn it_gives_up_after_a_few_and_nothing_runs() {
     let line = Line::new().await;
     let lost = |trouble: Trouble| {
-        (0..sayso_gate::ATTEMPTS).for_each(|_| line.front.trouble(REDEEM, trouble.clone()));
+        (0..sayso_sdk::ATTEMPTS).for_each(|_| line.front.trouble(REDEEM, trouble.clone()));
     };
     let approved = line.approve().await;
     lost(Trouble::LoseRequest);
     assert_eq!(line.permit(&approved).await.err(), Some(Refusal::Unanswered));
-    assert_eq!((line.redemptions().await, line.front.take_requests().len()), (0, 1 + sayso_gate::ATTEMPTS));
+    assert_eq!((line.redemptions().await, line.front.take_requests().len()), (0, 1 + sayso_sdk::ATTEMPTS));
     // The token is as good as before.
     assert!(line.permit(&approved).await.is_ok());
 

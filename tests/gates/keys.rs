@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sayso_gate::{Action, ApprovalToken, Gate, Refusal, TokenRefusal};
+use sayso_sdk::{Action, ApprovalToken, Gate, Refusal, TokenRefusal};
 use sayso_tests::{Front, Trouble, World, action};
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -156,7 +156,7 @@ async fn without_keys_nothing_runs_and_nothing_is_used_up() {
         assert_eq!(front.take_requests(), [KEYS]);
         world.pass(1);
     }
-    for _ in 0..sayso_gate::ATTEMPTS {
+    for _ in 0..sayso_sdk::ATTEMPTS {
         front.trouble(KEYS, Trouble::LoseAnswer);
     }
     assert_eq!(reason(&world, &gate, &approved.token).await, Some("keys_unavailable"));

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use sayso_gate::{Permit, Refusal};
+use sayso_sdk::{Permit, Refusal};
 use sayso_tests::{Fault, World, action};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -52,7 +52,7 @@ async fn a_hundred_retries_of_one_attempt_get_one_receipt() {
             let _place = places.acquire().await;
             let mut answer = world.redeem(&body).await;
             // An issuer that is out of breath says to ask again with the same nonce; a gate does, as often as this.
-            for _ in 1..sayso_gate::ATTEMPTS {
+            for _ in 1..sayso_sdk::ATTEMPTS {
                 if answer.0 == 503 {
                     answer = world.redeem(&body).await;
                 }
@@ -121,7 +121,7 @@ async fn what_the_plumbing_broke_is_unavailable_and_uses_nothing_up() {
         assert!(!problem.to_string().contains("AccessDenied"), "{problem}");
     }
     // Three times, and the gate gives up.
-    for _ in 0..sayso_gate::ATTEMPTS {
+    for _ in 0..sayso_sdk::ATTEMPTS {
         world.tap.break_next("PutItem", Fault::Refuse(400, "AccessDeniedException"));
     }
     let gate = world.gate("gate");

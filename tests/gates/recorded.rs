@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use sayso_gate::{GateName, Receipt, Refusal, TokenRefusal};
 use sayso_model::{Nonce, Outcome, ProvenBy, Retention, TokenLifetime};
+use sayso_sdk::{GateName, Receipt, Refusal, TokenRefusal};
 use sayso_tests::{Verdict, World, action, number};
 
 #[tokio::test]

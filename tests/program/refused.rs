@@ -38,7 +38,7 @@ async fn when_the_issuer_fails_nothing_runs_until_it_is_back() {
         let mut program = lock.leave_a_line().await;
         let id = asked(&mut program).await;
         let once = matches!(trouble, Trouble::Answer(404, ..));
-        (0..if once { 1 } else { sayso_gate::ATTEMPTS }).for_each(|_| front.trouble(path, trouble.clone()));
+        (0..if once { 1 } else { sayso_sdk::ATTEMPTS }).for_each(|_| front.trouble(path, trouble.clone()));
         lock.approve_at_front(&id, &front).await;
         ends(&mut program, 75, reason).await;
         assert_eq!(lock.lines(), before, "{reason}");

@@ -84,7 +84,7 @@ async fn without_the_issuer_every_token_is_refused() {
     let (lock, front) = Lock::with_front().await;
     let token = lock.token().await;
     for path in ["/.well-known/jwks.json", "/redeem"] {
-        (0..sayso_gate::ATTEMPTS).for_each(|_| front.trouble(path, Trouble::LoseRequest));
+        (0..sayso_sdk::ATTEMPTS).for_each(|_| front.trouble(path, Trouble::LoseRequest));
     }
     ends(&mut lock.verify(ARGUMENTS, &token).await, 77, "keys_unavailable: ").await;
     ends(&mut lock.verify(ARGUMENTS, &token).await, 77, "unanswered: ").await;

@@ -1,4 +1,4 @@
-use sayso_gate::{Action, ApprovalToken, Refusal, TokenRefusal};
+use sayso_sdk::{Action, ApprovalToken, Refusal, TokenRefusal};
 use sayso_tests::{Front, Trouble, Verdict, World, action};
 
 const APPROVED: &str = r#"{"database": "customers", "table": "orders_2019", "cascade": true}"#;

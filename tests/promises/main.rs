@@ -5,6 +5,7 @@ mod answering;
 mod asking;
 mod cost;
 mod deciding;
+mod documents;
 mod gate;
 mod promised;
 mod token;

@@ -3,12 +3,12 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sayso_cloud::{Aws, Signer, Store, random};
-use sayso_gate::Gate;
 use sayso_model::token::{ApprovalToken, Issuer};
 use sayso_model::{
     Action, AgentName, Approval, ApproverId, Audience, CanonicalJson, ClosedApproval, DecidingLink, GateName,
     OpenApproval, Outcome, Request, Retention, Summary, TokenLifetime, ToolName,
 };
+use sayso_sdk::Gate;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 

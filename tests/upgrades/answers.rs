@@ -3,17 +3,17 @@
 
 use std::time::Duration;
 
-use sayso_gate::{
-    ApprovalId, Approvals, Asking, Audience, BaseUrl, ExpiresIn, NotAsked, Requested, Standing, Summary,
-    Withdrawal,
+use sayso_sdk::{
+    ApprovalError, ApprovalId, ApprovalRequest, ApprovalStatus, Approvals, Audience, BaseUrl, ExpiresIn,
+    PendingApproval, Summary, Withdrawal,
 };
 use sayso_tests::{Front, Trouble, Verdict, World, action, asking};
 use serde_json::{Value, json};
 
 const MCP: &str = "/mcp";
 
-async fn ask(approvals: &Approvals) -> Result<Requested, NotAsked> {
-    let asking = Asking {
+async fn ask(approvals: &Approvals) -> Result<PendingApproval, ApprovalError> {
+    let asking = ApprovalRequest {
         action: &action("{}"),
         audience: &Audience::parse("production").expect("an audience"),
         summary: &Summary::parse("Drop a table").expect("a summary"),
@@ -63,11 +63,11 @@ async fn the_answers_of_the_first_deployment_are_understood() {
         answers(content.clone());
         let standing = approvals.check(id, Duration::ZERO).await.expect("an answer");
         let read = match standing {
-            Standing::Pending { mail_sent: false, .. } => "pending",
-            Standing::Approved { note: Some(_), .. } => "approved",
-            Standing::Denied { note: None, .. } => "denied",
-            Standing::Expired => "expired",
-            Standing::Withdrawn => "withdrawn",
+            ApprovalStatus::Pending { mail_sent: false, .. } => "pending",
+            ApprovalStatus::Approved { note: Some(_), .. } => "approved",
+            ApprovalStatus::Denied { note: None, .. } => "denied",
+            ApprovalStatus::Expired => "expired",
+            ApprovalStatus::Withdrawn => "withdrawn",
             other => panic!("{other:?}"),
         };
         assert_eq!(content["status"], read);

@@ -10,7 +10,9 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::any;
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
-use sayso_cloud::{Aws, BadVariable, CannotStart, Clock, KeyIds, Mailer, Signer, Store, optional, required};
+use sayso_cloud::{
+    Aws, BadVariable, CannotStart, Clock, KeyIds, Mailer, PublicKeys, Store, optional, required,
+};
 use sayso_model::{
     BaseUrl, CoolDown, EmailAddress, HourlyLimit, Limits, LongestWait, PendingLimit, Retention,
     TokenLifetime, WaitLimit,
@@ -123,8 +125,8 @@ impl Deps {
 
     /// Over these endpoints, with this clock.
     pub async fn connect(aws: &Aws, settings: Settings, clock: Clock) -> Result<Self, CannotStart> {
-        let signer = Signer::connect(aws.kms(), settings.keys.clone()).await?;
-        let store = Store::new(aws.dynamodb(), settings.table.clone(), signer.keys());
+        let keys = PublicKeys::fetch(&aws.kms(), &settings.keys).await?.jwks();
+        let store = Store::new(aws.dynamodb(), settings.table.clone(), keys.clone());
         let mailer = Mailer::new(aws.sesv2(), settings.mail_from.clone(), settings.reply_to.clone());
         let mailer = mailer.under(settings.configuration_set.clone());
         Ok(Self { store, mailer, clock, settings: Arc::new(settings) })

@@ -17,7 +17,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use http::header::ALLOW;
 use http::{Method, StatusCode};
-use sayso_cloud::{Aws, CannotStart, Clock, Signer, Store};
+use sayso_cloud::{Aws, CannotStart, Clock, PublicKeys, Store};
 use sayso_model::BaseUrl;
 
 pub use answer::html;
@@ -40,8 +40,8 @@ impl Deps {
 
     /// Over these endpoints, at this time.
     pub async fn connect(aws: &Aws, settings: Settings, clock: Clock) -> Result<Self, CannotStart> {
-        let signer = Signer::connect(aws.kms(), settings.keys).await?;
-        let store = Store::new(aws.dynamodb(), settings.table, signer.keys());
+        let keys = PublicKeys::fetch(&aws.kms(), &settings.keys).await?.jwks();
+        let store = Store::new(aws.dynamodb(), settings.table, keys.clone());
         Ok(Self { store, decide_url: settings.decide_url, clock })
     }
 }

@@ -17,7 +17,7 @@ use http::StatusCode;
 use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderValue, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
 };
-use sayso_cloud::{Aws, CannotStart, Clock, Signer, Store};
+use sayso_cloud::{Aws, CannotStart, Clock, PublicKeys, Store};
 use sayso_model::Retention;
 use sayso_model::token::{Issuer, Jwks};
 
@@ -47,9 +47,8 @@ impl Deps {
 
     /// Over these endpoints, at this time: asks once for the key.
     pub async fn connect(aws: &Aws, settings: Settings, clock: Clock) -> Result<Self, CannotStart> {
-        let signer = Signer::connect(aws.kms(), settings.keys).await?;
-        let keys = signer.keys();
-        let store = Store::new(aws.dynamodb(), settings.table, signer.keys());
+        let keys = PublicKeys::fetch(&aws.kms(), &settings.keys).await?.jwks();
+        let store = Store::new(aws.dynamodb(), settings.table, keys.clone());
         Ok(Self { store, keys, retention: settings.retention, issuer: settings.issuer, clock })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sayso_gate::{Clock as _, SystemClock, Timestamp};
+use sayso_sdk::{Clock as _, SystemClock, Timestamp};
 
 /// Now, to the second.
 pub(crate) fn now() -> Timestamp {

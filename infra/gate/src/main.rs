@@ -1,5 +1,7 @@
 //! `sayso-gate`: the lock as a program. It asks a human before it lets something run, and lets nothing run otherwise.
 
+#![cfg_attr(windows, expect(dead_code, reason = "what only `run` uses, which is not there"))]
+
 mod approval;
 mod arguments;
 mod clock;
@@ -7,6 +9,7 @@ mod credentials;
 mod interrupts;
 mod mcp;
 mod relay;
+#[cfg_attr(windows, path = "run/windows.rs")]
 mod run;
 mod terminal;
 mod verify;

@@ -9,7 +9,7 @@
 use std::convert::Infallible;
 use std::process::ExitCode;
 
-use sayso_gate::{Approvals, Gate};
+use sayso_sdk::{Approvals, Gate};
 use tokio::runtime;
 
 use crate::approval::{Ask, Asker, StateDir};

@@ -5,8 +5,8 @@ use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
-use sayso_gate::{Action, ApprovalToken, Gate, Permit, Refusal};
 use sayso_model::{CanonicalJson, MAX_BYTES};
+use sayso_sdk::{Action, ApprovalToken, Gate, Permit, Refusal};
 use thiserror::Error;
 
 use crate::arguments::Verify;

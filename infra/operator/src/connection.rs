@@ -141,7 +141,7 @@ impl Deployment {
 
     /// The approvals, judged by these keys.
     pub(crate) fn store_under(&self, keys: Jwks) -> Store {
-        Store::verifying_under(self.aws.dynamodb(), self.table.clone(), keys)
+        Store::new(self.aws.dynamodb(), self.table.clone(), keys)
     }
 
     /// What signs audit exports, if these credentials may.

@@ -42,6 +42,16 @@ impl Failure {
         Self::Call { call, code: code.to_owned() }
     }
 
+    /// The SDK did not take what this call was to be made of: nothing was sent. Its message would repeat the row.
+    pub(crate) fn not_built(call: &'static str) -> Self {
+        Self::Call { call, code: "request could not be built".to_owned() }
+    }
+
+    /// The answer to this call is not what AWS's API says it is.
+    pub(crate) fn unreadable(call: &'static str) -> Self {
+        Self::Call { call, code: "unreadable answer".to_owned() }
+    }
+
     pub(crate) fn corrupt(row: &str, attribute: &'static str, problem: impl ToString) -> Self {
         Self::Corrupt { row: row.to_owned(), attribute, problem: problem.to_string() }
     }

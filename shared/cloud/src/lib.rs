@@ -23,9 +23,9 @@ pub use clock::Clock;
 pub use environment::{BadVariable, optional, required};
 pub use failure::{CannotStart, Failure};
 pub use mailer::{APPROVAL_TAG, Mail, Mailer, NotSent};
+pub use operator::{Audited, Recorded, RecordedApproval};
 pub use roots::{NoRoots, Roots};
-pub use signer::{KeyIds, Signer};
+pub use signer::{KeyIds, PublicKeys, Signer};
 pub use store::{
-    Audited, Claim, Concluded, Named, PointerClaim, Reached, Recorded, RecordedApproval, Redeemed, Settled,
-    Store, StoredApproval, Wait,
+    Claim, Concluded, PointerClaim, Reached, Redeemed, RequestRef, Settled, Store, StoredApproval, Wait,
 };

@@ -77,7 +77,7 @@ impl Mailer {
     /// Hands the mail to SES and gives back its message id.
     pub async fn send(&self, mail: &Mail) -> Result<MessageId, NotSent> {
         let tag = MessageTag::builder().name(APPROVAL_TAG).value(mail.about.to_string()).build();
-        let tag = tag.map_err(|e| NotSent::Refused(unbuilt(e.to_string())))?;
+        let tag = tag.map_err(|_| NotSent::Refused(Failure::not_built(CALL)))?;
         let answer = self
             .client
             .send_email()
@@ -92,24 +92,20 @@ impl Mailer {
             .map_err(|e| NotSent::from_sdk(&e))?;
         // It took the mail; an id that is none could not be told from another's.
         MessageId::parse(&answer.message_id.unwrap_or_default())
-            .map_err(|e| NotSent::Unknown(Failure::corrupt("SES's answer", "MessageId", e)))
+            .map_err(|_| NotSent::Unknown(Failure::unreadable(CALL)))
     }
 }
 
 /// The structured form: SES builds the MIME, so nothing in a mail can become a header.
 fn message(mail: &Mail) -> Result<Message, Failure> {
     let utf8 = |data: &str| {
-        Content::builder().data(data).charset("UTF-8").build().map_err(|e| unbuilt(e.to_string()))
+        Content::builder().data(data).charset("UTF-8").build().map_err(|_| Failure::not_built(CALL))
     };
     // RFC 3834: no vacation notice or ticket system answers.
     let automatic = MessageHeader::builder().name("Auto-Submitted").value("auto-generated").build();
     Ok(Message::builder()
         .subject(utf8(&mail.subject)?)
         .body(Body::builder().text(utf8(&mail.text)?).html(utf8(&mail.html)?).build())
-        .headers(automatic.map_err(|e| unbuilt(e.to_string()))?)
+        .headers(automatic.map_err(|_| Failure::not_built(CALL))?)
         .build())
-}
-
-fn unbuilt(problem: String) -> Failure {
-    Failure::Call { call: CALL, code: format!("request could not be built: {problem}") }
 }

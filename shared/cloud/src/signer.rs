@@ -30,38 +30,56 @@ impl From<String> for KeyIds {
     }
 }
 
+/// The public halves of the signing keys: all that a function needs which may not sign.
+#[derive(Debug, Clone)]
+pub struct PublicKeys {
+    signing: PublicKey,
+    other: Option<PublicKey>,
+}
+
+impl PublicKeys {
+    /// Asks KMS for them: once, when a process starts, and for both at once, because Lambda gives a start ten seconds.
+    pub async fn fetch(client: &aws_sdk_kms::Client, keys: &KeyIds) -> Result<Self, Failure> {
+        let other = async {
+            match &keys.other {
+                Some(id) => public_key_of(client, id).await.map(Some),
+                None => Ok(None),
+            }
+        };
+        let (signing, other) = tokio::try_join!(public_key_of(client, &keys.signing), other)?;
+        Ok(Self { signing, other })
+    }
+
+    /// What every accepted token verifies under: two keys while they are rotated.
+    pub fn jwks(&self) -> Jwks {
+        Jwks::of_all([&self.signing].into_iter().chain(&self.other))
+    }
+}
+
 /// The signing key in KMS, which never leaves it. Whether [`Signer::sign`] works is up to the function's policy.
 #[derive(Clone)]
 pub struct Signer {
     client: aws_sdk_kms::Client,
     key_id: String,
-    public_key: PublicKey,
-    other: Option<PublicKey>,
+    keys: PublicKeys,
 }
 
 impl Signer {
-    /// Asks KMS for the public keys: once, when a process starts, and for both at once, because Lambda gives a start ten
-    /// seconds.
+    /// As [`PublicKeys::fetch`], to sign with the first of the keys.
     pub async fn connect(client: aws_sdk_kms::Client, keys: impl Into<KeyIds>) -> Result<Self, Failure> {
-        let KeyIds { signing, other } = keys.into();
-        let other = async {
-            match &other {
-                Some(id) => public_key_of(&client, id).await.map(Some),
-                None => Ok(None),
-            }
-        };
-        let (public_key, other) = tokio::try_join!(public_key_of(&client, &signing), other)?;
-        Ok(Self { client, key_id: signing, public_key, other })
+        let ids = keys.into();
+        let keys = PublicKeys::fetch(&client, &ids).await?;
+        Ok(Self { client, key_id: ids.signing, keys })
     }
 
     /// What new tokens verify under.
     pub fn public_key(&self) -> &PublicKey {
-        &self.public_key
+        &self.keys.signing
     }
 
     /// What every accepted token verifies under: two keys while they are rotated.
     pub fn keys(&self) -> Jwks {
-        Jwks::of_all([&self.public_key].into_iter().chain(&self.other))
+        self.keys.jwks()
     }
 
     /// Signs a SHA-256 digest.
@@ -78,7 +96,7 @@ impl Signer {
             .await
             .map_err(|e| Failure::call(call, &e))?;
         let der = answer.signature.unwrap_or_else(|| Blob::new([]));
-        Signature::from_der(der.as_ref()).map_err(|e| Failure::corrupt("KMS's answer", "Signature", e))
+        Signature::from_der(der.as_ref()).map_err(|_| Failure::unreadable(call))
     }
 }
 
@@ -86,5 +104,5 @@ async fn public_key_of(client: &aws_sdk_kms::Client, key_id: &str) -> Result<Pub
     let call = "kms:GetPublicKey";
     let answer = client.get_public_key().key_id(key_id).send().await.map_err(|e| Failure::call(call, &e))?;
     let der = answer.public_key.unwrap_or_else(|| Blob::new([]));
-    PublicKey::from_spki_der(der.as_ref()).map_err(|e| Failure::corrupt("the signing key", "PublicKey", e))
+    PublicKey::from_spki_der(der.as_ref()).map_err(|_| Failure::unreadable(call))
 }

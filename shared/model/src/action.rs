@@ -6,6 +6,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use crate::invalid::check_name;
+use crate::text::from_text;
 use crate::{CanonicalJson, Invalid};
 
 /// The name of what would be executed: 1 to 128 of the characters MCP allows in a tool's name.
@@ -54,6 +55,8 @@ fn reads_as_an_address(text: &str) -> bool {
         || (dotted && port.is_some_and(is_number))
         || (dotted && labels.last().is_some_and(|last| matches!(*last, "com" | "net" | "org")))
 }
+
+from_text!(ToolName);
 
 impl fmt::Display for ToolName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -105,6 +108,8 @@ impl ActionDigest {
         &self.0
     }
 }
+
+from_text!(ActionDigest);
 
 impl PartialEq for ActionDigest {
     fn eq(&self, other: &Self) -> bool {

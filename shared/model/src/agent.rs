@@ -4,6 +4,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::Invalid;
 use crate::invalid::check_name;
+use crate::text::from_text;
 
 /// What the operator registered for one agent key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +35,8 @@ macro_rules! name {
                 &self.0
             }
         }
+
+        from_text!($type);
 
         impl fmt::Display for $type {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -214,6 +217,12 @@ impl AgentKeyHash {
         bytes.map(Self).ok_or_else(|| Invalid::new("a key's hash is 64 lower-case hexadecimal digits"))
     }
 }
+
+from_text!(AgentKeyHash);
+
+from_text!(AgentKey);
+
+from_text!(EmailAddress);
 
 impl fmt::Display for AgentKeyHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -205,6 +205,14 @@ impl CanonicalJson {
     }
 }
 
+impl std::str::FromStr for CanonicalJson {
+    type Err = ProfileViolation;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse(text)
+    }
+}
+
 impl fmt::Display for CanonicalJson {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)

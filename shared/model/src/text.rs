@@ -1,6 +1,7 @@
-/// The conversions that Rust's own traits have for a type that is parsed from a text and written as one: `FromStr`, and
-/// serde as a string. For types with `parse(&str) -> Result<Self, Invalid>` and `Display`.
-macro_rules! text_traits {
+//! The conversions that Rust's own traits have for a type that is parsed from a text.
+
+/// `FromStr`, for a type with `parse(&str) -> Result<Self, Invalid>`.
+macro_rules! from_text {
     ($type:ty) => {
         impl std::str::FromStr for $type {
             type Err = $crate::Invalid;
@@ -9,6 +10,13 @@ macro_rules! text_traits {
                 Self::parse(text)
             }
         }
+    };
+}
+
+/// And serde as a string, for a type with `Display`, which no secret has.
+macro_rules! text_traits {
+    ($type:ty) => {
+        $crate::text::from_text!($type);
 
         impl serde::Serialize for $type {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -25,4 +33,4 @@ macro_rules! text_traits {
     };
 }
 
-pub(crate) use text_traits;
+pub(crate) use {from_text, text_traits};

@@ -4,6 +4,7 @@ use std::net::Ipv6Addr;
 use http::Uri;
 
 use crate::Invalid;
+use crate::text::from_text;
 
 /// The address of one of the functions: an `https` URL, or `http` on loopback, without user, query or fragment. It ends
 /// without a slash, whether or not its text did, so that an id can be appended and so that an issuer has one spelling.
@@ -67,6 +68,8 @@ fn is_port(after_host: Option<&str>) -> bool {
         None => false,
     }
 }
+
+from_text!(BaseUrl);
 
 impl fmt::Display for BaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -5,12 +5,12 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sayso_cloud::Signer;
-use sayso_gate::Refusal;
 use sayso_model::audit::{Chain, Fact, Header, Kind, LineDigest, Range};
 use sayso_model::token::{ApprovalToken, Issuer, TYPE};
 use sayso_model::{
     AgentName, ApprovalId, ApproverId, Decision, Outcome, ProvenBy, Receipt, Request, Timestamp, ToolName,
 };
+use sayso_sdk::Refusal;
 use sayso_tests::action;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};

@@ -1,6 +1,6 @@
 //! `request_approval`: reads what is asked, claims it ([`claim`]), writes it, and sends the mail.
 
-use sayso_cloud::{Named, Settled, StoredApproval, random};
+use sayso_cloud::{RequestRef, Settled, StoredApproval, random};
 use sayso_model::wire::{REQUEST_APPROVAL, RequestApprovalArguments, RequestApprovalResult};
 use sayso_model::{
     Action, Agent, ApprovalId, CanonicalJson, ExpiresIn, IdempotencyKey, LinkSecret, Reason, Request,
@@ -93,7 +93,7 @@ async fn join(
     deps: &Deps,
     agent: &Agent,
     draft: Draft,
-    named: Named,
+    named: RequestRef,
     found: Found,
 ) -> Result<RequestApprovalResult, NotDone> {
     match found {

@@ -1,12 +1,12 @@
-//! Asking a human, as `run` and `mcp` do: an approval is asked for once, found again by whoever is about to do the same,
+//! ApprovalRequest a human, as `run` and `mcp` do: an approval is asked for once, found again by whoever is about to do the same,
 //! in this process or a later one, and used up once.
 
 use std::time::Duration;
 
 use crate::clock;
-use sayso_gate::{
-    Action, ApprovalId, Approvals, Asking, Audience, ExpiresIn, Gate, NotAsked, Permit, Reason, Refusal,
-    Requested, Standing, Summary, SystemClock, ToolName, Withdrawal,
+use sayso_sdk::{
+    Action, ApprovalError, ApprovalId, ApprovalRequest, ApprovalStatus, Approvals, Audience, ExpiresIn, Gate,
+    PendingApproval, Permit, Reason, Refusal, Summary, SystemClock, ToolName, Withdrawal,
 };
 
 mod outcome;
@@ -76,7 +76,7 @@ impl Asker {
         // For one that is pending too: it sends the mail, if that failed before.
         let requested = match (self.request(ask).await, &before) {
             // Nothing new may be asked now: either way the kept one counts, and it may have just been answered.
-            (Err(AskError::NotAsked(NotAsked::Limited { .. })), Some(kept)) => {
+            (Err(AskError::Sayso(ApprovalError::Limited { .. })), Some(kept)) => {
                 return self.go_on(kept.clone(), wait, waiting).await;
             }
             (requested, _) => requested?,
@@ -98,7 +98,7 @@ impl Asker {
     /// Asks, or joins the request that is pending, if the human reads there what would be asked here. Another one, which
     /// anybody with this agent's key can have made, is withdrawn, and the question asked anew, once: a human who has said
     /// yes to it has not said yes to this.
-    async fn request(&self, ask: &Ask<'_>) -> Result<Requested, AskError> {
+    async fn request(&self, ask: &Ask<'_>) -> Result<PendingApproval, AskError> {
         let asking = self.asking(ask);
         let requested = self.approvals.request(&asking).await?;
         if reads_as(&requested, ask) {
@@ -117,16 +117,16 @@ impl Asker {
 
     /// Tells Sayso that it is no longer wanted, then forgets it. It may have been answered before. When Sayso is not told,
     /// it is not forgotten.
-    pub(crate) async fn withdraw(&self, kept: &SavedApproval) -> Result<Withdrawal, NotAsked> {
+    pub(crate) async fn withdraw(&self, kept: &SavedApproval) -> Result<Withdrawal, ApprovalError> {
         let withdrawn = self.approvals.withdraw(kept.id).await;
-        if matches!(withdrawn, Ok(_) | Err(NotAsked::Unknown)) {
+        if matches!(withdrawn, Ok(_) | Err(ApprovalError::Unknown)) {
             kept.clone().forget();
         }
         withdrawn
     }
 
-    fn asking<'a>(&'a self, ask: &Ask<'a>) -> Asking<'a> {
-        Asking {
+    fn asking<'a>(&'a self, ask: &Ask<'a>) -> ApprovalRequest<'a> {
+        ApprovalRequest {
             action: ask.action,
             audience: &self.audience,
             summary: ask.summary,
@@ -166,35 +166,37 @@ impl Asker {
         &self,
         scope: &str,
         id: ApprovalId,
-    ) -> Option<Result<Withdrawal, NotAsked>> {
+    ) -> Option<Result<Withdrawal, ApprovalError>> {
         let kept = self.kept.of_scope(&self.scope(scope), clock::now());
         let kept = kept.into_iter().find(|kept| kept.id == id)?;
         let withdrawn = self.approvals.withdraw(id).await;
-        if matches!(withdrawn, Ok(Withdrawal::Withdrawn) | Err(NotAsked::Unknown)) {
+        if matches!(withdrawn, Ok(Withdrawal::Withdrawn) | Err(ApprovalError::Unknown)) {
             kept.forget();
         }
         Some(withdrawn)
     }
 
     /// What the kept approval is worth now.
-    async fn find(&self, ask: &Ask<'_>, key: &Key) -> Result<Found, NotAsked> {
+    async fn find(&self, ask: &Ask<'_>, key: &Key) -> Result<Found, ApprovalError> {
         let Some(kept) = self.kept.find(key) else { return Ok(Found::Nothing) };
         let standing = match self.approvals.check(kept.id, Duration::ZERO).await {
-            Err(NotAsked::Unknown) => return Ok(Found::Nothing),
+            Err(ApprovalError::Unknown) => return Ok(Found::Nothing),
             standing => standing?,
         };
         let changed = kept.definition.as_deref() != ask.definition;
         Ok(match standing {
-            Standing::Approved { token_expires_at, .. } if token_expires_at <= clock::now() => Found::Nothing,
-            Standing::Approved { .. } if changed => {
+            ApprovalStatus::Approved { token_expires_at, .. } if token_expires_at <= clock::now() => {
+                Found::Nothing
+            }
+            ApprovalStatus::Approved { .. } if changed => {
                 Found::Answered(NotApproved::DefinitionChanged(kept).into())
             }
-            Standing::Pending { .. } | Standing::Undeliverable { .. } if changed => {
+            ApprovalStatus::Pending { .. } | ApprovalStatus::Undeliverable { .. } if changed => {
                 // Until this is done it stays kept, so that nobody takes it for an approval of the tool as it is now.
                 self.approvals.withdraw(kept.id).await?;
                 Found::Answered(NotApproved::DefinitionChanged(kept).into())
             }
-            Standing::Pending { .. } | Standing::Undeliverable { .. } => Found::Pending(kept),
+            ApprovalStatus::Pending { .. } | ApprovalStatus::Undeliverable { .. } => Found::Pending(kept),
             standing => Found::Answered(AskOutcome::new(standing, kept)),
         })
     }
@@ -207,7 +209,7 @@ impl Asker {
         waiting: impl FnOnce(&Waiting),
     ) -> Result<AskOutcome, AskError> {
         let standing = match self.approvals.check(kept.id, Duration::ZERO).await? {
-            Standing::Pending { mail_sent, .. } => {
+            ApprovalStatus::Pending { mail_sent, .. } => {
                 waiting(&Waiting::on(kept.clone(), mail_sent));
                 self.approvals.wait_for(kept.id, wait, &SystemClock).await?
             }
@@ -222,10 +224,10 @@ impl Asker {
         &self,
         before: Option<SavedApproval>,
         asked_again: ApprovalId,
-    ) -> Result<Option<AskOutcome>, NotAsked> {
+    ) -> Result<Option<AskOutcome>, ApprovalError> {
         let Some(kept) = before else { return Ok(None) };
         match self.approvals.check(kept.id, Duration::ZERO).await? {
-            decided @ (Standing::Approved { .. } | Standing::Denied { .. }) => {
+            decided @ (ApprovalStatus::Approved { .. } | ApprovalStatus::Denied { .. }) => {
                 // It is nothing but a mail too many when this fails.
                 let _ = self.approvals.withdraw(asked_again).await;
                 Ok(Some(AskOutcome::new(decided, kept)))
@@ -236,7 +238,7 @@ impl Asker {
 }
 
 /// Whether the human is asked in these words, and for no longer. A Sayso that does not say so is taken as before it could.
-fn reads_as(requested: &Requested, ask: &Ask<'_>) -> bool {
+fn reads_as(requested: &PendingApproval, ask: &Ask<'_>) -> bool {
     requested.asked.as_ref().is_none_or(|asked| {
         let open_for = asked.created_at.until(requested.closes_at);
         asked.summary == *ask.summary

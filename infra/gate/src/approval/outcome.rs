@@ -1,4 +1,6 @@
-use sayso_gate::{ApprovalId, ApprovalToken, NotAsked, Note, Refusal, Standing, Timestamp, UndeliveredCause};
+use sayso_sdk::{
+    ApprovalError, ApprovalId, ApprovalStatus, ApprovalToken, Note, Refusal, Timestamp, UndeliveredCause,
+};
 use thiserror::Error;
 
 use super::state_dir::{SavedAnswer, SavedApproval, StateDirError};
@@ -74,7 +76,7 @@ impl From<NotApproved> for AskOutcome {
 pub(crate) enum AskError {
     /// By Sayso.
     #[error(transparent)]
-    NotAsked(#[from] NotAsked),
+    Sayso(#[from] ApprovalError),
     /// The approval cannot be found again, so it is not waited for.
     #[error(transparent)]
     NotKept(#[from] StateDirError),
@@ -117,16 +119,16 @@ pub(crate) fn when_undelivered(cause: UndeliveredCause) -> (&'static str, &'stat
 }
 
 impl AskOutcome {
-    pub(super) fn new(standing: Standing, kept: SavedApproval) -> Self {
+    pub(super) fn new(standing: ApprovalStatus, kept: SavedApproval) -> Self {
         match standing {
-            Standing::Pending { mail_sent, .. } => Self::Waiting(Waiting::on(kept, mail_sent)),
-            Standing::Undeliverable { cause, .. } => {
+            ApprovalStatus::Pending { mail_sent, .. } => Self::Waiting(Waiting::on(kept, mail_sent)),
+            ApprovalStatus::Undeliverable { cause, .. } => {
                 NotApproved::Undeliverable(Waiting::on(kept, false), cause).into()
             }
-            Standing::Approved { token, note, .. } => Self::Approved(Approved { token, note, kept }),
-            Standing::Denied { note, .. } => NotApproved::Denied(Denied { note, kept }).into(),
-            Standing::Expired => NotApproved::Expired(kept).into(),
-            Standing::Withdrawn => NotApproved::Withdrawn(kept).into(),
+            ApprovalStatus::Approved { token, note, .. } => Self::Approved(Approved { token, note, kept }),
+            ApprovalStatus::Denied { note, .. } => NotApproved::Denied(Denied { note, kept }).into(),
+            ApprovalStatus::Expired => NotApproved::Expired(kept).into(),
+            ApprovalStatus::Withdrawn => NotApproved::Withdrawn(kept).into(),
         }
     }
 }
@@ -134,7 +136,7 @@ impl AskOutcome {
 /// Whether an approval that was refused with this can never be used any more. Otherwise it is not used up, or nobody knows,
 /// or another clock or other settings are all it takes.
 pub(crate) fn is_over(refusal: &Refusal) -> bool {
-    use sayso_gate::TokenRefusal::{Audience, Issuer, NotYetValid, Proof, UnknownKey};
+    use sayso_sdk::TokenRefusal::{Audience, Issuer, NotYetValid, Proof, UnknownKey};
     !matches!(
         refusal,
         Refusal::KeysUnavailable

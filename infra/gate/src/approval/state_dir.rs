@@ -2,22 +2,21 @@
 //! a later process. Nothing here is secret: an id locates an approval and decides nothing.
 
 use std::fmt::Display;
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use sayso_gate::{Action, ApprovalId, Audience, BaseUrl, Requested, Timestamp, ToolName};
+use sayso_sdk::{Action, ApprovalId, Audience, BaseUrl, PendingApproval, Timestamp, ToolName};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
+#[cfg_attr(windows, path = "state_dir/ownership_windows.rs")]
+mod ownership;
+
 /// How long after its deadline an approval is of no use to anybody: a token lives a day at most.
 const LONG_OVER: Duration = Duration::from_secs(8 * 86_400);
-
-/// In a directory with this bit only the owner of an entry may replace it, as in `/tmp`.
-const STICKY: u32 = 0o1000;
 
 /// Far above any honest file, in bytes.
 const MAX_FILE_BYTES: u64 = 64 * 1024;
@@ -130,31 +129,17 @@ impl StateDir {
     /// Opens the directory, or the default one: `$XDG_STATE_HOME/sayso-gate`, else `$HOME/.local/state/sayso-gate`. Made if
     /// it is not there; what is long over in it is removed.
     pub(crate) fn open(directory: Option<PathBuf>) -> Result<Self, StateDirError> {
-        let directory = directory.map_or_else(default_from_env, Ok)?;
+        let directory = directory.map_or_else(ownership::default_from_env, ownership::chosen)?;
         let cannot = |error: io::Error| StateDirError::because(&directory, error);
         // A later change of the working directory must not move it.
         let directory = std::path::absolute(&directory).map_err(cannot)?;
-        let cannot = |error: io::Error| StateDirError::because(&directory, error);
-        DirBuilder::new().recursive(true).mode(0o700).create(&directory).map_err(cannot)?;
-        let found = fs::metadata(&directory).map_err(cannot)?;
-        if found.permissions().mode() & 0o022 != 0 {
-            return Err(StateDirError::because(&directory, "others may write to it: chmod 700 it"));
-        }
-        // Whoever may rename a directory above it may put another in its place.
-        let resolved = fs::canonicalize(&directory).map_err(cannot)?;
-        for above in resolved.ancestors().skip(1).chain(directory.ancestors().skip(1)) {
-            let mode = fs::metadata(above).map_err(cannot)?.permissions().mode();
-            if mode & 0o002 != 0 && mode & STICKY == 0 {
-                let why = format!("everybody may write to {}, which it is in", above.display());
-                return Err(StateDirError::because(&directory, why));
-            }
-        }
+        ownership::create(&directory)?;
+        ownership::check(&directory)?;
         let kept = Self { directory };
         // Better now than when somebody waits; and a file of ours says who we are.
         let ours = kept.unfinished().and_then(|file| file.as_file().metadata());
-        if ours.map_err(|error| StateDirError::because(&kept.directory, error))?.uid() != found.uid() {
-            return Err(StateDirError::because(&kept.directory, "it is somebody else's"));
-        }
+        let ours = ours.map_err(|error| StateDirError::because(&kept.directory, error))?;
+        ownership::is_of_the_owner_of(&ours, &kept.directory)?;
         kept.remove_what_is_over(crate::clock::now());
         Ok(kept)
     }
@@ -192,7 +177,7 @@ impl StateDir {
     pub(super) fn keep(
         &self,
         key: &Key,
-        requested: &Requested,
+        requested: &PendingApproval,
         tool: &ToolName,
         definition: Option<&str>,
     ) -> Result<SavedApproval, StateDirError> {
@@ -225,7 +210,7 @@ impl StateDir {
         file.write_all(&serde_json::to_vec(&json)?)?;
         file.as_file().sync_all()?;
         file.persist(&kept.file)?;
-        File::open(&self.directory)?.sync_all()
+        ownership::sync(&self.directory)
     }
 
     /// A new file, for its owner only.
@@ -313,17 +298,6 @@ fn written_at(path: &Path) -> Option<Timestamp> {
     let since_epoch =
         fs::symlink_metadata(path).ok()?.modified().ok()?.duration_since(SystemTime::UNIX_EPOCH);
     Timestamp::from_unix_seconds(i64::try_from(since_epoch.ok()?.as_secs()).ok()?).ok()
-}
-
-/// As the XDG base directory specification has it: a relative path in `XDG_STATE_HOME` counts for nothing.
-#[expect(clippy::disallowed_methods, reason = "a from_env")]
-fn default_from_env() -> Result<PathBuf, StateDirError> {
-    let directory = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let home = || directory("HOME").map(|home| home.join(".local").join("state"));
-    let state = directory("XDG_STATE_HOME").or_else(home);
-    state.map(|state| state.join("sayso-gate")).ok_or_else(|| {
-        StateDirError("there is no state directory (neither XDG_STATE_HOME nor HOME is set)".to_owned())
-    })
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sayso_gate::{AgentKey, BaseUrl, CanonicalJson, Note, Timestamp, ToolName};
+use sayso_sdk::{AgentKey, BaseUrl, CanonicalJson, Note, Timestamp, ToolName};
 use sayso_tests::{Fault, Front, Trouble, Verdict, World};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -62,7 +62,7 @@ impl Place {
     /// This many requests go well; the one after them is lost for good.
     fn trouble_after(&self, requests: usize, trouble: &Trouble) {
         (0..requests).for_each(|_| self.front.trouble(MCP, Trouble::Pass));
-        (0..sayso_gate::ATTEMPTS).for_each(|_| self.front.trouble(MCP, trouble.clone()));
+        (0..sayso_sdk::ATTEMPTS).for_each(|_| self.front.trouble(MCP, trouble.clone()));
     }
 }
 
@@ -155,7 +155,7 @@ async fn every_end_is_told_until_it_is_forgotten() {
     told.kept.forget();
     let asking = denied.ask(None);
     let limited = asker.ask(&asking, AT_ONCE, |_| panic!("nobody was asked")).await;
-    assert!(matches!(limited, Err(AskError::NotAsked(NotAsked::Limited { .. }))), "{limited:?}");
+    assert!(matches!(limited, Err(AskError::Sayso(ApprovalError::Limited { .. }))), "{limited:?}");
     place.world.pass(600);
     assert!(matches!(ask(&asker, &denied).await, AskOutcome::Waiting(_)));
 
@@ -217,7 +217,7 @@ async fn nothing_runs_on_an_approval_of_a_tool_that_was_another() {
             // As long as it is not withdrawn, it is not let go of.
             place.trouble_after(1, &Trouble::LoseRequest);
             let lost = answered(&words, now).await;
-            assert!(matches!(lost, Err(AskError::NotAsked(NotAsked::Unanswered))), "{lost:?}");
+            assert!(matches!(lost, Err(AskError::Sayso(ApprovalError::Unanswered))), "{lost:?}");
         }
         let AskOutcome::NotApproved(NotApproved::DefinitionChanged(kept)) =
             answered(&words, now).await.unwrap()
@@ -226,7 +226,7 @@ async fn nothing_runs_on_an_approval_of_a_tool_that_was_another() {
         };
         assert_eq!(kept.id, first.id);
         let stands = asker.approvals.check(first.id, AT_ONCE).await.unwrap();
-        assert_eq!(stands == Standing::Withdrawn, pending, "{stands:?}");
+        assert_eq!(stands == ApprovalStatus::Withdrawn, pending, "{stands:?}");
         kept.forget();
         let AskOutcome::Waiting(second) = answered(&words, now).await.unwrap() else { panic!("asked anew") };
         assert!(second.id != first.id);
@@ -249,7 +249,7 @@ async fn what_is_taken_back_is_forgotten_once_sayso_knows() {
     let (asker, words) = (place.asker(), words("{}"));
     let first = waiting(&asker, &words).await;
     place.trouble_after(0, &Trouble::LoseRequest);
-    assert_eq!(asker.withdraw(&first.kept).await, Err(NotAsked::Unanswered));
+    assert_eq!(asker.withdraw(&first.kept).await, Err(ApprovalError::Unanswered));
     assert_eq!(place.kept_files(), 1);
     assert_eq!(asker.withdraw(&first.kept).await, Ok(Withdrawal::Withdrawn));
     assert_eq!(place.kept_files(), 0);
@@ -268,7 +268,7 @@ async fn a_sayso_that_is_lost_is_an_error_and_the_approval_stays() {
     for requests in 0..3 {
         place.trouble_after(requests, &Trouble::LoseRequest);
         let lost = asker.ask(&words.ask(None), AT_ONCE, |_| ()).await;
-        assert!(matches!(lost, Err(AskError::NotAsked(NotAsked::Unanswered))), "{requests}: {lost:?}");
+        assert!(matches!(lost, Err(AskError::Sayso(ApprovalError::Unanswered))), "{requests}: {lost:?}");
     }
     assert_eq!(waiting(&asker, &words).await.id, first.id);
     assert_eq!(place.world.mails().len(), 1);
@@ -357,7 +357,7 @@ async fn an_answer_between_two_calls_is_not_lost() {
             Some(AskOutcome::NotApproved(NotApproved::Denied(denied))) => assert_eq!(denied.kept, first.kept),
             other => panic!("{other:?}"),
         }
-        assert_eq!(asker.approvals.check(again.id, AT_ONCE).await, Ok(Standing::Withdrawn));
+        assert_eq!(asker.approvals.check(again.id, AT_ONCE).await, Ok(ApprovalStatus::Withdrawn));
     }
 }
 

@@ -3,8 +3,8 @@
 
 use std::fmt::Display;
 
-use sayso_gate::{Refusal, UndeliveredCause};
 use sayso_model::{come_back_after, to_the_second};
+use sayso_sdk::{Refusal, UndeliveredCause};
 use serde_json::{Value, json};
 
 use super::call::Call;
@@ -36,7 +36,7 @@ pub(super) fn forbidden(call: &Call) -> Message {
     tool_error(
         call,
         &format!(
-            "{tool} did not run: the operator's policy forbids it. Asking a human does not change that."
+            "{tool} did not run: the operator's policy forbids it. ApprovalRequest a human does not change that."
         ),
     )
 }

@@ -1,5 +1,5 @@
-use sayso_gate::Permit;
 use sayso_model::{CanonicalJson, ProfileViolation};
+use sayso_sdk::Permit;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 

@@ -17,7 +17,7 @@ use std::process::ExitCode;
 
 use gatekeeper::{Ended, Gatekeeper};
 use policy::{Policy, PolicyError};
-use sayso_gate::{Approvals, Gate, NoTls, Refusal};
+use sayso_sdk::{Approvals, Gate, Refusal, TlsError};
 use thiserror::Error;
 use tokio::net::TcpListener;
 
@@ -43,7 +43,7 @@ enum StartError {
     #[error(transparent)]
     State(#[from] StateDirError),
     #[error(transparent)]
-    Tls(#[from] NoTls),
+    Tls(#[from] TlsError),
     #[error(transparent)]
     Randomness(#[from] Refusal),
     #[error(

@@ -1,6 +1,6 @@
 //! The one tool of the gate's own, where the policy wants it: it takes back what this gate has asked for.
 
-use sayso_gate::{ApprovalId, Withdrawal};
+use sayso_sdk::{ApprovalId, Withdrawal};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 

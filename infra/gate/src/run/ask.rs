@@ -4,8 +4,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use sayso_gate::{Action, NotAsked, Note, Refusal, Withdrawal};
 use sayso_model::{Reading, reveal_arguments, reveal_to_string};
+use sayso_sdk::{Action, ApprovalError, Note, Refusal, Withdrawal};
 use tokio::sync::watch;
 
 use super::Stopped;
@@ -56,7 +56,7 @@ pub(super) async fn until_approved(
             )),
             AskOutcome::NotApproved(reason) => return Err(not_approved(reason)),
         }
-        // Asking again sends the mail, if it was not sent.
+        // ApprovalRequest again sends the mail, if it was not sent.
         let out = known.borrow().as_ref().is_none_or(|waiting| waiting.mail_sent);
         silence = if out { (silence * 2).min(longest) } else { first };
     }
@@ -76,10 +76,10 @@ fn announce(action: &Action, waiting: &Waiting) {
 fn no_answer(none: &AskError) -> Stopped {
     let status = match none {
         AskError::NotKept(_)
-        | AskError::NotAsked(NotAsked::KeyRefused | NotAsked::Refused(_) | NotAsked::NotUnderstood { .. }) => {
-            status::CONFIGURATION
-        }
-        AskError::NotAsked(_) | AskError::InOtherWords => status::TRY_AGAIN,
+        | AskError::Sayso(
+            ApprovalError::KeyRefused | ApprovalError::Refused(_) | ApprovalError::NotUnderstood { .. },
+        ) => status::CONFIGURATION,
+        AskError::Sayso(_) | AskError::InOtherWords => status::TRY_AGAIN,
     };
     Stopped::new(status, none)
 }

@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use sayso_gate::Permit;
+use sayso_sdk::Permit;
 
 use super::Stopped;
 use super::shell::{Ready, Shell, StandardInput};

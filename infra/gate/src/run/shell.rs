@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use sayso_gate::{Action, CanonicalJson, Summary, ToolName};
+use sayso_sdk::{Action, CanonicalJson, Summary, ToolName};
 use serde::{Deserialize, Serialize};
 
 use super::env_file::{self, Variables};

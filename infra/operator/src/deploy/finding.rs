@@ -7,7 +7,7 @@ use crate::outcome::{Report, status};
 use crate::terminal::{count, one_line};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum ApprovalStatus {
     Well,
     /// It works, not as well as it should.
     Attention,
@@ -15,7 +15,7 @@ pub(crate) enum Standing {
     Failed,
 }
 
-impl Standing {
+impl ApprovalStatus {
     fn mark(self) -> &'static str {
         match self {
             Self::Well => "ok",
@@ -34,7 +34,7 @@ impl Standing {
 
 struct Finding {
     check: &'static str,
-    standing: Standing,
+    standing: ApprovalStatus,
     found: String,
     advice: Option<String>,
 }
@@ -45,7 +45,7 @@ pub(crate) struct Findings(Vec<Finding>);
 
 impl Findings {
     pub(crate) fn well(&mut self, check: &'static str, found: impl Into<String>) {
-        self.add(check, Standing::Well, found.into(), None);
+        self.add(check, ApprovalStatus::Well, found.into(), None);
     }
 
     pub(crate) fn attention(
@@ -54,7 +54,7 @@ impl Findings {
         found: impl Into<String>,
         advice: impl Into<String>,
     ) {
-        self.add(check, Standing::Attention, found.into(), Some(advice.into()));
+        self.add(check, ApprovalStatus::Attention, found.into(), Some(advice.into()));
     }
 
     pub(crate) fn failed(
@@ -63,7 +63,7 @@ impl Findings {
         found: impl Into<String>,
         advice: impl Into<String>,
     ) {
-        self.add(check, Standing::Failed, found.into(), Some(advice.into()));
+        self.add(check, ApprovalStatus::Failed, found.into(), Some(advice.into()));
     }
 
     /// A call that did not succeed: nothing is known. `place` is where a console shows the same.
@@ -100,16 +100,17 @@ impl Findings {
         self.failed(check, found, advice);
     }
 
-    fn add(&mut self, check: &'static str, standing: Standing, found: String, advice: Option<String>) {
+    fn add(&mut self, check: &'static str, standing: ApprovalStatus, found: String, advice: Option<String>) {
         self.0.push(Finding { check, standing, found: one_line(&found), advice });
     }
 
-    fn number(&self, standing: Standing) -> usize {
+    fn number(&self, standing: ApprovalStatus) -> usize {
         self.0.iter().filter(|finding| finding.standing == standing).count()
     }
 
     pub(crate) fn into_report(self, region: &str) -> Report {
-        let (failed, attention) = (self.number(Standing::Failed), self.number(Standing::Attention));
+        let (failed, attention) =
+            (self.number(ApprovalStatus::Failed), self.number(ApprovalStatus::Attention));
         let width = self.0.iter().map(|finding| finding.check.len()).max().unwrap_or_default();
         let line = |finding: &Finding| {
             let Finding { check, standing, found, advice } = finding;

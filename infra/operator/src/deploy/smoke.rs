@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use reqwest::Client;
 use sayso_cloud::Clock;
-use sayso_gate::{Requested, Standing};
 use sayso_model::token::Issuer;
 use sayso_model::{BaseUrl, EmailAddress};
+use sayso_sdk::{ApprovalStatus, PendingApproval};
 
 use super::front_door;
 use crate::arguments::{Connection, Smoke};
@@ -94,16 +94,16 @@ impl Reached<'_> {
 /// From SES over EventBridge and `feedback` to the agent; gives how long that took.
 async fn comes_back(bounced: &mut Trial<'_>) -> Result<Duration, Failed> {
     bounced.add().await?;
-    let Requested { id, .. } = bounced.request().await?;
+    let PendingApproval { id, .. } = bounced.request().await?;
     let clock = Clock::system();
     let started = clock.elapsed();
     loop {
         let standing = bounced.standing(id).await?;
         let took = clock.elapsed().saturating_sub(started);
         match standing {
-            Standing::Undeliverable { .. } => return Ok(took),
-            Standing::Pending { .. } if took < BOUNCE_LIMIT => clock.sleep(LOOK_AGAIN).await,
-            Standing::Pending { .. } => {
+            ApprovalStatus::Undeliverable { .. } => return Ok(took),
+            ApprovalStatus::Pending { .. } if took < BOUNCE_LIMIT => clock.sleep(LOOK_AGAIN).await,
+            ApprovalStatus::Pending { .. } => {
                 return Err(Failed::new(
                     format!("no report of it after {} s", took.as_secs()),
                     "agents will wait for approvers who were never reached. Look in this order: whether SES's console shows the bounce; the event destination of the stack's MailConfiguration; the rule of the function Feedback, and its log; the queue LostReports",

@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use sayso_cloud::{Failure, random};
-use sayso_gate::{
-    Action, ApprovalId, ApprovalToken, Approvals, Asking, CanonicalJson, ExpiresIn, Gate, GateName, MAX_WAIT,
-    NotAsked, Refusal, Requested, Standing, Summary, ToolName,
-};
 use sayso_model::{Agent, AgentKey, AgentName, Approver, ApproverId, Audience, Audiences, EmailAddress};
+use sayso_sdk::{
+    Action, ApprovalError, ApprovalId, ApprovalRequest, ApprovalStatus, ApprovalToken, Approvals,
+    CanonicalJson, ExpiresIn, Gate, GateName, MAX_WAIT, PendingApproval, Refusal, Summary, ToolName,
+};
 
 use crate::connection::Deployment;
 use crate::outcome::{Stopped, advice};
@@ -120,7 +120,7 @@ impl<'a> Trial<'a> {
     }
 
     /// A request, pending, and its mail on the way.
-    pub(crate) async fn ask(&mut self, steps: &mut Steps) -> Result<Requested, Ended> {
+    pub(crate) async fn ask(&mut self, steps: &mut Steps) -> Result<PendingApproval, Ended> {
         let requested = self.request().await;
         let requested = steps.take("ask", requested, |requested| format!("pending as {}", requested.id))?;
         steps.take("mail", mailed(&requested), |()| "the mail service took it".to_owned())?;
@@ -128,13 +128,19 @@ impl<'a> Trial<'a> {
     }
 
     /// The request alone, as a part of another step.
-    pub(crate) async fn request(&mut self) -> Result<Requested, Failed> {
+    pub(crate) async fn request(&mut self) -> Result<PendingApproval, Failed> {
         let Canary { action, audience, summary, expires_in, .. } = &self.canary;
-        let asking =
-            Asking { action, audience, summary, reason: None, expires_in: *expires_in, earlier: None };
+        let asking = ApprovalRequest {
+            action,
+            audience,
+            summary,
+            reason: None,
+            expires_in: *expires_in,
+            earlier: None,
+        };
         let requested = self.approvals.request(&asking).await.map_err(|error| match &error {
             // What no emulator shows: how IAM weighs a transaction, whose writes two statements allow.
-            NotAsked::Failed { .. } => Failed::new(
+            ApprovalError::Failed { .. } => Failed::new(
                 one_line(&error.to_string()),
                 "search the log of the mcp function for this id: it names the call that failed. If that is dynamodb:TransactWriteItems with AccessDeniedException, and this is the first deployment, put the keys of the role's statements WriteRequestsAndCloseThem and CountRequests and both their actions into one statement",
             ),
@@ -145,7 +151,7 @@ impl<'a> Trial<'a> {
     }
 
     /// How it stands, at once.
-    pub(crate) async fn standing(&self, id: ApprovalId) -> Result<Standing, Failed> {
+    pub(crate) async fn standing(&self, id: ApprovalId) -> Result<ApprovalStatus, Failed> {
         self.approvals.check(id, Duration::ZERO).await.map_err(by_sayso)
     }
 
@@ -177,28 +183,28 @@ impl<'a> Trial<'a> {
             let left = until.saturating_sub(started);
             let standing = self.approvals.check(id, left.min(MAX_WAIT)).await.map_err(by_sayso)?;
             match standing {
-                Standing::Approved { token, .. } => return Ok(Decided { token, held }),
-                Standing::Pending { .. } if left > Duration::ZERO => {
+                ApprovalStatus::Approved { token, .. } => return Ok(Decided { token, held }),
+                ApprovalStatus::Pending { .. } if left > Duration::ZERO => {
                     if left >= MAX_WAIT {
                         held.push(clock.elapsed().saturating_sub(started));
                     }
                 }
-                Standing::Pending { .. } => {
+                ApprovalStatus::Pending { .. } => {
                     return Err(Failed::new(
                         "nobody has decided",
                         "look for the mail, in the spam folder too. In the SES sandbox the address must be verified. If the page said that the decision could not be recorded, read the log of the decide function: it may not be permitted kms:Sign",
                     ));
                 }
-                Standing::Undeliverable { .. } => {
+                ApprovalStatus::Undeliverable { .. } => {
                     return Err(Failed::new(
                         "the mail came back",
                         "the address takes no mail, or is on SES's suppression list (`aws sesv2 get-suppressed-destination`): correct it, or take another",
                     ));
                 }
-                Standing::Denied { .. } => {
+                ApprovalStatus::Denied { .. } => {
                     return Err(Failed::new("denied: so far everything works", "run it again, and approve"));
                 }
-                Standing::Expired | Standing::Withdrawn => {
+                ApprovalStatus::Expired | ApprovalStatus::Withdrawn => {
                     return Err(Failed::new("it closed without a decision", "run it again"));
                 }
             }
@@ -244,7 +250,7 @@ impl<'a> Trial<'a> {
         steps.take("remove", self.take_away().await, |()| "the agent is gone".to_owned())?;
         let Some(id) = self.asked else { return Ok(()) };
         let stopped = match self.approvals.check(id, Duration::ZERO).await {
-            Err(NotAsked::KeyRefused) => Ok(()),
+            Err(ApprovalError::KeyRefused) => Ok(()),
             Err(other) => Err(by_sayso(other)),
             Ok(_) => Err(Failed::new(
                 "the key of a removed agent still works",
@@ -255,7 +261,7 @@ impl<'a> Trial<'a> {
     }
 }
 
-fn mailed(requested: &Requested) -> Result<(), Failed> {
+fn mailed(requested: &PendingApproval) -> Result<(), Failed> {
     if requested.mail_sent {
         return Ok(());
     }
@@ -269,15 +275,15 @@ fn by_aws(failure: Failure) -> Failed {
     Failed::new(failure.to_string(), advice(&failure))
 }
 
-fn by_sayso(error: NotAsked) -> Failed {
+fn by_sayso(error: ApprovalError) -> Failed {
     let advice = match &error {
-        NotAsked::KeyRefused => {
+        ApprovalError::KeyRefused => {
             "the mcp function reads another table: --table and --mcp-url must be of one deployment"
         }
-        NotAsked::Failed { .. } => {
+        ApprovalError::Failed { .. } => {
             "search the log of the mcp function for this id: it names the call that failed"
         }
-        NotAsked::Unreachable => "compare --mcp-url with the stack's output McpUrl",
+        ApprovalError::Unreachable => "compare --mcp-url with the stack's output McpUrl",
         _ => "read the log of the mcp function",
     };
     Failed::new(one_line(&error.to_string()), advice)

@@ -2,12 +2,14 @@ use sayso_model::{
     Agent, AgentKeyHash, AgentName, Approver, ApproverId, Audience, Audiences, Overlap, Timestamp,
 };
 
-use super::{MOST_TRIES, NotDone, Refused, Registry, whole};
+use super::{MAX_TRIES, NotDone, Refused, Registry};
 use crate::Failure;
-use crate::store::{AGENT, AgentItem, FIRST, agent_key, from_item, string, text, to_item};
+use crate::store::{
+    AGENT, AgentItem, FIRST, Kind, Store, agent_key, from_item, number, string, text, to_item,
+};
 
 /// As many as one transaction ends, beside what else it writes.
-const MOST_KEYS: usize = 90;
+const MAX_KEYS: usize = 90;
 
 /// A key, and what it stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +62,7 @@ enum Try<T> {
 impl Registry {
     /// Every key, by agent; the oldest first, and of one age the one that stops first.
     pub async fn keys(&self) -> Result<Vec<RegisteredKey>, Failure> {
-        let rows = self.rows(AGENT).await?.into_iter();
+        let rows = self.rows(Kind::Agent).await?.into_iter();
         let keys: Result<Vec<_>, _> =
             rows.map(|row| RegisteredKey::from_item(&from_item::<AgentItem>(row, AGENT)?)).collect();
         keys.map(|mut keys| {
@@ -81,7 +83,7 @@ impl Registry {
         gates: &[Audience],
         now: Timestamp,
     ) -> Result<Agent, NotDone> {
-        for _ in 0..MOST_TRIES {
+        for _ in 0..MAX_TRIES {
             if let Try::Done(agent) = self.try_add(key, name, approver, gates, now).await? {
                 return Ok(agent);
             }
@@ -110,7 +112,7 @@ impl Registry {
         let audiences = Audiences::new(self.choose_gates(gates).await?);
         let audiences = audiences.map_err(|e| Failure::corrupt(AGENT, "audiences", e))?;
         let agent = Agent { name: name.clone(), approver: approver.approver.clone(), audiences };
-        let row = to_item(&AgentItem::new(key, &agent).created(now), AGENT)?;
+        let row = to_item(&AgentItem::new(key, &agent).created(now))?;
         let writes =
             vec![self.raise_name(name, revision)?, self.raise_approver(&approver)?, self.first(row)?];
         Ok(if self.transact(writes).await? { Try::Done(agent) } else { Try::Overtaken })
@@ -124,7 +126,7 @@ impl Registry {
         overlap: Overlap,
         now: Timestamp,
     ) -> Result<Rotated, NotDone> {
-        for _ in 0..MOST_TRIES {
+        for _ in 0..MAX_TRIES {
             if let Try::Done(rotated) = self.try_rotate(key, name, overlap, now).await? {
                 return Ok(rotated);
             }
@@ -148,7 +150,7 @@ impl Registry {
             let agent = keys.swap_remove(at).agent;
             return Ok(Try::Done(rotated(agent, &keys, until, now)));
         }
-        if keys.len() > MOST_KEYS {
+        if keys.len() > MAX_KEYS {
             return Err(Refused::TooManyKeys(name.clone()).into());
         }
         let agent = self.registration(name, &keys, now)?;
@@ -156,7 +158,7 @@ impl Registry {
         for old in &keys {
             writes.push(self.end(old, until, now)?);
         }
-        writes.push(self.first(to_item(&AgentItem::new(key, &agent).created(now), AGENT)?)?);
+        writes.push(self.first(to_item(&AgentItem::new(key, &agent).created(now))?)?);
         let done = self.transact(writes).await?;
         Ok(if done { Try::Done(rotated(agent, &keys, until, now)) } else { Try::Overtaken })
     }
@@ -210,7 +212,7 @@ impl Registry {
         if end <= now {
             return self.delete(&pk);
         }
-        let values = [(":end", whole(end.as_unix_seconds()))];
+        let values = [(":end", number(end.as_unix_seconds()))];
         self.update(&pk, "SET valid_until = :end, #ttl = :end", "attribute_exists(pk)", values)
     }
 
@@ -226,7 +228,7 @@ impl Registry {
                 return if tries > 0 { Ok(revoked) } else { Err(Refused::UnknownAgent(name.clone()).into()) };
             }
             let mut writes = vec![self.raise_name(name, revision)?];
-            for pk in rows.iter().take(MOST_KEYS) {
+            for pk in rows.iter().take(MAX_KEYS) {
                 writes.push(self.delete(pk)?);
             }
             let keys = writes.len() - 1;
@@ -238,7 +240,7 @@ impl Registry {
                 tries = 1;
             } else {
                 tries += 1;
-                if tries > MOST_TRIES {
+                if tries > MAX_TRIES {
                     return Err(Refused::Contended.into());
                 }
             }
@@ -253,7 +255,7 @@ impl Registry {
         until: Timestamp,
         now: Timestamp,
     ) -> Result<(), Failure> {
-        let item = to_item(&AgentItem::new(key, agent).created(now).until(until), AGENT)?;
+        let item = to_item(&AgentItem::new(key, agent).created(now).until(until))?;
         let put = self.client.put_item().table_name(&self.table).set_item(Some(item));
         // A key is made at random: whoever has the row already is our own first attempt.
         match put.condition_expression(FIRST).send().await {
@@ -272,7 +274,7 @@ impl Registry {
 
     /// The keys of an agent's rows, whatever else is in them: a row that is corrupt can be revoked all the same.
     async fn rows_of(&self, name: &AgentName) -> Result<Vec<String>, Failure> {
-        let rows = self.rows(AGENT).await?;
+        let rows = self.rows(Kind::Agent).await?;
         let own = rows.iter().filter(|row| string(row, "name") == name.as_str());
         Ok(own.map(|row| string(row, "pk")).collect())
     }
@@ -282,4 +284,14 @@ fn rotated(agent: Agent, old: &[RegisteredKey], until: Timestamp, now: Timestamp
     let old = old.iter().filter(|key| key.is_valid(now));
     let ends: Vec<_> = old.map(|key| key.valid_until.map_or(until, |end| end.min(until))).collect();
     Rotated { agent, old_keys: ends.len(), old_until: ends.into_iter().max().unwrap_or(now) }
+}
+
+impl Store {
+    /// Registers an agent under a key, or changes what is registered. For the operator: no function is permitted this.
+    pub async fn register_agent(&self, key: AgentKeyHash, agent: &Agent) -> Result<(), Failure> {
+        let item = to_item(&AgentItem::new(key, agent))?;
+        let put = self.client.put_item().table_name(&self.table).set_item(Some(item));
+        put.send().await.map_err(|e| Failure::call("dynamodb:PutItem", &e))?;
+        Ok(())
+    }
 }

@@ -2,11 +2,11 @@ use aws_sdk_dynamodb::types::TransactWriteItem;
 use sayso_model::{AgentName, Approver, ApproverId, EmailAddress, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{MOST_TRIES, NotDone, Refused, Registry, finish_put, whole};
+use super::{MAX_TRIES, NotDone, Refused, Registry, finish_put};
 use crate::Failure;
-use crate::store::{FIRST, from_item, string, text, to_item};
+use crate::store::{FIRST, Kind, from_item, number, string, text, to_item};
 
-const APPROVER: &str = "APPROVER#";
+const APPROVER: &str = Kind::Approver.prefix();
 
 /// A human who may be named as an agent's approver.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +28,7 @@ struct ApproverItem {
 }
 
 fn approver_key(id: &ApproverId) -> String {
-    format!("{APPROVER}{id}")
+    Kind::Approver.key(id)
 }
 
 impl ApproverItem {
@@ -57,7 +57,7 @@ impl Registry {
 
     /// All approvers, by id.
     pub async fn approvers(&self) -> Result<Vec<RegisteredApprover>, Failure> {
-        let rows = self.rows(APPROVER).await?.into_iter();
+        let rows = self.rows(Kind::Approver).await?.into_iter();
         let all: Result<Vec<_>, _> =
             rows.map(|item| from_item::<ApproverItem>(item, APPROVER)?.parse()).collect();
         all.map(|mut approvers| {
@@ -74,7 +74,7 @@ impl Registry {
         replace: bool,
         now: Timestamp,
     ) -> Result<usize, NotDone> {
-        for attempt in 0..MOST_TRIES {
+        for attempt in 0..MAX_TRIES {
             let known = self.approver(&approver.id).await?;
             // Our own first attempt, whose answer was lost.
             let ours = known.as_ref().is_some_and(|known| attempt > 0 && known.approver == *approver);
@@ -96,7 +96,7 @@ impl Registry {
 
     /// Takes an approver away, unless an agent still has it.
     pub async fn remove_approver(&self, id: &ApproverId, now: Timestamp) -> Result<(), NotDone> {
-        for attempt in 0..MOST_TRIES {
+        for attempt in 0..MAX_TRIES {
             let known = self.approver(id).await?;
             let users = self.users(id, now, None).await?;
             if !users.is_empty() {
@@ -109,7 +109,7 @@ impl Registry {
             let delete = self.client.delete_item().table_name(&self.table).key("pk", text(approver_key(id)));
             let delete = delete
                 .condition_expression("revision = :known")
-                .expression_attribute_values(":known", whole(known.revision));
+                .expression_attribute_values(":known", number(known.revision));
             let Err(error) = delete.send().await else { return Ok(()) };
             if !error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) {
                 return Err(Failure::call("dynamodb:DeleteItem", &error).into());
@@ -120,7 +120,7 @@ impl Registry {
 
     /// The write that a new key for this approver takes along: it holds only if nobody has changed the approver since.
     pub(super) fn raise_approver(&self, known: &RegisteredApprover) -> Result<TransactWriteItem, Failure> {
-        let values = [(":known", whole(known.revision)), (":next", whole(known.revision + 1))];
+        let values = [(":known", number(known.revision)), (":next", number(known.revision + 1))];
         let key = approver_key(&known.approver.id);
         self.update(&key, "SET revision = :next", "revision = :known", values)
     }
@@ -137,14 +137,13 @@ impl Registry {
             created_at: known.map_or(now, |known| known.created_at).as_unix_seconds(),
             revision: known.map_or(1, |known| known.revision + 1),
         };
-        let put = aws_sdk_dynamodb::types::Put::builder()
-            .table_name(&self.table)
-            .set_item(Some(to_item(&item, APPROVER)?));
+        let put =
+            aws_sdk_dynamodb::types::Put::builder().table_name(&self.table).set_item(Some(to_item(&item)?));
         finish_put(match known {
             None => put.condition_expression(FIRST),
             Some(known) => put
                 .condition_expression("revision = :known")
-                .expression_attribute_values(":known", whole(known.revision)),
+                .expression_attribute_values(":known", number(known.revision)),
         })
     }
 
@@ -169,10 +168,10 @@ impl Registry {
     /// sees the last address.
     async fn spread(&self, id: &ApproverId) -> Result<usize, NotDone> {
         let mut changed = 0;
-        for _ in 0..MOST_TRIES {
+        for _ in 0..MAX_TRIES {
             let Some(known) = self.approver(id).await? else { return Ok(changed) };
             let email = known.approver.email.expose();
-            for row in self.rows(crate::store::AGENT).await? {
+            for row in self.rows(Kind::Agent).await? {
                 let stale =
                     string(&row, "approver_id") == id.as_str() && string(&row, "approver_email") != email;
                 if stale && self.readdress(&string(&row, "pk"), id, email).await? {

@@ -2,14 +2,14 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use sayso_model::{Audience, GateMasks, Masks};
 
 use super::{NotDone, Refused, Registry};
-use crate::store::{FIRST, GATE, GateItem, RegisteredGate, from_item, gate_key, string, text, to_item};
+use crate::store::{FIRST, GATE, GateItem, Kind, RegisteredGate, from_item, gate_key, string, text, to_item};
 use crate::{Failure, random};
 
 impl Registry {
     /// Registers a gate.
     pub async fn add_gate(&self, gate: &RegisteredGate) -> Result<(), NotDone> {
         let item = GateItem::new(gate, random::error_id());
-        let put = self.client.put_item().table_name(&self.table).set_item(Some(to_item(&item, GATE)?));
+        let put = self.client.put_item().table_name(&self.table).set_item(Some(to_item(&item)?));
         let Err(error) = put.condition_expression(FIRST).send().await else { return Ok(()) };
         if !error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) {
             return Err(Failure::call("dynamodb:PutItem", &error).into());
@@ -53,7 +53,7 @@ impl Registry {
 
     /// All gates, by name.
     pub async fn gates(&self) -> Result<Vec<RegisteredGate>, Failure> {
-        let rows = self.rows(GATE).await?.into_iter();
+        let rows = self.rows(Kind::Gate).await?.into_iter();
         let gates: Result<Vec<_>, _> = rows.map(|item| from_item::<GateItem>(item, GATE)?.parse()).collect();
         gates.map(|mut gates| {
             gates.sort_by(|a, b| a.audience.cmp(&b.audience));

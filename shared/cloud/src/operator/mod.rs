@@ -7,29 +7,33 @@
 //! an agent without a `NAME#` row and one whose approver was never registered.
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::builders::PutBuilder;
-use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{AttributeValue, CancellationReason, Delete, Put, TransactWriteItem, Update};
 use sayso_model::{AgentName, ApproverId, Audience};
 use thiserror::Error;
 
 use crate::Failure;
-use crate::store::{FIRST, Item, scan, text};
+use crate::store::transaction::{TRANSACT, Transacted, cancelled, failed, transact};
+use crate::store::{FIRST, Item, Kind, number, scan, text};
 
 mod agents;
 mod approvers;
+mod audit;
 mod gates;
 mod health;
+mod recorded;
 mod sending;
 
 pub use crate::store::RegisteredGate;
 pub use agents::{RegisteredKey, Rotated};
 pub use approvers::RegisteredApprover;
+pub use audit::Audited;
 pub use health::{Expiry, TableHealth};
+pub use recorded::{Recorded, RecordedApproval};
 pub use sending::{Dkim, Identity, MailFrom, Sending, SendingQuota, SendingReader};
 
 /// How often a change that another overtook is begun again.
-const MOST_TRIES: usize = 5;
+const MAX_TRIES: usize = 5;
 
 /// The operator's side of the table.
 #[derive(Clone)]
@@ -113,8 +117,8 @@ impl Registry {
         Self { client, table }
     }
 
-    async fn rows(&self, prefix: &str) -> Result<Vec<Item>, Failure> {
-        scan(&self.client, &self.table, &[prefix]).await
+    async fn rows(&self, kind: Kind) -> Result<Vec<Item>, Failure> {
+        scan(&self.client, &self.table, &[kind]).await
     }
 
     async fn row(&self, pk: &str) -> Result<Option<Item>, Failure> {
@@ -124,21 +128,10 @@ impl Registry {
 
     /// Writes all or none; `false` when a condition does not hold, or no longer.
     async fn transact(&self, writes: Vec<TransactWriteItem>) -> Result<bool, Failure> {
-        let call = "dynamodb:TransactWriteItems";
-        let written = self.client.transact_write_items().set_transact_items(Some(writes)).send().await;
-        let Err(error) = written else { return Ok(true) };
-        match error.as_service_error() {
-            Some(TransactWriteItemsError::TransactionCanceledException(cancelled))
-                if cancelled.cancellation_reasons().iter().all(|reason| {
-                    matches!(
-                        reason.code(),
-                        None | Some("None" | "ConditionalCheckFailed" | "TransactionConflict")
-                    )
-                }) =>
-            {
-                Ok(false)
-            }
-            _ => Err(Failure::call(call, &error)),
+        match transact(&self.client, writes).await? {
+            Transacted::Done => Ok(true),
+            Transacted::Cancelled(reasons) if reasons.iter().all(is_race) => Ok(false),
+            Transacted::Cancelled(reasons) => Err(cancelled(&reasons)),
         }
     }
 
@@ -151,20 +144,20 @@ impl Registry {
     fn raise_name(&self, name: &AgentName, known: Option<u64>) -> Result<TransactWriteItem, Failure> {
         let item = Item::from([
             ("pk".to_owned(), text(name_key(name))),
-            ("revision".to_owned(), whole(known.unwrap_or_default() + 1)),
+            ("revision".to_owned(), number(known.unwrap_or_default() + 1)),
         ]);
         let put = Put::builder().table_name(&self.table).set_item(Some(item));
         finish_put(match known {
             None => put.condition_expression(FIRST),
             Some(known) => put
                 .condition_expression("revision = :known")
-                .expression_attribute_values(":known", whole(known)),
+                .expression_attribute_values(":known", number(known)),
         })
     }
 
     fn delete(&self, pk: &str) -> Result<TransactWriteItem, Failure> {
         let delete = Delete::builder().table_name(&self.table).key("pk", text(pk));
-        let delete = delete.build().map_err(|e| Failure::corrupt(pk, "pk", e))?;
+        let delete = delete.build().map_err(|_| Failure::not_built(TRANSACT))?;
         Ok(TransactWriteItem::builder().delete(delete).build())
     }
 
@@ -185,7 +178,7 @@ impl Registry {
                 change.contains("#ttl").then(|| [("#ttl".to_owned(), "ttl".to_owned())].into()),
             )
             .build()
-            .map_err(|e| Failure::corrupt(pk, "pk", e))?;
+            .map_err(|_| Failure::not_built(TRANSACT))?;
         Ok(TransactWriteItem::builder().update(update).build())
     }
 
@@ -195,17 +188,18 @@ impl Registry {
     }
 }
 
+/// Somebody else changed the same thing, or this write is not what the transaction was cancelled for.
+fn is_race(reason: &CancellationReason) -> bool {
+    matches!(reason.code(), None | Some("None" | "TransactionConflict")) || failed(reason)
+}
+
 fn name_key(name: &AgentName) -> String {
-    format!("NAME#{name}")
+    Kind::Name.key(name)
 }
 
 fn finish_put(put: PutBuilder) -> Result<TransactWriteItem, Failure> {
-    let put = put.build().map_err(|e| Failure::corrupt("a registration", "item", e))?;
+    let put = put.build().map_err(|_| Failure::not_built(TRANSACT))?;
     Ok(TransactWriteItem::builder().put(put).build())
-}
-
-fn whole(number: impl ToString) -> AttributeValue {
-    AttributeValue::N(number.to_string())
 }
 
 fn revision(item: &Item, row: &str) -> Result<u64, Failure> {

@@ -4,7 +4,8 @@ use sayso_model::{
 use serde::{Deserialize, Serialize};
 
 use super::items::Row;
-use super::{Store, from_item, to_item};
+use super::kind::Kind;
+use super::{Store, from_item};
 use crate::Failure;
 
 /// The operator's row: one a key. The approver's address is copied into it, so that a request needs one read.
@@ -26,10 +27,10 @@ pub(crate) struct AgentItem {
 }
 
 /// What begins the key of every agent's row.
-pub(crate) const AGENT: &str = "AGENT#";
+pub(crate) const AGENT: &str = Kind::Agent.prefix();
 
 pub(crate) fn agent_key(key: AgentKeyHash) -> String {
-    format!("{AGENT}{key}")
+    Kind::Agent.key(key)
 }
 
 impl AgentItem {
@@ -91,13 +92,5 @@ impl Store {
             return Ok(None);
         }
         item.parse().map(Some)
-    }
-
-    /// Registers an agent under a key, or changes what is registered. For the operator: no function is permitted this.
-    pub async fn register_agent(&self, key: AgentKeyHash, agent: &Agent) -> Result<(), Failure> {
-        let item = to_item(&AgentItem::new(key, agent), AGENT)?;
-        let put = self.client.put_item().table_name(&self.table).set_item(Some(item));
-        put.send().await.map_err(|e| Failure::call("dynamodb:PutItem", &e))?;
-        Ok(())
     }
 }

@@ -9,16 +9,16 @@ use sayso_model::{
 };
 use tokio::time::timeout;
 
-use super::items::{NoticeItem, RequestItem, notice_key, outcome_key, request_key};
-use super::newer::{newer_key, readable_newer};
-use super::undelivered::{readable_reports, undelivered_key};
-use super::{Item, Store, attested, from_item, text};
+use super::kind::Kind;
+use super::newer::readable_newer;
+use super::rows::ApprovalRows;
+use super::{Item, Store, attested, text};
 use crate::{Failure, OPERATION_LIMIT};
 
 const READ: &str = "dynamodb:BatchGetItem";
 
 /// How often rows that DynamoDB left out under load are asked for again before the read counts as failed.
-const MOST_READS: usize = 4;
+const MAX_READS: usize = 4;
 
 /// Everything recorded of one approval. How it ended is read only once somebody may know: see [`StoredApproval::judge`].
 #[derive(Clone)]
@@ -63,8 +63,9 @@ impl StoredApproval {
     }
 }
 
+/// The token's use is nobody's business but `redeem`'s and the operator's.
 fn approval_keys(id: ApprovalId) -> [String; 4] {
-    [request_key(id), notice_key(id), undelivered_key(id), outcome_key(id)]
+    [Kind::Request, Kind::Notice, Kind::Undelivered, Kind::Outcome].map(|kind| kind.key(id))
 }
 
 impl Store {
@@ -82,8 +83,8 @@ impl Store {
         id: ApprovalId,
         now: Timestamp,
     ) -> Result<Option<(StoredApproval, Option<ApprovalId>)>, Failure> {
-        let mut rows = self.read(approval_keys(id).into_iter().chain([newer_key(id)])).await?;
-        let newer = rows.remove(&newer_key(id));
+        let mut rows = self.read(approval_keys(id).into_iter().chain([Kind::Newer.key(id)])).await?;
+        let newer = rows.remove(&Kind::Newer.key(id));
         Ok(self.stored(id, rows, now)?.map(|stored| {
             let newer = readable_newer(newer, &stored.request);
             (stored, newer)
@@ -96,25 +97,15 @@ impl Store {
         mut rows: HashMap<String, Item>,
         now: Timestamp,
     ) -> Result<Option<StoredApproval>, Failure> {
-        let Some(request) = rows.remove(&request_key(id)) else { return Ok(None) };
-        let request = from_item::<RequestItem>(request, &request_key(id))?;
-        if request.is_forgotten(now) {
-            return Ok(None);
-        }
-        let request = Arc::new(request.parse(id)?);
-        let notice = match rows.remove(&notice_key(id)) {
-            Some(item) => Some(from_item::<NoticeItem>(item, &notice_key(id))?.parse()?),
-            None => None,
-        };
-        let undelivered = readable_reports(rows.remove(&undelivered_key(id)), id);
-        let outcome = rows.remove(&outcome_key(id));
-        Ok(Some(StoredApproval { request, notice, undelivered, outcome, keys: Arc::clone(&self.keys) }))
+        let parsed = ApprovalRows::of(id, &mut rows).parse(id, &self.keys, now)?;
+        Ok(parsed.map(|(stored, _)| stored))
     }
 
     /// Whether the request has an outcome yet, at half the price and possibly a moment late: for waiting. State only
     /// moves forward, so a stale answer delays and never misleads.
     pub async fn outcome_so_far(&self, request: &Request) -> Result<Option<Outcome>, Failure> {
-        let get = self.client.get_item().table_name(&self.table).key("pk", text(outcome_key(request.id)));
+        let get =
+            self.client.get_item().table_name(&self.table).key("pk", text(Kind::Outcome.key(request.id)));
         let answer = get.send().await.map_err(|e| Failure::call("dynamodb:GetItem", &e))?;
         answer.item.map(|item| attested(request, item, &self.keys)).transpose()
     }
@@ -139,7 +130,7 @@ impl Store {
             KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build().map_err(build)?;
         let mut wanted = HashMap::from([(self.table.clone(), wanted)]);
         let mut rows = HashMap::new();
-        for _ in 0..MOST_READS {
+        for _ in 0..MAX_READS {
             let batch = self.client.batch_get_item().set_request_items(Some(wanted));
             let answer = batch.send().await.map_err(|e| Failure::call(call, &e))?;
             for item in answer.responses.unwrap_or_default().remove(&self.table).unwrap_or_default() {

@@ -1,6 +1,6 @@
 use sayso_model::{Approval, ClosedApproval, OpenApproval, Retention, Timestamp};
 
-use super::items::{OutcomeItem, outcome_key};
+use super::items::OutcomeItem;
 use super::{Store, StoredApproval, Written, attested, to_item};
 use crate::Failure;
 
@@ -35,7 +35,7 @@ impl Store {
     /// Records how an approval ended, if nothing else has.
     pub async fn conclude(&self, closed: ClosedApproval, retention: Retention) -> Result<Concluded, Failure> {
         let ClosedApproval { request, outcome } = &closed;
-        let item = to_item(&OutcomeItem::new(request, outcome, retention), &outcome_key(request.id))?;
+        let item = to_item(&OutcomeItem::new(request, outcome, retention))?;
         match self.put_first(item).await? {
             Written::Now => Ok(Concluded::First(closed)),
             // A retry inside the client finds the row of its own first attempt: the same outcome, and it was first.

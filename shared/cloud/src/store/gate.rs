@@ -2,11 +2,12 @@ use sayso_model::{Audience, GateDescription, Masks, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::items::Row;
+use super::kind::Kind;
 use super::{Store, from_item};
 use crate::Failure;
 
 /// What begins the key of every gate's row.
-pub(crate) const GATE: &str = "GATE#";
+pub(crate) const GATE: &str = Kind::Gate.prefix();
 
 /// A gate that agents may be given.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +37,7 @@ pub(crate) struct GateItem {
 }
 
 pub(crate) fn gate_key(audience: &Audience) -> String {
-    format!("{GATE}{audience}")
+    Kind::Gate.key(audience)
 }
 
 impl GateItem {

@@ -8,19 +8,8 @@ use sayso_model::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::kind::Kind;
 use crate::Failure;
-
-pub(super) fn request_key(id: ApprovalId) -> String {
-    format!("REQUEST#{id}")
-}
-
-pub(super) fn notice_key(id: ApprovalId) -> String {
-    format!("NOTICE#{id}")
-}
-
-pub(super) fn outcome_key(id: ApprovalId) -> String {
-    format!("OUTCOME#{id}")
-}
 
 /// When DynamoDB may forget an approval's facts, in seconds since the epoch.
 pub(super) fn ttl(closes_at: Timestamp, retention: Retention) -> i64 {
@@ -29,7 +18,7 @@ pub(super) fn ttl(closes_at: Timestamp, retention: Retention) -> i64 {
 
 /// How much longer than its request an outcome stays, in seconds: so that no difference between two clocks lets it go first,
 /// and the request look as if nobody had answered.
-pub(super) const OUTCOME_STAYS: i64 = 86_400;
+pub(crate) const OUTCOME_STAYS: i64 = 86_400;
 
 fn outcome_ttl(closes_at: Timestamp, retention: Retention) -> i64 {
     ttl(closes_at, retention) + OUTCOME_STAYS
@@ -39,7 +28,7 @@ fn outcome_ttl(closes_at: Timestamp, retention: Retention) -> i64 {
 pub(super) struct Row<'a>(pub(super) &'a str);
 
 impl Row<'_> {
-    pub(super) fn parsed<T, E: ToString>(
+    pub(crate) fn parsed<T, E: ToString>(
         &self,
         attribute: &'static str,
         value: Result<T, E>,
@@ -53,7 +42,7 @@ impl Row<'_> {
 }
 
 #[derive(Serialize, Deserialize)]
-pub(super) struct RequestItem {
+pub(crate) struct RequestItem {
     pub(super) pk: String,
     agent: String,
     approver: String,
@@ -73,13 +62,13 @@ pub(super) struct RequestItem {
 impl RequestItem {
     /// Whether the row's time is over, though DynamoDB has not deleted it yet: rows of one approval go one by one, and
     /// what is left of it must not be read as something else.
-    pub(super) fn is_forgotten(&self, now: Timestamp) -> bool {
+    pub(crate) fn is_forgotten(&self, now: Timestamp) -> bool {
         self.ttl <= now.as_unix_seconds()
     }
 
     pub(super) fn new(request: &Request, retention: Retention) -> Self {
         Self {
-            pk: request_key(request.id),
+            pk: Kind::Request.key(request.id),
             agent: request.agent.as_str().to_owned(),
             approver: request.approver.as_str().to_owned(),
             audience: request.audience.as_str().to_owned(),
@@ -95,7 +84,7 @@ impl RequestItem {
         }
     }
 
-    pub(super) fn parse(self, id: ApprovalId) -> Result<Request, Failure> {
+    pub(crate) fn parse(self, id: ApprovalId) -> Result<Request, Failure> {
         let row = Row(&self.pk);
         let arguments = row.parsed("arguments", CanonicalJson::parse(&self.arguments))?;
         if arguments.as_str() != self.arguments {
@@ -119,7 +108,7 @@ impl RequestItem {
 }
 
 #[derive(Serialize, Deserialize)]
-pub(super) struct NoticeItem {
+pub(crate) struct NoticeItem {
     pk: String,
     attempt: u32,
     #[serde(flatten)]
@@ -154,7 +143,7 @@ impl NoticeItem {
             NoticeState::Failed => NoticeStateItem::Failed,
         };
         Self {
-            pk: notice_key(request.id),
+            pk: Kind::Notice.key(request.id),
             attempt: notice.attempt,
             state,
             links: notice.links.iter().map(ToString::to_string).collect(),
@@ -162,7 +151,7 @@ impl NoticeItem {
         }
     }
 
-    pub(super) fn parse(self) -> Result<Notice, Failure> {
+    pub(crate) fn parse(self) -> Result<Notice, Failure> {
         let row = Row(&self.pk);
         let links = self.links.iter().map(|link| LinkSecretHash::parse(link)).collect::<Result<_, _>>();
         let state = match self.state {
@@ -246,11 +235,15 @@ impl OutcomeItem {
             Outcome::Expired { at } => OutcomeStateItem::Expired { at: at.as_unix_seconds() },
             Outcome::Withdrawn { at } => OutcomeStateItem::Withdrawn { at: at.as_unix_seconds() },
         };
-        Self { pk: outcome_key(request.id), outcome: state, ttl: outcome_ttl(request.closes_at, retention) }
+        Self {
+            pk: Kind::Outcome.key(request.id),
+            outcome: state,
+            ttl: outcome_ttl(request.closes_at, retention),
+        }
     }
 
     /// What the row says; whether an approval holds is for the store to verify.
-    pub(super) fn parse(self) -> Result<Outcome, Failure> {
+    pub(crate) fn parse(self) -> Result<Outcome, Failure> {
         let row = Row(&self.pk);
         Ok(match self.outcome {
             OutcomeStateItem::Approved { decision, token } => {

@@ -9,8 +9,10 @@ use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld;
 use aws_sdk_dynamodb::types::{AttributeValue, CancellationReason, TransactWriteItem, Update};
 use sayso_model::{AgentName, ApprovalId, Hour, HourlyLimit, Limits, PendingLimit, Request, Timestamp};
 
-use super::items::{Row, outcome_key};
-use super::pointer::Named;
+use super::items::Row;
+use super::kind::Kind;
+use super::request::RequestRef;
+use super::transaction::{TRANSACT, failed};
 use super::{Item, Store, text};
 use crate::Failure;
 
@@ -29,7 +31,7 @@ const LEAVE: &str = "DELETE pending :entries SET #ttl = :ttl";
 const SLACK: i64 = 86_400;
 
 /// The longest that a request may be open: an entry is never older.
-const LONGEST_OPEN: i64 = 604_800;
+const MAX_OPEN: i64 = 604_800;
 
 /// A limit that a request met: it was not opened, and nothing was counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,23 +41,23 @@ pub enum Reached {
     /// The approver's mails in this hour.
     Mails,
     /// The agent's requests that were open when they were last looked at: [`Store::remove_closed`] may make room.
-    Pending(Vec<Named>),
+    Pending(Vec<RequestRef>),
 }
 
 fn pending_key(agent: &AgentName) -> String {
-    format!("LIMIT#PENDING#{agent}")
+    Kind::Limit.key(format_args!("PENDING#{agent}"))
 }
 
 /// An open request in its agent's row: its id and its deadline.
-fn entry(named: Named) -> String {
+fn entry(named: RequestRef) -> String {
     format!("{}#{}", named.id, named.closes_at.as_unix_seconds())
 }
 
 fn pending_ttl(now: Timestamp) -> i64 {
-    now.as_unix_seconds() + LONGEST_OPEN + SLACK
+    now.as_unix_seconds() + MAX_OPEN + SLACK
 }
 
-pub(super) fn number(value: impl ToString) -> AttributeValue {
+pub(crate) fn number(value: impl ToString) -> AttributeValue {
     AttributeValue::N(value.to_string())
 }
 
@@ -67,10 +69,16 @@ pub(super) fn counting(
 ) -> Result<[TransactWriteItem; 3], Failure> {
     let hour = Hour::of(request.created_at);
     let (agent, approver, starts_at) = (&request.agent, &request.approver, hour.starts_at());
-    let named = Named { id: request.id, closes_at: request.closes_at };
+    let named = RequestRef { id: request.id, closes_at: request.closes_at };
     Ok([
-        count(table, format!("LIMIT#REQUESTS#{agent}#{starts_at}"), limits.requests, hour)?,
-        count_mail(table, format!("LIMIT#MAILS#{approver}#{starts_at}"), agent, limits.mails, hour)?,
+        count(table, Kind::Limit.key(format_args!("REQUESTS#{agent}#{starts_at}")), limits.requests, hour)?,
+        count_mail(
+            table,
+            Kind::Limit.key(format_args!("MAILS#{approver}#{starts_at}")),
+            agent,
+            limits.mails,
+            hour,
+        )?,
         enter(table, pending_key(agent), named, limits.pending, request.created_at)?,
     ])
 }
@@ -111,7 +119,7 @@ fn count_mail(
 fn enter(
     table: &str,
     pk: String,
-    named: Named,
+    named: RequestRef,
     most: PendingLimit,
     now: Timestamp,
 ) -> Result<TransactWriteItem, Failure> {
@@ -127,13 +135,13 @@ fn enter(
 }
 
 fn finish(update: Result<Update, BuildError>) -> Result<TransactWriteItem, Failure> {
-    let update = update.map_err(|e| Failure::corrupt("LIMIT#", "update", e))?;
+    let update = update.map_err(|_| Failure::not_built(TRANSACT))?;
     Ok(TransactWriteItem::builder().update(update).build())
 }
 
 /// Which limit, if any, these three reasons name.
 pub(super) fn reached(reasons: &[CancellationReason]) -> Result<Option<Reached>, Failure> {
-    let failed = |at: usize| reasons.get(at).filter(|reason| reason.code() == Some("ConditionalCheckFailed"));
+    let failed = |at: usize| reasons.get(at).filter(|reason| failed(reason));
     if failed(0).is_some() {
         return Ok(Some(Reached::Requests));
     }
@@ -144,13 +152,13 @@ pub(super) fn reached(reasons: &[CancellationReason]) -> Result<Option<Reached>,
     Ok(Some(Reached::Pending(entries(reason.item.as_ref())?)))
 }
 
-fn entries(item: Option<&Item>) -> Result<Vec<Named>, Failure> {
+fn entries(item: Option<&Item>) -> Result<Vec<RequestRef>, Failure> {
     let pending = item.and_then(|item| item.get("pending")).and_then(|pending| pending.as_ss().ok());
-    let row = Row("LIMIT#PENDING#");
+    let row = Row(Kind::Limit.prefix());
     let parse = |text: &String| {
         let (id, closes_at) = text.split_once('#').unwrap_or_default();
         let seconds = row.parsed("pending", closes_at.parse::<i64>())?;
-        Ok(Named {
+        Ok(RequestRef {
             id: row.parsed("pending", ApprovalId::parse(id))?,
             closes_at: row.parsed("pending", Timestamp::from_unix_seconds(seconds))?,
         })
@@ -164,15 +172,16 @@ impl Store {
     pub async fn remove_closed(
         &self,
         agent: &AgentName,
-        pending: &[Named],
+        pending: &[RequestRef],
         now: Timestamp,
     ) -> Result<bool, Failure> {
-        let (overdue, open): (Vec<Named>, Vec<Named>) =
+        let (overdue, open): (Vec<RequestRef>, Vec<RequestRef>) =
             pending.iter().copied().partition(|named| named.closes_at <= now);
         let mut closed: BTreeSet<String> = overdue.into_iter().map(entry).collect();
         if !open.is_empty() {
-            let outcomes = self.read(open.iter().map(|named| outcome_key(named.id))).await?;
-            let answered = open.into_iter().filter(|named| outcomes.contains_key(&outcome_key(named.id)));
+            let outcomes = self.read(open.iter().map(|named| Kind::Outcome.key(named.id))).await?;
+            let answered =
+                open.into_iter().filter(|named| outcomes.contains_key(&Kind::Outcome.key(named.id)));
             closed.extend(answered.map(entry));
         }
         if closed.is_empty() {

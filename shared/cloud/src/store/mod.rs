@@ -14,39 +14,45 @@ use sayso_model::token::{Jwks, attests};
 use sayso_model::{Outcome, Request};
 use serde::de::DeserializeOwned;
 
-use self::items::{OutcomeItem, outcome_key};
+use self::items::OutcomeItem;
 use crate::Failure;
 
 mod agent;
 mod approval;
-mod audit;
 mod conclude;
 mod gate;
 mod items;
+mod kind;
 mod limits;
 mod newer;
 mod notice;
 mod pointer;
-mod recorded;
 mod redemption;
 mod request;
+mod rows;
+pub(crate) mod transaction;
 mod undelivered;
 mod waits;
 
 pub(crate) use agent::{AGENT, AgentItem, agent_key};
 pub use approval::StoredApproval;
-pub use audit::Audited;
 pub use conclude::{Concluded, Settled};
 pub use gate::RegisteredGate;
 pub(crate) use gate::{GATE, GateItem, gate_key};
+pub(crate) use items::{NoticeItem, OUTCOME_STAYS, RequestItem};
+pub(crate) use kind::Kind;
 pub use limits::Reached;
-pub use pointer::{Claim, Named, PointerClaim};
-pub use recorded::{Recorded, RecordedApproval};
-pub(crate) use recorded::{scan, string};
+pub(crate) use limits::number;
+pub use pointer::{Claim, PointerClaim};
 pub use redemption::Redeemed;
+pub use request::RequestRef;
+pub(crate) use rows::{ApprovalRows, receipt};
+pub(crate) use undelivered::reports;
 pub use waits::Wait;
 
 pub(crate) type Item = HashMap<String, AttributeValue>;
+
+const PUT: &str = "dynamodb:PutItem";
 
 /// The condition on every write that makes a fact.
 pub(crate) const FIRST: &str = "attribute_not_exists(pk)";
@@ -54,14 +60,14 @@ pub(crate) const FIRST: &str = "attribute_not_exists(pk)";
 /// The table, and the keys that approved rows must verify under.
 #[derive(Clone)]
 pub struct Store {
-    client: Client,
-    table: String,
-    keys: Arc<Jwks>,
+    pub(crate) client: Client,
+    pub(crate) table: String,
+    pub(crate) keys: Arc<Jwks>,
 }
 
 impl Store {
     /// One row, strongly consistent.
-    async fn row(&self, pk: String) -> Result<Option<Item>, Failure> {
+    pub(crate) async fn row(&self, pk: String) -> Result<Option<Item>, Failure> {
         let get = self.client.get_item().table_name(&self.table).key("pk", text(pk)).consistent_read(true);
         let answer = get.send().await.map_err(|e| Failure::call("dynamodb:GetItem", &e))?;
         Ok(answer.item)
@@ -75,8 +81,8 @@ impl Store {
 
 /// Reads an outcome, and lets it pass if it carries its own proof: an `approved` row whose token does not verify for this
 /// very request is corrupt, never an approval.
-fn attested(request: &Request, item: Item, keys: &Jwks) -> Result<Outcome, Failure> {
-    let row = outcome_key(request.id);
+pub(crate) fn attested(request: &Request, item: Item, keys: &Jwks) -> Result<Outcome, Failure> {
+    let row = Kind::Outcome.key(request.id);
     let outcome = from_item::<OutcomeItem>(item, &row)?.parse()?;
     if let Outcome::Approved { decision, token } = &outcome {
         attests(token, keys, request, decision).map_err(|e| Failure::corrupt(&row, "token", e))?;
@@ -88,8 +94,8 @@ pub(crate) fn text(value: impl Into<String>) -> AttributeValue {
     AttributeValue::S(value.into())
 }
 
-pub(crate) fn to_item(item: &impl serde::Serialize, row: &str) -> Result<Item, Failure> {
-    serde_dynamo::to_item(item).map_err(|e| Failure::corrupt(row, "item", e))
+pub(crate) fn to_item(item: &impl serde::Serialize) -> Result<Item, Failure> {
+    serde_dynamo::to_item(item).map_err(|_| Failure::not_built(PUT))
 }
 
 /// What the deserializer says is not repeated: it quotes the row, and anything may stand in one that is not ours.
@@ -120,6 +126,29 @@ impl Store {
             Some(PutItemError::ConditionalCheckFailedException(lost)) => lost.item.clone(),
             _ => None,
         };
-        lost.map(Written::Before).ok_or_else(|| Failure::call("dynamodb:PutItem", &error))
+        lost.map(Written::Before).ok_or_else(|| Failure::call(PUT, &error))
     }
+}
+
+/// Every row of these kinds, in no order.
+pub(crate) async fn scan(client: &Client, table: &str, kinds: &[Kind]) -> Result<Vec<Item>, Failure> {
+    let name = |at: usize| format!(":p{at}");
+    let filter: Vec<_> = (0..kinds.len()).map(|at| format!("begins_with(pk, {})", name(at))).collect();
+    let values = kinds.iter().enumerate().map(|(at, kind)| (name(at), text(kind.prefix()))).collect();
+    let scan = client.scan().table_name(table).consistent_read(true);
+    let mut pages = scan
+        .filter_expression(filter.join(" OR "))
+        .set_expression_attribute_values(Some(values))
+        .into_paginator()
+        .send();
+    let mut rows = Vec::new();
+    while let Some(page) = pages.next().await {
+        rows.extend(page.map_err(|e| Failure::call("dynamodb:Scan", &e))?.items.unwrap_or_default());
+    }
+    Ok(rows)
+}
+
+/// A text of a row; empty when it is not there.
+pub(crate) fn string(item: &Item, attribute: &str) -> String {
+    item.get(attribute).and_then(|value: &AttributeValue| value.as_s().ok()).cloned().unwrap_or_default()
 }

@@ -1,13 +1,10 @@
 use sayso_model::{ApprovalId, ExpiresIn, Request, Retention, ToolName};
 
 use super::items::Row;
+use super::kind::Kind;
 use super::limits::number;
 use super::{Item, Store, text};
 use crate::{Failure, random};
-
-pub(super) fn newer_key(earlier: ApprovalId) -> String {
-    format!("NEWER#{earlier}")
-}
 
 /// Each agent has an attribute of its own: what another writes about a request that is not its own is seen by nobody.
 fn attribute(request: &Request) -> String {
@@ -30,7 +27,7 @@ pub(super) fn readable_newer(item: Option<Item>, request: &Request) -> Option<Ap
 }
 
 fn parse(named: &str, earlier: ApprovalId) -> Result<(ApprovalId, ToolName), Failure> {
-    let pk = newer_key(earlier);
+    let pk = Kind::Newer.key(earlier);
     let (id, tool) = named.split_once('#').unwrap_or_default();
     Ok((Row(&pk).parsed("newer", ApprovalId::parse(id))?, Row(&pk).parsed("newer", ToolName::parse(tool))?))
 }
@@ -50,7 +47,7 @@ impl Store {
             .client
             .update_item()
             .table_name(&self.table)
-            .key("pk", text(newer_key(earlier)))
+            .key("pk", text(Kind::Newer.key(earlier)))
             .update_expression("SET #agent = :newer, #ttl = :ttl")
             .expression_attribute_names("#agent", attribute(request))
             .expression_attribute_names("#ttl", "ttl")

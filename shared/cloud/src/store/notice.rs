@@ -1,7 +1,8 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use sayso_model::{Notice, Request, Retention};
 
-use super::items::{NoticeItem, notice_key};
+use super::items::NoticeItem;
+use super::kind::Kind;
 use super::{FIRST, Store, Written, from_item, text, to_item};
 use crate::Failure;
 
@@ -18,13 +19,13 @@ impl Store {
         notice: &Notice,
         retention: Retention,
     ) -> Result<bool, Failure> {
-        let row = notice_key(request.id);
-        let item = to_item(&NoticeItem::new(request, notice, retention), &row)?;
+        let row = Kind::Notice.key(request.id);
+        let item = to_item(&NoticeItem::new(request, notice, retention))?;
         let put = self.client.put_item().set_item(Some(item));
         let put = match known {
             None => put.condition_expression(FIRST),
             Some(known) => {
-                let before = to_item(&NoticeItem::new(request, known, retention), &row)?;
+                let before = to_item(&NoticeItem::new(request, known, retention))?;
                 let state = before.get("state").cloned().unwrap_or_else(|| text(""));
                 put.condition_expression(UNCHANGED)
                     .expression_attribute_names("#state", "state")

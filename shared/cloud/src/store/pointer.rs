@@ -1,17 +1,17 @@
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld;
-use aws_sdk_dynamodb::types::{CancellationReason, Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
 use sayso_model::{
     ActionDigest, AgentName, ApprovalId, CoolDown, IdempotencyKey, Limits, Request, Retention, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
 use super::items::{Row, ttl};
+use super::kind::Kind;
 use super::limits::{Reached, counting, reached};
+use super::request::RequestRef;
+use super::transaction::{TRANSACT, Transacted, cancelled, failed, is_contention, transact};
 use super::{FIRST, Item, Store, from_item, text, to_item};
 use crate::Failure;
-
-const TRANSACT: &str = "dynamodb:TransactWriteItems";
 
 /// The pointer may go to another request once the one it names is closed.
 const STILL_THERE: &str = "approval_id = :replaced";
@@ -37,7 +37,7 @@ struct IdempotencyItem {
     ttl: i64,
 }
 
-/// A wish to be the agent's one open request for an action.
+/// A claim to be the agent's one open request for an action.
 #[derive(Debug)]
 pub struct PointerClaim<'a> {
     /// The request that would be opened.
@@ -50,24 +50,15 @@ pub struct PointerClaim<'a> {
     pub replaces_key: Option<ApprovalId>,
 }
 
-/// A request that a row names: it may not be written yet, or be forgotten already.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Named {
-    /// Its id.
-    pub id: ApprovalId,
-    /// When it closes, or would have: after this a request that is not there will never be.
-    pub closes_at: Timestamp,
-}
-
 /// Who has the pointer, or the key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claim {
     /// The claimant.
     Won,
     /// This request, open when it was written.
-    Held(Named),
+    Held(RequestRef),
     /// The idempotency key stands for this request of the same action at the same gate, open or not.
-    Keyed(Named),
+    Keyed(RequestRef),
     /// The idempotency key stands for another action, or another gate.
     KeyedForAnotherAction,
     /// A limit: nothing was written.
@@ -78,11 +69,11 @@ pub enum Claim {
 
 /// The same action at another gate is another question.
 fn open_key(request: &Request) -> String {
-    format!("OPEN#{}#{}#{}", request.agent, request.audience, request.action.digest())
+    Kind::Open.key(format_args!("{}#{}#{}", request.agent, request.audience, request.action.digest()))
 }
 
 fn idempotency_key(agent: &AgentName, key: &IdempotencyKey) -> String {
-    format!("IDEMPOTENCY#{agent}#{}", key.hash())
+    Kind::Idempotency.key(format_args!("{agent}#{}", key.hash()))
 }
 
 impl Store {
@@ -100,15 +91,15 @@ impl Store {
         if let Some(key) = claim.idempotency_key {
             writes.push(writing(self.key_put(claim, key, retention)?));
         }
-        let reasons = match self.transact(writes).await? {
+        let reasons = match transact(&self.client, writes).await? {
             Transacted::Done => return Ok(Claim::Won),
             Transacted::Cancelled(reasons) => reasons,
         };
         // What the key stands for comes before everything else, then what the pointer names, then the limits.
-        if let Some(key) = reasons.get(4).filter(failed) {
+        if let Some(key) = reasons.get(4).filter(|reason| failed(reason)) {
             return keyed(key.item.clone(), claim.request);
         }
-        if let Some(pointer) = reasons.first().filter(failed) {
+        if let Some(pointer) = reasons.first().filter(|reason| failed(reason)) {
             return held(pointer.item.clone(), claim.request);
         }
         if reasons.iter().any(is_contention) {
@@ -127,18 +118,19 @@ impl Store {
         key: &IdempotencyKey,
         retention: Retention,
     ) -> Result<Claim, Failure> {
-        let reasons = match self.transact(vec![writing(self.key_put(claim, key, retention)?)]).await? {
-            Transacted::Done => return Ok(Claim::Won),
-            Transacted::Cancelled(reasons) => reasons,
-        };
-        match reasons.first().filter(failed) {
+        let reasons =
+            match transact(&self.client, vec![writing(self.key_put(claim, key, retention)?)]).await? {
+                Transacted::Done => return Ok(Claim::Won),
+                Transacted::Cancelled(reasons) => reasons,
+            };
+        match reasons.first().filter(|reason| failed(reason)) {
             Some(key) => keyed(key.item.clone(), claim.request),
             None if reasons.iter().any(is_contention) => Ok(Claim::Contended),
             None => Err(cancelled(&reasons)),
         }
     }
 
-    /// Kept as long as a denial of the request could forbid the same.
+    /// The row outlives the deadline by the cool-down: a denial found under it refuses the same action.
     fn pointer_put(&self, claim: &PointerClaim<'_>, cool_down: CoolDown) -> Result<Put, Failure> {
         let request = claim.request;
         let item = OpenItem {
@@ -147,7 +139,7 @@ impl Store {
             closes_at: Some(request.closes_at.as_unix_seconds()),
             ttl: request.closes_at.plus(cool_down.duration()).as_unix_seconds(),
         };
-        self.claiming_put(to_item(&item, "OPEN#")?, claim.replaces)
+        self.claiming_put(to_item(&item)?, claim.replaces)
     }
 
     fn key_put(
@@ -165,7 +157,7 @@ impl Store {
             closes_at: request.closes_at.as_unix_seconds(),
             ttl: ttl(request.closes_at, retention),
         };
-        self.claiming_put(to_item(&item, "IDEMPOTENCY#")?, claim.replaces_key)
+        self.claiming_put(to_item(&item)?, claim.replaces_key)
     }
 
     /// A put that wins if the row is absent, or still names the request it replaces.
@@ -181,75 +173,32 @@ impl Store {
                 .expression_attribute_values(":replaced", text(replaced.to_string())),
         }
         .build()
-        .map_err(|e| Failure::corrupt("a pointer", "item", e))
+        .map_err(|_| Failure::not_built(TRANSACT))
     }
-
-    /// Writes all or none.
-    async fn transact(&self, writes: Vec<TransactWriteItem>) -> Result<Transacted, Failure> {
-        let written = self.client.transact_write_items().set_transact_items(Some(writes)).send().await;
-        let Err(error) = written else { return Ok(Transacted::Done) };
-        match error.as_service_error() {
-            Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
-                Ok(Transacted::Cancelled(cancelled.cancellation_reasons().to_vec()))
-            }
-            _ => Err(Failure::call(TRANSACT, &error)),
-        }
-    }
-}
-
-/// What became of a transaction.
-enum Transacted {
-    /// All of it was written.
-    Done,
-    /// Nothing was: one reason a write, in their order.
-    Cancelled(Vec<CancellationReason>),
 }
 
 fn writing(put: Put) -> TransactWriteItem {
     TransactWriteItem::builder().put(put).build()
 }
 
-fn failed(reason: &&CancellationReason) -> bool {
-    reason.code() == Some("ConditionalCheckFailed")
-}
-
-/// For no reason that can be lived with.
-fn cancelled(reasons: &[CancellationReason]) -> Failure {
-    let codes: Vec<&str> = reasons.iter().filter_map(CancellationReason::code).collect();
-    Failure::Call { call: TRANSACT, code: format!("TransactionCanceledException [{}]", codes.join(", ")) }
-}
-
-/// Reasons for which the very same transaction may succeed a moment later.
-fn is_contention(reason: &CancellationReason) -> bool {
-    matches!(
-        reason.code(),
-        Some(
-            "TransactionConflict"
-                | "ThrottlingError"
-                | "ProvisionedThroughputExceeded"
-                | "RequestLimitExceeded"
-        )
-    )
-}
-
 /// What the pointer holds. A row that has gone since (its time was up) is worth another look; one that is the
 /// claimant's own was written by a first attempt whose answer was lost.
 fn held(item: Option<Item>, request: &Request) -> Result<Claim, Failure> {
     let Some(item) = item else { return Ok(Claim::Contended) };
-    let item: OpenItem = from_item(item, "OPEN#")?;
-    let row = Row("OPEN#");
+    let item: OpenItem = from_item(item, Kind::Open.prefix())?;
+    let row = Row(Kind::Open.prefix());
     let id = row.parsed("approval_id", ApprovalId::parse(&item.approval_id))?;
     if id == request.id {
         return Ok(Claim::Won);
     }
     let closes_at = Timestamp::from_unix_seconds(item.closes_at.unwrap_or(item.ttl));
-    Ok(Claim::Held(Named { id, closes_at: row.parsed("closes_at", closes_at)? }))
+    Ok(Claim::Held(RequestRef { id, closes_at: row.parsed("closes_at", closes_at)? }))
 }
 
 fn keyed(item: Option<Item>, request: &Request) -> Result<Claim, Failure> {
     let Some(item) = item else { return Ok(Claim::Contended) };
-    let item: IdempotencyItem = from_item(item, "IDEMPOTENCY#")?;
-    let row = Row("IDEMPOTENCY#");
+    let item: IdempotencyItem = from_item(item, Kind::Idempotency.prefix())?;
+    let row = Row(Kind::Idempotency.prefix());
     let digest = row.parsed("digest", ActionDigest::parse(&item.digest))?;
     if digest != request.action.digest() || item.audience != request.audience.as_str() {
         return Ok(Claim::KeyedForAnotherAction);
@@ -258,7 +207,7 @@ fn keyed(item: Option<Item>, request: &Request) -> Result<Claim, Failure> {
     if id == request.id {
         return Ok(Claim::Won);
     }
-    Ok(Claim::Keyed(Named {
+    Ok(Claim::Keyed(RequestRef {
         id,
         closes_at: row.parsed("closes_at", Timestamp::from_unix_seconds(item.closes_at))?,
     }))

@@ -6,6 +6,7 @@ use sayso_model::{
 use serde::{Deserialize, Serialize};
 
 use super::items::{Row, ttl};
+use super::kind::Kind;
 use super::{Item, Store, Written, from_item, to_item};
 use crate::Failure;
 
@@ -20,10 +21,6 @@ pub enum Redeemed {
     Now(Receipt),
     /// By another.
     Before(Receipt),
-}
-
-pub(super) fn redemption_key(id: ApprovalId) -> String {
-    format!("REDEMPTION#{id}")
 }
 
 #[derive(Serialize, Deserialize)]
@@ -41,7 +38,7 @@ pub(super) struct RedemptionItem {
 impl RedemptionItem {
     fn new(request: &Request, receipt: &Receipt, nonce: &Nonce, retention: Retention) -> Self {
         Self {
-            pk: redemption_key(request.id),
+            pk: Kind::Redemption.key(request.id),
             at: receipt.redeemed_at.as_unix_seconds(),
             gate: receipt.gate.as_str().to_owned(),
             tool: receipt.tool.as_str().to_owned(),
@@ -75,8 +72,7 @@ impl Store {
         nonce: &Nonce,
         retention: Retention,
     ) -> Result<Redeemed, Failure> {
-        let item =
-            to_item(&RedemptionItem::new(request, &receipt, nonce, retention), &redemption_key(request.id))?;
+        let item = to_item(&RedemptionItem::new(request, &receipt, nonce, retention))?;
         match self.put_first(item).await? {
             Written::Now => Ok(Redeemed::Now(receipt)),
             Written::Before(item) => redeemed_before(item, request, nonce),
@@ -85,7 +81,7 @@ impl Store {
 }
 
 fn redeemed_before(item: Item, request: &Request, nonce: &Nonce) -> Result<Redeemed, Failure> {
-    let item: RedemptionItem = from_item(item, &redemption_key(request.id))?;
+    let item: RedemptionItem = from_item(item, &Kind::Redemption.key(request.id))?;
     let same_attempt = item.nonce_hash == nonce.hash();
     let receipt = item.parse(request.id)?;
     Ok(if same_attempt { Redeemed::Now(receipt) } else { Redeemed::Before(receipt) })

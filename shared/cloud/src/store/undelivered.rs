@@ -9,19 +9,16 @@ use sayso_model::{ApprovalId, EmailAddress, ExpiresIn, MessageId, Retention, Und
 use serde::{Deserialize, Serialize};
 
 use super::items::Row;
+use super::kind::Kind;
 use super::{Item, Store, text};
 use crate::{Failure, random};
 
-pub(super) const UNDELIVERED: &str = "UNDELIVERED#";
+const UPDATE: &str = "dynamodb:UpdateItem";
 
 /// What begins the name of a mail's attribute; SES's id of the mail follows.
 const MESSAGE: &str = "message#";
 
 const REPORT: &str = "SET #message = if_not_exists(#message, :report), #ttl = :ttl";
-
-pub(super) fn undelivered_key(id: ApprovalId) -> String {
-    format!("{UNDELIVERED}{id}")
-}
 
 #[derive(Serialize, Deserialize)]
 struct ReportItem {
@@ -42,8 +39,8 @@ impl ReportItem {
 }
 
 /// What an approval's row says, oldest first; nothing where there is none.
-pub(super) fn reports(item: Option<Item>, id: ApprovalId) -> Result<Vec<Undelivered>, Failure> {
-    let key = undelivered_key(id);
+pub(crate) fn reports(item: Option<Item>, id: ApprovalId) -> Result<Vec<Undelivered>, Failure> {
+    let key = Kind::Undelivered.key(id);
     let row = Row(&key);
     let mut reports = Vec::new();
     for (name, value) in item.unwrap_or_default() {
@@ -75,14 +72,14 @@ impl Store {
         report: &Undelivered,
         retention: Retention,
     ) -> Result<(), Failure> {
-        let row = undelivered_key(id);
+        let row = Kind::Undelivered.key(id);
         let item = ReportItem {
             address: report.address.expose().to_owned(),
             cause: report.cause.as_str().to_owned(),
             at: report.at.as_unix_seconds(),
         };
         let item: AttributeValue =
-            serde_dynamo::to_attribute_value(item).map_err(|e| Failure::corrupt(&row, "message", e))?;
+            serde_dynamo::to_attribute_value(item).map_err(|_| Failure::not_built(UPDATE))?;
         let names =
             [("#message", format!("{MESSAGE}{}", report.message_id.as_str())), ("#ttl", "ttl".to_owned())];
         let values = [(":report", item), (":ttl", AttributeValue::N(ttl(id, retention).to_string()))];
@@ -91,7 +88,7 @@ impl Store {
             .update_expression(REPORT)
             .set_expression_attribute_names(Some(owned(names)))
             .set_expression_attribute_values(Some(owned(values)));
-        update.send().await.map(drop).map_err(|e| Failure::call("dynamodb:UpdateItem", &e))
+        update.send().await.map(drop).map_err(|e| Failure::call(UPDATE, &e))
     }
 }
 

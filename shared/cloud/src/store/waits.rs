@@ -7,6 +7,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld;
 use sayso_model::{AgentName, Timestamp, WaitLimit};
 
+use super::kind::Kind;
 use super::limits::number;
 use super::{Item, Store, text};
 use crate::{Failure, random};
@@ -40,7 +41,7 @@ impl Store {
         most: WaitLimit,
     ) -> Result<Option<Wait>, Failure> {
         let wait = Wait {
-            pk: format!("LIMIT#WAITS#{agent}"),
+            pk: Kind::Limit.key(format_args!("WAITS#{agent}")),
             // Two waits that end in the same second are two.
             entry: format!("{}#{}", until.as_unix_seconds(), random::error_id()),
             ttl: until.as_unix_seconds() + KEPT,

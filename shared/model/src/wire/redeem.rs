@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::invalid::{check_name, check_prose};
+use crate::text::text_traits;
 use crate::token::ApprovalToken;
 use crate::{ActionDigest, ApprovalId, Audience, Invalid, ProvenBy, Timestamp, ToolName, check_text};
 
@@ -152,6 +153,14 @@ impl GateName {
         &self.0
     }
 }
+
+impl fmt::Display for GateName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+text_traits!(GateName);
 
 /// A gate's own name for one attempt to redeem, so that the answer to a lost response is the same receipt: 16 to 128
 /// unreserved URL characters, made at random for each attempt. Kept only as a hash.

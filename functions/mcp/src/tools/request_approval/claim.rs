@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use sayso_cloud::{Claim, Named, PointerClaim, Settled, StoredApproval, random};
+use sayso_cloud::{Claim, PointerClaim, RequestRef, Settled, StoredApproval, random};
 use sayso_model::{Agent, ApprovalId, Outcome, Request};
 
 use super::Draft;
@@ -29,7 +29,7 @@ pub(super) enum Claimed {
     /// The draft is the agent's open request for this action: to be written.
     Won,
     /// The action or the idempotency key stands for this request already.
-    Taken(Named, Found),
+    Taken(RequestRef, Found),
 }
 
 /// What a row's request turns out to be.
@@ -93,7 +93,7 @@ fn pause(round: u32) -> Duration {
     Duration::from_millis(longest / 2 + longest * u64::from(jitter) / 512)
 }
 
-async fn find(deps: &Deps, named: Named) -> Result<Found, NotDone> {
+async fn find(deps: &Deps, named: RequestRef) -> Result<Found, NotDone> {
     let now = deps.clock.now();
     let Some(stored) = deps.store.approval(named.id, now).await? else {
         return Ok(if now < named.closes_at { Found::NotYet } else { Found::Forgotten });
@@ -120,7 +120,7 @@ enum Shared {
 async fn share_key(
     deps: &Deps,
     draft: &Draft,
-    named: Named,
+    named: RequestRef,
     replaces_key: Option<ApprovalId>,
 ) -> Result<Shared, NotDone> {
     let Some(key) = &draft.key else { return Ok(Shared::Yes) };

@@ -1,6 +1,7 @@
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::fs::symlink;
 
-use sayso_gate::CanonicalJson;
+use sayso_sdk::CanonicalJson;
 
 use super::*;
 
@@ -28,8 +29,8 @@ fn key_of(url: &str, audience: &str, scope: &str, arguments: &str) -> Key {
     Key::new(&BaseUrl::parse(url).unwrap(), &Audience::parse(audience).unwrap(), scope, &action)
 }
 
-fn requested(id: &str, closes_at: Timestamp) -> Requested {
-    Requested {
+fn requested(id: &str, closes_at: Timestamp) -> PendingApproval {
+    PendingApproval {
         id: ApprovalId::parse(id).unwrap(),
         closes_at,
         status_url: format!("https://page.example/{id}"),

@@ -6,11 +6,11 @@ const HONEST: &str = "Drop a table";
 const WEEK: u64 = 604_800;
 
 /// With the gate's key, and not through the gate.
-async fn ask_beforehand(place: &Place, summary: &str, reason: Option<&str>, seconds: u64) -> Requested {
+async fn ask_beforehand(place: &Place, summary: &str, reason: Option<&str>, seconds: u64) -> PendingApproval {
     let url = BaseUrl::parse(&place.world.host.mcp_url).unwrap();
     let approvals = Approvals::new(url, place.world.agent_key.clone()).unwrap();
     let reason = reason.map(|reason| Reason::parse(reason).unwrap());
-    let asking = Asking {
+    let asking = ApprovalRequest {
         action: &words("{}").action,
         audience: &Audience::parse("production").unwrap(),
         summary: &Summary::parse(summary).unwrap(),

@@ -7,12 +7,12 @@ use std::pin::pin;
 use std::process::Stdio;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use serde_json::json;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::mpsc;
 
+use super::group::Group;
 use super::user::User;
 use super::{MAX_ANSWER_BYTES, OpenConversation, UpstreamError, notice, received};
 use crate::clock;
@@ -20,10 +20,7 @@ use crate::relay::Channel;
 use crate::relay::message::Message;
 
 /// How long a server may take to end once its input has.
-const GRACE: Duration = Duration::from_secs(3);
-
-/// How often it is looked whether it has, meanwhile.
-const LOOKS: u32 = 60;
+pub(super) const GRACE: Duration = Duration::from_secs(3);
 
 /// What every variable of Sayso's own begins with: the agent key is among them.
 const OURS: &str = "SAYSO_";
@@ -59,10 +56,8 @@ impl Program {
             .args(self.argv.iter().skip(1))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            // With everything that it starts, so that all of it can be ended. Ctrl-C at a terminal no longer reaches it: it
-            // ends with the gate.
-            .process_group(0)
             .kill_on_drop(true);
+        Group::begin(&mut command);
         for name in &self.hidden {
             command.env_remove(name);
         }
@@ -83,7 +78,7 @@ impl Program {
 
 /// Until the line is closed or the server ends; then sees to it that the server has ended.
 async fn converse(mut child: Child, line: Channel) {
-    let group = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+    let group = Group::of(&child);
     let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else { return };
     let Channel { to, from } = line;
     let gone = to.clone();
@@ -108,27 +103,10 @@ async fn converse(mut child: Child, line: Channel) {
         }
     }
     if let Some(group) = group {
-        end(group, &mut child).await;
+        group.end(&mut child).await;
     }
     // It fails only if the server has ended.
     let _ = child.kill().await;
-}
-
-/// Ends everything that the server has started and left: asked first, and then not.
-async fn end(group: Pid, child: &mut Child) {
-    // It fails only if there is nothing left.
-    if kill_process_group(group, Signal::TERM).is_err() {
-        return;
-    }
-    for _ in 0..LOOKS {
-        // What has ended counts until somebody has taken note: of the server this does.
-        let _ = child.try_wait();
-        if test_kill_process_group(group).is_err() {
-            return;
-        }
-        clock::sleep(GRACE / LOOKS).await;
-    }
-    let _ = kill_process_group(group, Signal::KILL);
 }
 
 async fn write(mut messages: mpsc::Receiver<Message>, mut stdin: ChildStdin) {

@@ -4,10 +4,12 @@ mod command;
 mod endpoint;
 mod events;
 mod exchange;
+mod group;
 pub(super) mod headers;
 mod http;
 #[cfg(test)]
 mod tests;
+#[cfg_attr(windows, path = "user_windows.rs")]
 mod user;
 
 use serde_json::Value;

@@ -1,9 +1,9 @@
 use sayso_model::token::{ApprovalToken, Expectations, Issuer, key_id, verify};
 use sayso_model::{Action, Audience, GateName, Receipt, RedemptionRequest, Timestamp};
 
+use crate::http::TlsError;
 use crate::issuer::IssuerClient;
 use crate::keys::KeyCache;
-use crate::line::NoTls;
 use crate::{Refusal, nonce};
 
 /// The lock in front of a capability: one issuer, one audience, one name in the records. Share it (`&Gate`, `Arc<Gate>`):
@@ -19,17 +19,27 @@ pub struct Gate {
 impl Gate {
     /// `issuer` is the one URL a gate needs: the keys and `redeem` are found under it. `name` is what receipts call this
     /// gate. Connects to nothing yet; needs a tokio runtime with I/O and time when it does.
-    pub fn new(issuer: Issuer, audience: Audience, name: GateName) -> Result<Self, NoTls> {
+    pub fn new(issuer: Issuer, audience: Audience, name: GateName) -> Result<Self, TlsError> {
         Self::over(None, issuer, audience, name)
     }
 
     /// As [`Gate::new`], trusting the certificates in `roots`, PEM, in the place of the machine's: for networks that read
     /// along.
-    pub fn trusting(roots: &[u8], issuer: Issuer, audience: Audience, name: GateName) -> Result<Self, NoTls> {
+    pub fn trusting(
+        roots: &[u8],
+        issuer: Issuer,
+        audience: Audience,
+        name: GateName,
+    ) -> Result<Self, TlsError> {
         Self::over(Some(roots), issuer, audience, name)
     }
 
-    fn over(roots: Option<&[u8]>, issuer: Issuer, audience: Audience, name: GateName) -> Result<Self, NoTls> {
+    fn over(
+        roots: Option<&[u8]>,
+        issuer: Issuer,
+        audience: Audience,
+        name: GateName,
+    ) -> Result<Self, TlsError> {
         let client = IssuerClient::new(&issuer, roots)?;
         Ok(Self {
             expectations: Expectations { issuer, audience },
@@ -73,15 +83,15 @@ impl Gate {
 /// be copied, and whatever executes takes it by value:
 ///
 /// ```compile_fail
-/// fn twice(permit: sayso_gate::Permit) {
+/// fn twice(permit: sayso_sdk::Permit) {
 ///     permit.into_action();
 ///     permit.into_action();
 /// }
 /// ```
 ///
 /// ```compile_fail
-/// fn invented(action: sayso_gate::Action, receipt: sayso_gate::Receipt) -> sayso_gate::Permit {
-///     sayso_gate::Permit { action, receipt }
+/// fn invented(action: sayso_sdk::Action, receipt: sayso_sdk::Receipt) -> sayso_sdk::Permit {
+///     sayso_sdk::Permit { action, receipt }
 /// }
 /// ```
 #[derive(Debug)]

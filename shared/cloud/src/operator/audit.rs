@@ -1,16 +1,14 @@
 //! What an audit export is made of: every fact of a range of time, and every row that cannot be believed.
 
-use std::collections::HashMap;
-
 use sayso_model::audit::{CorruptRow, Fact, Range, SETTLING};
 use sayso_model::token::Jwks;
 use sayso_model::{ApprovalId, Outcome, Receipt, Request, Timestamp};
 
-use super::items::{NoticeItem, OUTCOME_STAYS, RequestItem, notice_key, outcome_key, request_key};
-use super::redemption::{RedemptionItem, redemption_key};
-use super::undelivered::{UNDELIVERED, reports};
-use super::{Item, Store, attested, from_item, scan, string};
 use crate::Failure;
+use crate::store::{
+    ApprovalRows, Item, Kind, NoticeItem, OUTCOME_STAYS, RequestItem, Store, attested, from_item, receipt,
+    reports, scan,
+};
 
 /// What the table says of a range of time.
 pub struct Audited {
@@ -20,44 +18,13 @@ pub struct Audited {
     pub corrupt: Vec<CorruptRow>,
 }
 
-/// The rows of one approval.
-#[derive(Default)]
-struct Rows {
-    request: Option<Item>,
-    notice: Option<Item>,
-    undelivered: Option<Item>,
-    outcome: Option<Item>,
-    redemption: Option<Item>,
-}
-
 impl Store {
     /// Reads the whole table, and keeps its approvals in memory until they are judged.
     pub async fn audited(&self, range: Range, now: Timestamp) -> Result<Audited, Failure> {
-        let mut audited = Audited { facts: Vec::new(), corrupt: Vec::new() };
-        let mut approvals: HashMap<ApprovalId, Rows> = HashMap::new();
-        let kinds = ["REQUEST#", "NOTICE#", UNDELIVERED, "OUTCOME#", "REDEMPTION#"];
-        for item in scan(&self.client, &self.table, &kinds).await? {
-            let key = string(&item, "pk");
-            let (kind, id) = key.split_once('#').unwrap_or_default();
-            let Ok(id) = ApprovalId::parse(id) else {
-                audited.corrupt.push(CorruptRow::new(&key, "pk", "it ends in no approval's id"));
-                continue;
-            };
-            let rows = approvals.entry(id).or_default();
-            let place = match kind {
-                "REQUEST" => &mut rows.request,
-                "NOTICE" => &mut rows.notice,
-                "UNDELIVERED" => &mut rows.undelivered,
-                "OUTCOME" => &mut rows.outcome,
-                "REDEMPTION" => &mut rows.redemption,
-                other => {
-                    let problem = format!("{other}# is no kind of row that an approval has");
-                    audited.corrupt.push(CorruptRow::new(&key, "pk", &problem));
-                    continue;
-                }
-            };
-            *place = Some(item);
-        }
+        let rows = scan(&self.client, &self.table, &Kind::OF_AN_APPROVAL).await?;
+        let (approvals, misplaced) = ApprovalRows::gather(rows);
+        let corrupt = misplaced.iter().map(|(key, problem)| CorruptRow::new(key, "pk", problem)).collect();
+        let mut audited = Audited { facts: Vec::new(), corrupt };
         for (id, rows) in approvals {
             self.judge(id, rows, range, now, &mut audited);
         }
@@ -66,8 +33,8 @@ impl Store {
         Ok(audited)
     }
 
-    fn judge(&self, id: ApprovalId, rows: Rows, range: Range, now: Timestamp, audited: &mut Audited) {
-        let Rows { request, notice, undelivered, outcome, redemption } = rows;
+    fn judge(&self, id: ApprovalId, rows: ApprovalRows, range: Range, now: Timestamp, audited: &mut Audited) {
+        let ApprovalRows { request, notice, undelivered, outcome, redemption } = rows;
         // It is kept the longest, and says all there is to say by itself.
         let redemption = redemption.filter(|item| !is_forgotten(item, 0, now));
         let used = redemption.map(|item| receipt(id, item)).transpose().unwrap_or_else(|failure| {
@@ -105,7 +72,7 @@ impl Store {
         range: Range,
         audited: &mut Audited,
     ) {
-        let read = |item| from_item::<NoticeItem>(item, &notice_key(request.id))?.parse();
+        let read = |item| from_item::<NoticeItem>(item, &Kind::Notice.key(request.id))?.parse();
         let notice = notice.map(read).transpose().unwrap_or_else(|failure| {
             audited.corrupt.push(corrupt(failure));
             None
@@ -117,7 +84,7 @@ impl Store {
                 audited.facts.extend(in_range(Fact::Redemption(receipt), range));
             } else {
                 let problem = "it is not of what was asked and approved";
-                audited.corrupt.push(CorruptRow::new(&redemption_key(request.id), "digest", problem));
+                audited.corrupt.push(CorruptRow::new(&Kind::Redemption.key(request.id), "digest", problem));
             }
         }
         let facts = match outcome {
@@ -149,7 +116,7 @@ fn without_request(
     if id.made_at() >= now.minus(SETTLING) {
         return;
     }
-    let left = [(notice, notice_key(id), 0), (outcome, outcome_key(id), OUTCOME_STAYS)];
+    let left = [(notice, Kind::Notice.key(id), 0), (outcome, Kind::Outcome.key(id), OUTCOME_STAYS)];
     for (item, key, stays) in left {
         if item.is_some_and(|item| !is_forgotten(&item, stays, now)) {
             audited.corrupt.push(CorruptRow::new(
@@ -163,7 +130,7 @@ fn without_request(
 
 /// The request, unless its time is over.
 fn asked(id: ApprovalId, item: Item, now: Timestamp) -> Result<Option<Request>, Failure> {
-    let item = from_item::<RequestItem>(item, &request_key(id))?;
+    let item = from_item::<RequestItem>(item, &Kind::Request.key(id))?;
     if item.is_forgotten(now) {
         return Ok(None);
     }
@@ -171,7 +138,7 @@ fn asked(id: ApprovalId, item: Item, now: Timestamp) -> Result<Option<Request>, 
     // Both are written from one moment.
     if request.created_at != id.made_at() || request.closes_at <= request.created_at {
         let problem = "it is not when the approval's id was made, or not before the deadline";
-        return Err(Failure::corrupt(&request_key(id), "created_at", problem));
+        return Err(Failure::corrupt(&Kind::Request.key(id), "created_at", problem));
     }
     Ok(Some(request))
 }
@@ -181,7 +148,7 @@ fn ended(request: &Request, item: Item, keys: &Jwks) -> Result<Outcome, Failure>
     let outcome = attested(request, item, keys)?;
     if outcome.at() < request.created_at {
         let problem = "it is before anything was asked";
-        return Err(Failure::corrupt(&outcome_key(request.id), "at", problem));
+        return Err(Failure::corrupt(&Kind::Outcome.key(request.id), "at", problem));
     }
     Ok(outcome)
 }
@@ -198,10 +165,6 @@ fn fits(receipt: &Receipt, request: &Request, outcome: &Result<Option<Outcome>, 
         && receipt.tool == action.tool
         && receipt.digest == action.digest()
         && receipt.redeemed_at >= *created_at
-}
-
-fn receipt(id: ApprovalId, item: Item) -> Result<Receipt, Failure> {
-    from_item::<RedemptionItem>(item, &redemption_key(id))?.parse(id)
 }
 
 /// Whether a row's time, or that of the request which it outlives by `stays` seconds, is over. A row without one never is.

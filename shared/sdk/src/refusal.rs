@@ -11,7 +11,9 @@ pub enum Refusal {
     #[error("The token is refused: {0}.")]
     Token(#[from] TokenRefusal),
     /// Another attempt used the approval up.
-    #[error("This approval was used at {at}, by the gate “{}”. What is to run again has to be approved again.", gate.as_str())]
+    #[error(
+        "This approval was used at {at}, by the gate “{gate}”. What is to run again has to be approved again."
+    )]
     AlreadyRedeemed {
         /// When.
         at: Timestamp,

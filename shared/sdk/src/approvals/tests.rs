@@ -18,7 +18,7 @@ fn the_arguments_go_onto_the_wire_as_they_are_hashed() {
     let canonical = CanonicalJson::parse(text).unwrap();
     let action = Action { tool: ToolName::parse("t").unwrap(), arguments: canonical.clone() };
     let summary = Summary::parse("A “summary”").unwrap();
-    let body = request_body(&Asking {
+    let body = request_body(&ApprovalRequest {
         action: &action,
         audience: &Audience::parse("production").unwrap(),
         summary: &summary,
@@ -52,7 +52,7 @@ async fn a_sayso_that_never_answers_is_given_up() {
         }
     });
     let refused = approvals.check(id(), MAX_WAIT).await;
-    assert!(matches!(refused, Err(NotAsked::Unanswered | NotAsked::Unreachable)), "{refused:?}");
+    assert!(matches!(refused, Err(ApprovalError::Unanswered | ApprovalError::Unreachable)), "{refused:?}");
     silent.abort();
 }
 
@@ -61,6 +61,6 @@ async fn a_closed_port_is_unreachable() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let approvals = client(&listener);
     drop(listener);
-    assert_eq!(approvals.check(id(), Duration::ZERO).await, Err(NotAsked::Unreachable));
-    assert_eq!(approvals.withdraw(id()).await, Err(NotAsked::Unreachable));
+    assert_eq!(approvals.check(id(), Duration::ZERO).await, Err(ApprovalError::Unreachable));
+    assert_eq!(approvals.withdraw(id()).await, Err(ApprovalError::Unreachable));
 }

@@ -7,13 +7,13 @@ use sayso_model::wire::{ALREADY_REDEEMED, NO_SUCH_APPROVAL};
 use sayso_model::{GateName, Receipt, RedemptionRequest, Timestamp};
 use serde_json::Value;
 
-use crate::line::{Answer, Line, Lost, NoTls};
+use crate::http::{Answer, HttpClient, NoAnswer, TlsError};
 use crate::{MAX_FRESH, Refusal};
 
 /// The gate's side of `ISSUER/.well-known/jwks.json` and `ISSUER/redeem`.
 #[derive(Debug)]
 pub(crate) struct IssuerClient {
-    line: Line,
+    http: HttpClient,
     keys: String,
     redeem: String,
 }
@@ -25,9 +25,9 @@ pub(crate) struct Published {
 }
 
 impl IssuerClient {
-    pub(crate) fn new(issuer: &Issuer, roots: Option<&[u8]>) -> Result<Self, NoTls> {
+    pub(crate) fn new(issuer: &Issuer, roots: Option<&[u8]>) -> Result<Self, TlsError> {
         Ok(Self {
-            line: Line::new(issuer, roots)?,
+            http: HttpClient::new(issuer, roots)?,
             keys: format!("{issuer}/.well-known/jwks.json"),
             redeem: format!("{issuer}/redeem"),
         })
@@ -35,7 +35,7 @@ impl IssuerClient {
 
     /// Fetches the keys; `None` if there is no set of keys to be had.
     pub(crate) async fn keys(&self) -> Option<Published> {
-        let answer = self.line.ask(|http, _| http.get(&self.keys)).await.ok()?;
+        let answer = self.http.ask(|http, _| http.get(&self.keys)).await.ok()?;
         if answer.status != StatusCode::OK {
             return None;
         }
@@ -52,13 +52,13 @@ impl IssuerClient {
         let post = |http: &Client, _| {
             http.post(&self.redeem).header(CONTENT_TYPE, "application/json").body(body.clone())
         };
-        match self.line.ask(post).await {
+        match self.http.ask(post).await {
             Ok(Answer { status: StatusCode::OK, text, .. }) => {
                 Receipt::from_json(&text).map_err(|_| Refusal::NotUnderstood { status: 200 })
             }
             Ok(answer) => Err(refusal(&answer)),
-            Err(Lost::Unreachable) => Err(Refusal::Unreachable),
-            Err(Lost::Unanswered) => Err(Refusal::Unanswered),
+            Err(NoAnswer::Unreachable) => Err(Refusal::Unreachable),
+            Err(NoAnswer::Unanswered) => Err(Refusal::Unanswered),
         }
     }
 }

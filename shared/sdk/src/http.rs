@@ -27,11 +27,11 @@ const MAX_ANSWER_BYTES: usize = 64 * 1024;
 #[error(
     "no TLS on this machine: install its root certificates (Debian: ca-certificates), or see to those that were named in their place"
 )]
-pub struct NoTls;
+pub struct TlsError;
 
 /// Connections to one function and to nowhere else.
 #[derive(Debug)]
-pub(crate) struct Line {
+pub(crate) struct HttpClient {
     http: Client,
 }
 
@@ -45,16 +45,16 @@ pub(crate) struct Answer {
 
 /// Why an attempt brought no answer.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Lost {
+pub(crate) enum NoAnswer {
     /// Nothing was sent.
     Unreachable,
     /// Something may have happened there.
     Unanswered,
 }
 
-impl Line {
+impl HttpClient {
     /// With `roots`, certificates in PEM, those alone are trusted.
-    pub(crate) fn new(to: &BaseUrl, roots: Option<&[u8]>) -> Result<Self, NoTls> {
+    pub(crate) fn new(to: &BaseUrl, roots: Option<&[u8]>) -> Result<Self, TlsError> {
         let builder = Client::builder()
             .connect_timeout(CONNECT_LIMIT)
             .timeout(ATTEMPT_LIMIT)
@@ -67,11 +67,11 @@ impl Line {
             (true, _) => builder.no_proxy().tls_certs_only([]),
             (false, None) => builder.https_only(true),
             (false, Some(pem)) => {
-                let certificates = Certificate::from_pem_bundle(pem).map_err(|_| NoTls)?;
+                let certificates = Certificate::from_pem_bundle(pem).map_err(|_| TlsError)?;
                 builder.https_only(true).tls_certs_only(certificates)
             }
         };
-        Ok(Self { http: builder.build().map_err(|_| NoTls)? })
+        Ok(Self { http: builder.build().map_err(|_| TlsError)? })
     }
 
     /// Asks until there is an answer, [`ATTEMPTS`] times at most. `request` makes the request of one attempt, of which the
@@ -79,13 +79,13 @@ impl Line {
     pub(crate) async fn ask(
         &self,
         request: impl Fn(&Client, usize) -> RequestBuilder,
-    ) -> Result<Answer, Lost> {
-        let mut worst = Lost::Unreachable;
+    ) -> Result<Answer, NoAnswer> {
+        let mut worst = NoAnswer::Unreachable;
         for number in 0..ATTEMPTS {
             match attempt(request(&self.http, number)).await {
                 Ok(answer) => return Ok(answer),
-                Err(Lost::Unanswered) => worst = Lost::Unanswered,
-                Err(Lost::Unreachable) => {}
+                Err(NoAnswer::Unanswered) => worst = NoAnswer::Unanswered,
+                Err(NoAnswer::Unreachable) => {}
             }
         }
         Err(worst)
@@ -93,16 +93,18 @@ impl Line {
 }
 
 /// An answer that a server gave for want of one (5xx, and 429 from what throttles it) is as good as none.
-async fn attempt(request: RequestBuilder) -> Result<Answer, Lost> {
-    let lost = |error: &reqwest::Error| if error.is_connect() { Lost::Unreachable } else { Lost::Unanswered };
+async fn attempt(request: RequestBuilder) -> Result<Answer, NoAnswer> {
+    let lost = |error: &reqwest::Error| {
+        if error.is_connect() { NoAnswer::Unreachable } else { NoAnswer::Unanswered }
+    };
     let mut response = request.send().await.map_err(|error| lost(&error))?;
     let status = response.status();
     if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
-        return Err(Lost::Unanswered);
+        return Err(NoAnswer::Unanswered);
     }
     let headers = response.headers().clone();
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|_| Lost::Unanswered)? {
+    while let Some(chunk) = response.chunk().await.map_err(|_| NoAnswer::Unanswered)? {
         if body.len() + chunk.len() > MAX_ANSWER_BYTES {
             // Whatever this is, asking again would not make it an answer.
             return Ok(Answer { status, headers, text: String::new() });

@@ -12,7 +12,7 @@ const MAX_APPROVER_BYTES: usize = 512;
 
 /// A request that is with the human.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Requested {
+pub struct PendingApproval {
     /// Of the approval, for [`Approvals::check`](super::Approvals::check).
     pub id: ApprovalId,
     /// From then on nobody can decide.
@@ -24,12 +24,12 @@ pub struct Requested {
     /// Whether the mail is known to have gone out, and not to have come back. If not, asking again sends it.
     pub mail_sent: bool,
     /// What the human reads. A Sayso that is older than this does not say it.
-    pub asked: Option<Asked>,
+    pub asked: Option<Wording>,
 }
 
 /// What a request says to the human: for one that was pending already, what it was asked with.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Asked {
+pub struct Wording {
     /// In words.
     pub summary: Summary,
     /// Why.
@@ -40,7 +40,7 @@ pub struct Asked {
 
 /// How an approval stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Standing {
+pub enum ApprovalStatus {
     /// Nobody has answered.
     Pending {
         /// From then on nobody can decide.
@@ -93,13 +93,13 @@ pub enum Withdrawal {
     Expired,
 }
 
-impl Requested {
+impl PendingApproval {
     pub(super) fn from_content(content: Value) -> Result<Self, WireError> {
         let answer = RequestApprovalResult::from_content(content)?;
         let status_url = BaseUrl::parse(&answer.status_url).map_err(|_| WireError::Malformed)?;
         let asked = match (answer.summary, answer.created_at) {
             (None, None) if answer.reason.is_none() => None,
-            (Some(summary), Some(created_at)) => Some(Asked { summary, reason: answer.reason, created_at }),
+            (Some(summary), Some(created_at)) => Some(Wording { summary, reason: answer.reason, created_at }),
             _ => return Err(WireError::Malformed),
         };
         let one_line =
@@ -119,7 +119,7 @@ impl Requested {
     }
 }
 
-impl Standing {
+impl ApprovalStatus {
     /// Only what is said of this approval.
     pub(super) fn from_content(id: ApprovalId, content: Value) -> Result<Self, WireError> {
         let answer = CheckApprovalResult::from_content(content)?;

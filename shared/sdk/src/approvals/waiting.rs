@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use sayso_model::{ApprovalId, Timestamp};
 
-use super::{Approvals, MAX_WAIT, NotAsked, Standing};
+use super::{ApprovalError, ApprovalStatus, Approvals, MAX_WAIT};
 use crate::Clock;
 
 /// How long a long wait goes on without an answer from Sayso.
@@ -24,7 +24,7 @@ impl Approvals {
         id: ApprovalId,
         wait: Duration,
         clock: &impl Clock,
-    ) -> Result<Standing, NotAsked> {
+    ) -> Result<ApprovalStatus, ApprovalError> {
         let until = clock.now().plus(wait);
         let mut lost_since: Option<Timestamp> = None;
         loop {
@@ -32,15 +32,13 @@ impl Approvals {
             let checked = self.check(id, left.min(MAX_WAIT)).await;
             let now = clock.now();
             let pause = match &checked {
-                Ok(Standing::Pending { .. }) => {
+                Ok(ApprovalStatus::Pending { .. }) => {
                     lost_since = None;
                     BETWEEN_CHECKS
                 }
-                Err(NotAsked::Unreachable | NotAsked::Unanswered | NotAsked::Failed { .. })
-                    if wait > MAX_WAIT && lost_since.get_or_insert(now).until(now) < PATIENCE =>
-                {
-                    RETRY_AFTER
-                }
+                Err(
+                    ApprovalError::Unreachable | ApprovalError::Unanswered | ApprovalError::Failed { .. },
+                ) if wait > MAX_WAIT && lost_since.get_or_insert(now).until(now) < PATIENCE => RETRY_AFTER,
                 _ => return checked,
             };
             if now >= until {

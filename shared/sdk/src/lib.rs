@@ -5,7 +5,7 @@
 //! function that executes so that it takes the permit by value: then no code path reaches it without one.
 //!
 //! ```no_run
-//! use sayso_gate::{Action, ApprovalToken, Gate, Permit, Refusal, Timestamp};
+//! use sayso_sdk::{Action, ApprovalToken, Gate, Permit, Refusal, Timestamp};
 //!
 //! async fn drop_table(permit: Permit) {
 //!     let action = permit.into_action();
@@ -37,20 +37,23 @@
 mod approvals;
 mod clock;
 mod gate;
+mod http;
 mod issuer;
 mod keys;
-mod line;
 mod nonce;
 mod refusal;
 
-pub use approvals::{Approvals, Asked, Asking, MAX_WAIT, NotAsked, Requested, Standing, Withdrawal};
+pub use approvals::{
+    ApprovalError, ApprovalRequest, ApprovalStatus, Approvals, MAX_WAIT, PendingApproval, Withdrawal, Wording,
+};
 pub use clock::{Clock, SystemClock};
 pub use gate::{Gate, Permit};
+pub use http::{ATTEMPT_LIMIT, ATTEMPTS, CONNECT_LIMIT, TlsError};
 pub use keys::{MAX_FRESH, REFETCH_INTERVAL};
-pub use line::{ATTEMPT_LIMIT, ATTEMPTS, CONNECT_LIMIT, NoTls};
 pub use refusal::Refusal;
 pub use sayso_model::token::{ApprovalToken, Issuer, TokenRefusal};
 pub use sayso_model::{
-    Action, ActionDigest, AgentKey, ApprovalId, Audience, BaseUrl, CanonicalJson, ExpiresIn, GateName, Note,
-    ProvenBy, Reason, Receipt, Summary, Timestamp, ToolName, UndeliveredCause,
+    Action, ActionDigest, AgentKey, ApprovalId, Audience, BaseUrl, CanonicalJson, ExpiresIn, GateName,
+    Invalid, Note, ProfileViolation, ProvenBy, Reason, Receipt, Summary, Timestamp, ToolName,
+    UndeliveredCause,
 };

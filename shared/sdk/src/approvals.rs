@@ -15,12 +15,12 @@ use serde_json::{Value, json};
 use thiserror::Error;
 
 use crate::ATTEMPT_LIMIT;
-use crate::line::{Answer, Line, Lost, NoTls};
+use crate::http::{Answer, HttpClient, NoAnswer, TlsError};
 
 mod answers;
 mod waiting;
 
-pub use answers::{Asked, Requested, Standing, Withdrawal};
+pub use answers::{ApprovalStatus, PendingApproval, Withdrawal, Wording};
 
 /// The longest that [`Approvals::check`] waits for a human.
 pub const MAX_WAIT: Duration = Duration::from_secs(50);
@@ -38,14 +38,14 @@ const INTERNAL_ERROR: i64 = -32_603;
 /// The client of Sayso's MCP endpoint, with the key of one agent. Share it: it holds the connections.
 #[derive(Debug)]
 pub struct Approvals {
-    line: Line,
+    http: HttpClient,
     url: BaseUrl,
     key: AgentKey,
 }
 
 /// What a human is asked.
 #[derive(Debug, Clone, Copy)]
-pub struct Asking<'a> {
+pub struct ApprovalRequest<'a> {
     /// What would be executed: what the approval will hold for.
     pub action: &'a Action,
     /// The gate that would execute it.
@@ -63,7 +63,7 @@ pub struct Asking<'a> {
 /// Why there is no answer. `Display` is a sentence for whoever asked: what is wrong, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
-pub enum NotAsked {
+pub enum ApprovalError {
     /// HTTP 401.
     #[error("Sayso does not know this agent key: nothing ran. Ask your operator for a current one.")]
     KeyRefused,
@@ -117,7 +117,7 @@ pub enum NotAsked {
     },
 }
 
-impl From<WireError> for NotAsked {
+impl From<WireError> for ApprovalError {
     fn from(error: WireError) -> Self {
         match error {
             WireError::Unknown { member, value } => Self::Unsupported { member, value },
@@ -129,14 +129,14 @@ impl From<WireError> for NotAsked {
 impl Approvals {
     /// `mcp_url` is Sayso's MCP endpoint, whole: it ends in `/mcp`. Connects to nothing yet; needs a tokio runtime with I/O
     /// and time when it does.
-    pub fn new(mcp_url: BaseUrl, key: AgentKey) -> Result<Self, NoTls> {
-        Ok(Self { line: Line::new(&mcp_url, None)?, url: mcp_url, key })
+    pub fn new(mcp_url: BaseUrl, key: AgentKey) -> Result<Self, TlsError> {
+        Ok(Self { http: HttpClient::new(&mcp_url, None)?, url: mcp_url, key })
     }
 
     /// As [`Approvals::new`], trusting the certificates in `roots`, PEM, in the place of the machine's: for networks that
     /// read along.
-    pub fn trusting(roots: &[u8], mcp_url: BaseUrl, key: AgentKey) -> Result<Self, NoTls> {
-        Ok(Self { line: Line::new(&mcp_url, Some(roots))?, url: mcp_url, key })
+    pub fn trusting(roots: &[u8], mcp_url: BaseUrl, key: AgentKey) -> Result<Self, TlsError> {
+        Ok(Self { http: HttpClient::new(&mcp_url, Some(roots))?, url: mcp_url, key })
     }
 
     /// Where it asks.
@@ -146,19 +146,19 @@ impl Approvals {
 
     /// Asks for approval. While an approval of this very action for this audience is pending, it is that one that is
     /// given back, and nobody is asked again; a mail that could not be sent before is sent now. Whoever has the agent's key
-    /// may have asked it, in other words: [`Requested::asked`] has them.
-    pub async fn request(&self, asking: &Asking<'_>) -> Result<Requested, NotAsked> {
+    /// may have asked it, in other words: [`PendingApproval::asked`] has them.
+    pub async fn request(&self, asking: &ApprovalRequest<'_>) -> Result<PendingApproval, ApprovalError> {
         let body = request_body(asking);
         match self.call(REQUEST_APPROVAL, Duration::ZERO, |_| body.clone()).await? {
-            Said::Done(content) => Ok(Requested::from_content(content)?),
+            Said::Done(content) => Ok(PendingApproval::from_content(content)?),
             Said::NotNow(limited) => Err(limited),
-            Said::Refused(words) => Err(NotAsked::Refused(words)),
+            Said::Refused(words) => Err(ApprovalError::Refused(words)),
         }
     }
 
     /// Looks how an approval stands, and while it is pending waits for the human: `wait` at most, and at most
     /// [`MAX_WAIT`]. It may say pending earlier than that: a lost answer is asked for again without the wait.
-    pub async fn check(&self, id: ApprovalId, wait: Duration) -> Result<Standing, NotAsked> {
+    pub async fn check(&self, id: ApprovalId, wait: Duration) -> Result<ApprovalStatus, ApprovalError> {
         let wait = wait.min(MAX_WAIT);
         let body = |attempt: usize| {
             let seconds = if attempt == 0 { wait.as_secs() } else { 0 };
@@ -166,11 +166,11 @@ impl Approvals {
             call_body(CHECK_APPROVAL, CheckApprovalArguments { approval_id: id.to_string(), wait_seconds })
         };
         let content = known(id, self.call(CHECK_APPROVAL, wait, body).await?)?;
-        Ok(Standing::from_content(id, content)?)
+        Ok(ApprovalStatus::from_content(id, content)?)
     }
 
     /// Takes a request back, if nobody has answered yet.
-    pub async fn withdraw(&self, id: ApprovalId) -> Result<Withdrawal, NotAsked> {
+    pub async fn withdraw(&self, id: ApprovalId) -> Result<Withdrawal, ApprovalError> {
         let arguments = WithdrawApprovalArguments { approval_id: id.to_string() };
         let body = call_body(WITHDRAW_APPROVAL, arguments);
         let said = self.call(WITHDRAW_APPROVAL, Duration::ZERO, |_| body.clone()).await?;
@@ -183,7 +183,7 @@ impl Approvals {
         tool: &'static str,
         wait: Duration,
         body: impl Fn(usize) -> String,
-    ) -> Result<Said, NotAsked> {
+    ) -> Result<Said, ApprovalError> {
         let post = |http: &Client, attempt: usize| {
             let limit = if attempt == 0 { ATTEMPT_LIMIT + wait } else { ATTEMPT_LIMIT };
             http.post(self.url.as_str())
@@ -196,10 +196,10 @@ impl Approvals {
                 .header("mcp-name", tool)
                 .body(body(attempt))
         };
-        match self.line.ask(post).await {
+        match self.http.ask(post).await {
             Ok(answer) => said(&answer),
-            Err(Lost::Unreachable) => Err(NotAsked::Unreachable),
-            Err(Lost::Unanswered) => Err(NotAsked::Unanswered),
+            Err(NoAnswer::Unreachable) => Err(ApprovalError::Unreachable),
+            Err(NoAnswer::Unanswered) => Err(ApprovalError::Unanswered),
         }
     }
 }
@@ -221,7 +221,7 @@ struct Params<A> {
 }
 
 #[expect(clippy::expect_used, reason = "canonical JSON is JSON")]
-fn request_body(asking: &Asking<'_>) -> String {
+fn request_body(asking: &ApprovalRequest<'_>) -> String {
     let arguments = asking.action.arguments.as_str();
     let seconds = asking.expires_in.duration().as_secs();
     let arguments = RequestApprovalArguments {
@@ -256,20 +256,20 @@ enum Said {
     /// The words of its error.
     Refused(String),
     /// A limit was reached.
-    NotNow(NotAsked),
+    NotNow(ApprovalError),
 }
 
-fn said(answer: &Answer) -> Result<Said, NotAsked> {
+fn said(answer: &Answer) -> Result<Said, ApprovalError> {
     if answer.status == StatusCode::UNAUTHORIZED {
-        return Err(NotAsked::KeyRefused);
+        return Err(ApprovalError::KeyRefused);
     }
-    let not_understood = NotAsked::NotUnderstood { status: answer.status.as_u16() };
+    let not_understood = ApprovalError::NotUnderstood { status: answer.status.as_u16() };
     let message = check_text(&answer.text).unwrap_or_default();
     if message["jsonrpc"] != "2.0" || message["id"] != CALL {
         return Err(not_understood);
     }
     if let Some(error_id) = incident(&message) {
-        return Err(NotAsked::Failed { error_id });
+        return Err(ApprovalError::Failed { error_id });
     }
     let result = &message["result"];
     match (answer.status, &result["isError"]) {
@@ -280,7 +280,7 @@ fn said(answer: &Answer) -> Result<Said, NotAsked> {
             let retry_after = result["_meta"][RETRY_AFTER_META].as_u64();
             match retry_after.map(Duration::from_secs) {
                 _ if words.is_empty() => Err(not_understood),
-                Some(retry_after) => Ok(Said::NotNow(NotAsked::Limited { words, retry_after })),
+                Some(retry_after) => Ok(Said::NotNow(ApprovalError::Limited { words, retry_after })),
                 None => Ok(Said::Refused(words)),
             }
         }
@@ -301,12 +301,12 @@ fn incident(message: &Value) -> Option<String> {
 
 /// The result of a call about an approval. Of what Sayso refuses there, only an id that is none of the agent's is repeated
 /// in its words.
-fn known(id: ApprovalId, said: Said) -> Result<Value, NotAsked> {
+fn known(id: ApprovalId, said: Said) -> Result<Value, ApprovalError> {
     match said {
         Said::Done(content) => Ok(content),
         Said::NotNow(limited) => Err(limited),
-        Said::Refused(words) if words.contains(&id.to_string()) => Err(NotAsked::Unknown),
-        Said::Refused(words) => Err(NotAsked::Refused(words)),
+        Said::Refused(words) if words.contains(&id.to_string()) => Err(ApprovalError::Unknown),
+        Said::Refused(words) => Err(ApprovalError::Refused(words)),
     }
 }
 

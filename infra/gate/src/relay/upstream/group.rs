@@ -1,0 +1,62 @@
+//! A server and everything that it starts, so that all of it can be ended. Ctrl-C at a terminal does not reach it: it ends with
+//! the gate. On Windows only the server itself is ended.
+
+use tokio::process::{Child, Command};
+
+/// The process group that a server leads.
+#[cfg(unix)]
+pub(super) struct Group(rustix::process::Pid);
+
+#[cfg(unix)]
+impl Group {
+    /// What `command` starts leads a group of its own.
+    pub(super) fn begin(command: &mut Command) {
+        command.process_group(0);
+    }
+
+    /// `None` if the child has been waited for.
+    pub(super) fn of(child: &Child) -> Option<Self> {
+        let id = i32::try_from(child.id()?).ok()?;
+        rustix::process::Pid::from_raw(id).map(Self)
+    }
+
+    /// Ends what is left of it: with SIGTERM, and what has not ended some seconds later with SIGKILL.
+    pub(super) async fn end(self, child: &mut Child) {
+        use rustix::process::{Signal, kill_process_group, test_kill_process_group};
+
+        use super::command::GRACE;
+        use crate::clock;
+
+        /// How often it is looked whether all of it has ended.
+        const LOOKS: u32 = 60;
+
+        // It fails only if there is nothing left.
+        if kill_process_group(self.0, Signal::TERM).is_err() {
+            return;
+        }
+        for _ in 0..LOOKS {
+            // What has ended counts until its parent has taken note: of the server this does.
+            let _ = child.try_wait();
+            if test_kill_process_group(self.0).is_err() {
+                return;
+            }
+            clock::sleep(GRACE / LOOKS).await;
+        }
+        let _ = kill_process_group(self.0, Signal::KILL);
+    }
+}
+
+/// Windows has job objects instead, which take unsafe code.
+#[cfg(windows)]
+pub(super) struct Group;
+
+#[cfg(windows)]
+impl Group {
+    pub(super) fn begin(_: &mut Command) {}
+
+    pub(super) fn of(_: &Child) -> Option<Self> {
+        None
+    }
+
+    pub(super) async fn end(self, _: &mut Child) {}
+}

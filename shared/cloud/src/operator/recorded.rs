@@ -1,0 +1,56 @@
+//! What the operator reads: everything recorded, by a scan that no function is permitted.
+
+use sayso_model::{ApprovalId, Receipt, Timestamp};
+
+use crate::Failure;
+use crate::store::{ApprovalRows, Kind, Store, StoredApproval, receipt, scan};
+
+/// An approval, and its use.
+#[derive(Clone)]
+pub struct RecordedApproval {
+    /// What was asked, of the mail, and how it stands.
+    pub stored: StoredApproval,
+    /// That its token was used.
+    pub redemption: Option<Receipt>,
+}
+
+/// Every approval that is not forgotten, newest first, and what could not be read among them.
+pub struct Recorded {
+    /// Those that could.
+    pub approvals: Vec<RecordedApproval>,
+    /// Rows that are not what their writers can have written.
+    pub corrupt: Vec<Failure>,
+}
+
+impl Store {
+    /// Everything recorded. Reads the whole table, page by page: a fact written meanwhile may be missing.
+    pub async fn recorded(&self, now: Timestamp) -> Result<Recorded, Failure> {
+        let rows = scan(&self.client, &self.table, &Kind::OF_AN_APPROVAL).await?;
+        let (approvals, _) = ApprovalRows::gather(rows);
+        let mut approvals: Vec<_> = approvals.into_iter().collect();
+        approvals.sort_unstable_by(|(a, _), (b, _)| b.cmp(a));
+        let mut recorded = Recorded { approvals: Vec::new(), corrupt: Vec::new() };
+        for (id, rows) in approvals {
+            match rows.parse(id, &self.keys, now) {
+                Ok(Some((stored, redemption))) => {
+                    recorded.approvals.push(RecordedApproval { stored, redemption });
+                }
+                Ok(None) => {}
+                Err(failure) => recorded.corrupt.push(failure),
+            }
+        }
+        Ok(recorded)
+    }
+
+    /// One approval and its use, strongly consistent.
+    pub async fn recorded_approval(
+        &self,
+        id: ApprovalId,
+        now: Timestamp,
+    ) -> Result<Option<RecordedApproval>, Failure> {
+        let Some(stored) = self.approval(id, now).await? else { return Ok(None) };
+        let redemption = self.row(Kind::Redemption.key(id)).await?;
+        let redemption = redemption.map(|item| receipt(id, item)).transpose()?;
+        Ok(Some(RecordedApproval { stored, redemption }))
+    }
+}
