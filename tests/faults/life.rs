@@ -51,7 +51,7 @@ impl Step {
 }
 
 /// One mail that SES may have taken without our knowing, and the one that the retry sends.
-const MOST_MAILS: usize = 2;
+const MAX_MAILS: usize = 2;
 
 const NONCE: &str = "0123456789abcdef";
 
@@ -256,7 +256,7 @@ impl Life {
             assert_eq!(world.table().keys(kind).await.len(), 1, "{broken:?}: {kind}");
         }
         let mails = world.mails();
-        assert!((1..=MOST_MAILS).contains(&mails.len()), "{broken:?}: {} mails", mails.len());
+        assert!((1..=MAX_MAILS).contains(&mails.len()), "{broken:?}: {} mails", mails.len());
         let links: Vec<String> = mails.into_iter().filter_map(|mail| mail.text).collect();
         let start = format!("{}/{id}/", world.host.page_url);
         let links: Vec<&str> =

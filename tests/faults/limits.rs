@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use sayso_cloud::{ATTEMPT_LIMIT, ATTEMPTS, CONNECT_LIMIT, OPERATION_LIMIT, PERSONS_LIMITS, READ_ATTEMPTS};
+use sayso_cloud::{
+    ATTEMPT_LIMIT, ATTEMPTS, CONNECT_LIMIT, INTERACTIVE_TIMEOUTS, OPERATION_LIMIT, READ_ATTEMPTS,
+};
 use sayso_local::outbox::Fate;
 use sayso_model::SENDING_LIMIT;
 use sayso_sdk::MAX_WAIT;
@@ -96,7 +98,7 @@ fn every_clients_limits_are_the_documented_ones() {
     };
     let patience = constant("infra/operator/src/connection.rs", "PATIENCE");
     let to_server = constant("infra/gate/src/relay/upstream/endpoint.rs", "CONNECT_LIMIT");
-    let [connect, attempt, whole] = PERSONS_LIMITS;
+    let [connect, attempt, whole] = INTERACTIVE_TIMEOUTS;
     let (gates, times) = (sayso_sdk::ATTEMPT_LIMIT, u32::try_from(sayso_sdk::ATTEMPTS).expect("few"));
     let rows = [
         row("functions, DynamoDB", Some(CONNECT_LIMIT), Some(ATTEMPT_LIMIT), ATTEMPTS, Some(OPERATION_LIMIT)),

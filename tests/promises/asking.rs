@@ -48,7 +48,7 @@ async fn the_mail_goes_to_the_configured_approver() {
     assert_eq!(world.mails().len(), 1);
 }
 
-// Promise: ApprovalRequest again for the same thing returns the same approval and sends no second mail.
+// Promise: Asking again for the same thing returns the same approval and sends no second mail.
 #[tokio::test]
 async fn a_retry_is_the_same_approval() {
     let world = World::new().await;

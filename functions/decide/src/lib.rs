@@ -18,7 +18,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use http::header::ALLOW;
 use http::{Method, StatusCode};
-use sayso_cloud::{Aws, CannotStart, Clock, Signer, Store};
+use sayso_cloud::{Aws, Clock, Signer, StartError, Store};
 use sayso_model::Retention;
 use sayso_model::token::Issuer;
 use sayso_page::{html, protect, views};
@@ -26,7 +26,7 @@ use sayso_page::{html, protect, views};
 pub use settings::Settings;
 
 /// A note of 1,000 characters, each as four bytes in percent encoding, fits.
-const LONGEST_BODY: usize = 16 * 1024;
+const MAX_BODY: usize = 16 * 1024;
 
 /// What deciding works with.
 #[derive(Clone)]
@@ -40,12 +40,12 @@ pub struct Deps {
 
 impl Deps {
     /// As Lambda starts it.
-    pub async fn from_env() -> Result<Self, CannotStart> {
+    pub async fn from_env() -> Result<Self, StartError> {
         Self::connect(&Aws::from_env()?, Settings::from_env()?, Clock::system()).await
     }
 
     /// Over these endpoints, at this time.
-    pub async fn connect(aws: &Aws, settings: Settings, clock: Clock) -> Result<Self, CannotStart> {
+    pub async fn connect(aws: &Aws, settings: Settings, clock: Clock) -> Result<Self, StartError> {
         let signer = Signer::connect(aws.kms(), settings.keys).await?;
         let store = Store::new(aws.dynamodb(), settings.table, signer.keys());
         Ok(Self { store, signer, issuer: settings.issuer, retention: settings.retention, clock })
@@ -57,7 +57,7 @@ pub fn router(deps: Deps) -> Router {
     let routes = Router::new()
         .route("/{id}", post(decide::decide))
         .fallback(decide::not_found)
-        .layer(DefaultBodyLimit::max(LONGEST_BODY))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(from_fn(post_only))
         .with_state(deps);
     protect(routes, "'self'")

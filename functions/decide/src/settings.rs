@@ -1,4 +1,4 @@
-use sayso_cloud::{BadVariable, KeyIds, optional, required};
+use sayso_cloud::{KeyIds, VariableError, optional, required};
 use sayso_model::Retention;
 use sayso_model::token::Issuer;
 
@@ -17,7 +17,7 @@ pub struct Settings {
 
 impl Settings {
     /// From `TABLE_NAME`, the [`KeyIds`], `ISSUER` and, where it is set, `RETENTION_DAYS`.
-    pub fn from_env() -> Result<Self, BadVariable> {
+    pub fn from_env() -> Result<Self, VariableError> {
         let text = |value: &str| Ok::<_, std::convert::Infallible>(value.to_owned());
         Ok(Self {
             table: required("TABLE_NAME", text)?,

@@ -8,7 +8,7 @@
 
 mod event;
 
-use sayso_cloud::{Aws, BadVariable, Clock, Failure, Store, optional, random, required};
+use sayso_cloud::{Aws, Clock, Failure, Store, VariableError, optional, random, required};
 use sayso_model::token::Jwks;
 use sayso_model::{ApprovalId, Retention, Undelivered};
 use serde_json::Value;
@@ -26,7 +26,7 @@ pub struct Settings {
 
 impl Settings {
     /// `TABLE_NAME`; optionally `RETENTION_DAYS` (90).
-    pub fn from_env() -> Result<Self, BadVariable> {
+    pub fn from_env() -> Result<Self, VariableError> {
         let text = |value: &str| Ok::<_, std::convert::Infallible>(value.to_owned());
         Ok(Self {
             table: required("TABLE_NAME", text)?,
@@ -45,7 +45,7 @@ pub struct Deps {
 
 impl Deps {
     /// As deployed.
-    pub fn from_env() -> Result<Self, BadVariable> {
+    pub fn from_env() -> Result<Self, VariableError> {
         Ok(Self::connect(&Aws::from_env()?, Settings::from_env()?, Clock::system()))
     }
 
@@ -60,7 +60,7 @@ impl Deps {
 /// Writes down what an event of SES's says of a mail. Writing the same twice changes nothing.
 ///
 /// # Errors
-/// When the table does not take it: the same event is to come again. An event that is not understood is logged, and is not.
+/// Fails if the write fails, so that Lambda tries the event again. An event that cannot be understood is logged and not tried again.
 pub async fn record(deps: &Deps, event: Value) -> Result<(), Failure> {
     match report(event) {
         Ok(Report::Undelivered { id, message_id, address, cause }) => {

@@ -21,7 +21,7 @@ use crate::answer::{incident, internal_error};
 use crate::unauthorized::Unauthorized;
 
 /// The largest body that is read. Arguments over their own limit of 64 KiB get an answer that says so, up to here.
-pub(crate) const MOST_BYTES: usize = 1024 * 1024;
+pub(crate) const MAX_BYTES: usize = 1024 * 1024;
 
 const PARSE_ERROR: i32 = -32700;
 const INVALID_REQUEST: i32 = -32600;
@@ -54,8 +54,8 @@ pub(crate) async fn check(State(deps): State<Deps>, request: Request, next: Next
     if parts.method != Method::POST {
         return next.run(Request::from_parts(parts, body)).await;
     }
-    let Ok(body) = to_bytes(body, MOST_BYTES).await else {
-        let most = format!("the body is larger than {MOST_BYTES} bytes");
+    let Ok(body) = to_bytes(body, MAX_BYTES).await else {
+        let most = format!("the body is larger than {MAX_BYTES} bytes");
         return refuse(StatusCode::PAYLOAD_TOO_LARGE, None, INVALID_REQUEST, &most);
     };
     if !is_json(&parts.headers) {

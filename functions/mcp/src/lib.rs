@@ -11,7 +11,7 @@ use axum::routing::any;
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use sayso_cloud::{
-    Aws, BadVariable, CannotStart, Clock, KeyIds, Mailer, PublicKeys, Store, optional, required,
+    Aws, Clock, KeyIds, Mailer, PublicKeys, StartError, Store, VariableError, optional, required,
 };
 use sayso_model::{
     BaseUrl, CoolDown, EmailAddress, HourlyLimit, Limits, LongestWait, PendingLimit, Retention,
@@ -77,7 +77,7 @@ impl Settings {
     /// `CONFIGURATION_SET`, `TOKEN_LIFETIME_SECONDS` (3600), `RETENTION_DAYS` (90), and what limits:
     /// `REQUESTS_PER_AGENT_PER_HOUR` (20), `MAILS_PER_APPROVER_PER_HOUR` (60), `PENDING_PER_AGENT` (50),
     /// `DENIED_COOL_DOWN_SECONDS` (600), `WAITS_PER_AGENT` (3), `LONGEST_WAIT_SECONDS` (50).
-    pub fn from_env() -> Result<Self, BadVariable> {
+    pub fn from_env() -> Result<Self, VariableError> {
         let text = |value: &str| Ok::<_, std::convert::Infallible>(value.to_owned());
         let mail_from = required("MAIL_FROM", EmailAddress::parse)?;
         Ok(Self {
@@ -97,7 +97,7 @@ impl Settings {
     }
 }
 
-fn limits_from_env() -> Result<Limits, BadVariable> {
+fn limits_from_env() -> Result<Limits, VariableError> {
     let Limits { requests, mails, pending, cool_down, waits } = Limits::default();
     Ok(Limits {
         requests: optional("REQUESTS_PER_AGENT_PER_HOUR", HourlyLimit::parse)?.unwrap_or(requests),
@@ -119,12 +119,12 @@ pub struct Deps {
 
 impl Deps {
     /// As deployed.
-    pub async fn from_env() -> Result<Self, CannotStart> {
+    pub async fn from_env() -> Result<Self, StartError> {
         Self::connect(&Aws::from_env()?, Settings::from_env()?, Clock::system()).await
     }
 
     /// Over these endpoints, with this clock.
-    pub async fn connect(aws: &Aws, settings: Settings, clock: Clock) -> Result<Self, CannotStart> {
+    pub async fn connect(aws: &Aws, settings: Settings, clock: Clock) -> Result<Self, StartError> {
         let keys = PublicKeys::fetch(&aws.kms(), &settings.keys).await?.jwks();
         let store = Store::new(aws.dynamodb(), settings.table.clone(), keys.clone());
         let mailer = Mailer::new(aws.sesv2(), settings.mail_from.clone(), settings.reply_to.clone());
@@ -144,7 +144,7 @@ pub fn router(deps: Deps) -> Router {
         .disable_allowed_hosts()
         .with_allowed_origins(deps.settings.origins.allowed().iter().copied())
         .enforce_origin_validation()
-        .with_max_request_body_bytes(inbound::MOST_BYTES);
+        .with_max_request_body_bytes(inbound::MAX_BYTES);
     let server = server::Server::new(deps.clone());
     let mcp = StreamableHttpService::new(
         move || Ok(server.clone()),

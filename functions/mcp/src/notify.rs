@@ -1,7 +1,7 @@
 //! Sends the mail once, by one sender, and records how it went. A failure loses nothing: the request stands, and the
 //! agent's retry sends again.
 
-use sayso_cloud::{Failure, NotSent, StoredApproval, random};
+use sayso_cloud::{Failure, SendError, StoredApproval, random};
 use sayso_model::{Agent, LinkSecret, Masks, Notice, NoticeState, Request, UndeliveredCause};
 
 use crate::Deps;
@@ -25,7 +25,7 @@ pub(crate) enum Notified {
     ApproverChanged,
 }
 
-/// The first mail, by whoever wrote the request.
+/// The first mail, sent by the call that wrote the request.
 pub(crate) async fn first(deps: &Deps, agent: &Agent, request: &Request, secret: &LinkSecret) -> Notified {
     let masks = deps.store.masks(&request.audience).await;
     let (state, notified) = send(deps, agent, request, masks, secret).await;
@@ -95,11 +95,11 @@ async fn send(
             let accepted = NoticeState::Accepted { message_id, at: Some(deps.clock.now()) };
             (Some(accepted), Notified::Accepted)
         }
-        Err(NotSent::Refused(failure)) => {
+        Err(SendError::Refused(failure)) => {
             incident(&failure);
             (Some(NoticeState::Failed), Notified::Failed)
         }
-        Err(NotSent::Unknown(failure)) => {
+        Err(SendError::Unknown(failure)) => {
             incident(&failure);
             (None, Notified::Unknown)
         }

@@ -17,7 +17,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use http::header::ALLOW;
 use http::{Method, StatusCode};
-use sayso_cloud::{Aws, CannotStart, Clock, PublicKeys, Store};
+use sayso_cloud::{Aws, Clock, PublicKeys, StartError, Store};
 use sayso_model::BaseUrl;
 
 pub use answer::html;
@@ -34,12 +34,12 @@ pub struct Deps {
 
 impl Deps {
     /// As Lambda starts it.
-    pub async fn from_env() -> Result<Self, CannotStart> {
+    pub async fn from_env() -> Result<Self, StartError> {
         Self::connect(&Aws::from_env()?, Settings::from_env()?, Clock::system()).await
     }
 
     /// Over these endpoints, at this time.
-    pub async fn connect(aws: &Aws, settings: Settings, clock: Clock) -> Result<Self, CannotStart> {
+    pub async fn connect(aws: &Aws, settings: Settings, clock: Clock) -> Result<Self, StartError> {
         let keys = PublicKeys::fetch(&aws.kms(), &settings.keys).await?.jwks();
         let store = Store::new(aws.dynamodb(), settings.table, keys.clone());
         Ok(Self { store, decide_url: settings.decide_url, clock })

@@ -23,7 +23,7 @@ pub(crate) async fn page(State(deps): State<Deps>, path: Result<Path<String>, Pa
     }
 }
 
-/// How an approval stands, for whoever has its id: no action, no words, no names.
+/// How an approval stands, for anyone who has its id: no action, no words, no names.
 async fn status(deps: &Deps, id: ApprovalId) -> Response {
     match deps.store.approval(id, deps.clock.now()).await {
         Ok(Some(stored)) => match stored.judge(deps.clock.now()) {
@@ -37,7 +37,7 @@ async fn status(deps: &Deps, id: ApprovalId) -> Response {
     }
 }
 
-/// The request in full and the form, or how it ended, for whoever has the mailed link.
+/// The request in full and the form, or how it ended, for anyone who has the mailed link.
 async fn deciding(deps: &Deps, id: ApprovalId, secret: LinkSecret) -> Response {
     let (stored, newer) = match deps.store.approval_and_newer(id, deps.clock.now()).await {
         Ok(Some(found)) => found,
@@ -54,7 +54,7 @@ async fn deciding(deps: &Deps, id: ApprovalId, secret: LinkSecret) -> Response {
             let form = Form { target: &target, link: &link, code: "", note: "", errors: &errors };
             views::deciding(open.request(), newer, &form, now)
         }
-        // What it will have been is for a function that may write to find out.
+        // The deadline has passed and no outcome is recorded. This function cannot write, so `mcp` or `decide` will.
         Ok(Approval::Overdue(_)) => views::overdue(&stored.request),
         Ok(Approval::Closed(closed)) => views::outcome(&closed, Telling::Visit, now),
     };

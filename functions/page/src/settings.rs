@@ -1,4 +1,4 @@
-use sayso_cloud::{BadVariable, KeyIds, required};
+use sayso_cloud::{KeyIds, VariableError, required};
 use sayso_model::BaseUrl;
 
 /// What the page is configured with.
@@ -14,7 +14,7 @@ pub struct Settings {
 
 impl Settings {
     /// From `TABLE_NAME`, the [`KeyIds`] and `DECIDE_URL`.
-    pub fn from_env() -> Result<Self, BadVariable> {
+    pub fn from_env() -> Result<Self, VariableError> {
         let text = |value: &str| Ok::<_, std::convert::Infallible>(value.to_owned());
         Ok(Self {
             table: required("TABLE_NAME", text)?,

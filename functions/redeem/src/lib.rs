@@ -17,7 +17,7 @@ use http::StatusCode;
 use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderValue, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
 };
-use sayso_cloud::{Aws, CannotStart, Clock, PublicKeys, Store};
+use sayso_cloud::{Aws, Clock, PublicKeys, StartError, Store};
 use sayso_model::Retention;
 use sayso_model::token::{Issuer, Jwks};
 
@@ -26,7 +26,7 @@ use crate::problem::Problem;
 pub use settings::Settings;
 
 /// A token of at most 8 KiB, a digest, a nonce and two names.
-const LONGEST_BODY: usize = 16 * 1024;
+const MAX_BODY: usize = 16 * 1024;
 
 /// What the function works with.
 #[derive(Clone)]
@@ -41,12 +41,12 @@ pub struct Deps {
 
 impl Deps {
     /// As Lambda starts it.
-    pub async fn from_env() -> Result<Self, CannotStart> {
+    pub async fn from_env() -> Result<Self, StartError> {
         Self::connect(&Aws::from_env()?, Settings::from_env()?, Clock::system()).await
     }
 
     /// Over these endpoints, at this time: asks once for the key.
-    pub async fn connect(aws: &Aws, settings: Settings, clock: Clock) -> Result<Self, CannotStart> {
+    pub async fn connect(aws: &Aws, settings: Settings, clock: Clock) -> Result<Self, StartError> {
         let keys = PublicKeys::fetch(&aws.kms(), &settings.keys).await?.jwks();
         let store = Store::new(aws.dynamodb(), settings.table, keys.clone());
         Ok(Self { store, keys, retention: settings.retention, issuer: settings.issuer, clock })
@@ -59,7 +59,7 @@ pub fn router(deps: Deps) -> Router {
         .route("/.well-known/jwks.json", get(keys).fallback(keys_are_read))
         .route("/redeem", post(redeem::redeem).fallback(tokens_are_posted))
         .fallback(not_found)
-        .layer(DefaultBodyLimit::max(LONGEST_BODY))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(map_response(protect))
         .with_state(deps)
 }

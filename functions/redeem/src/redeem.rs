@@ -1,6 +1,6 @@
 //! `POST /redeem`: verifies a token as a gate does, trusting no caller, and uses it up.
 //!
-//! Whoever holds a token can use it up, and all that gains is that the action it permits does not run: a gate acts on no
+//! Anyone who holds a token can use it up, and all that this gains them is that the action it permits does not run: a gate acts on no
 //! receipt but its own.
 
 use std::sync::Arc;

@@ -6,7 +6,7 @@
 //! **Bindings.** On Linux the program executes itself anew without them, under the same process id, and gets them by memory
 //! that it then empties. Before that it sees to it that nobody but root may look into it (`PR_SET_DUMPABLE`, `prctl(2)`).
 //!
-//! **Not done here.** Root reads everything, and so does whoever can read where the credentials came from: the configuration
+//! **Not done here.** Root reads everything, and so does anyone who can read where the credentials came from: the configuration
 //! of the agent's host, or the environment of what started this. A server as another user is the answer to that.
 
 use std::io;

@@ -27,7 +27,7 @@ mod starting;
 
 use shell::Shell;
 
-/// Why nothing runs, for whoever waits for it, and the exit status that says so.
+/// Why nothing runs, in words and as an exit status.
 #[derive(Debug, PartialEq, Eq)]
 struct Stopped {
     status: u8,
@@ -40,7 +40,7 @@ impl Stopped {
     }
 }
 
-/// The whole of it. Returns only when nothing runs: otherwise this process becomes the command.
+/// Asks, waits and executes. Returns only when nothing runs: otherwise this process becomes the command.
 pub(crate) fn run(arguments: Run) -> ExitCode {
     let Err(Stopped { status, why }) = asked_and_executed(arguments);
     say(why);

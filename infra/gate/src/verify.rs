@@ -35,7 +35,7 @@ enum NotVerified {
     Unheard(io::Error),
 }
 
-/// The whole of it, to the exit status.
+/// Verifies, redeems and writes the receipt; returns the exit status.
 pub(crate) fn verify(arguments: Verify) -> ExitCode {
     let verified = permit(arguments).and_then(|permit| {
         let receipt = permit.receipt().to_json();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::routing::get;
 use axum::{Json, Router};
 use sayso_cloud::operator::Registry;
-use sayso_cloud::{Aws, CannotStart, Clock, Endpoints, Failure, Signer, Store};
+use sayso_cloud::{Aws, Clock, Endpoints, Failure, Signer, StartError, Store};
 use sayso_model::{Agent, AgentKey, EmailAddress, Invalid, Limits, Retention, TokenLifetime};
 use serde_json::{Value, json};
 use thiserror::Error;
@@ -41,7 +41,7 @@ pub enum HostError {
     },
     /// A function did not start.
     #[error(transparent)]
-    Function(#[from] CannotStart),
+    Function(#[from] StartError),
     /// A backend did not answer.
     #[error(transparent)]
     Backend(#[from] Failure),

@@ -89,7 +89,7 @@ impl Outbox {
             .with_state(self.clone())
     }
 
-    /// What a person opens: `/` shows the mails, `/messages.json` lists them. Whoever can read either can decide.
+    /// What a person opens: `/` shows the mails, `/messages.json` lists them. Anyone who can read either can decide.
     pub fn page(&self) -> Router {
         page::router(self.clone())
     }
@@ -107,22 +107,22 @@ impl Outbox {
             .collect()
     }
 
-    fn send(&self, body: &[u8]) -> Result<String, NotSent> {
-        let accepted = accept::read(body).map_err(NotSent::Refused)?;
+    fn send(&self, body: &[u8]) -> Result<String, SendError> {
+        let accepted = accept::read(body).map_err(SendError::Refused)?;
         let sent_at = (self.clock)();
-        let message_id = message_id(sent_at).map_err(|_| NotSent::Failed)?;
+        let message_id = message_id(sent_at).map_err(|_| SendError::Failed)?;
         let accept::Accepted { from, to, subject, text, html, headers, tags } = accepted;
         let mail =
             Mail { message_id: message_id.clone(), from, to, subject, text, html, headers, sent_at, tags };
-        let kept = serde_json::to_vec(&mail).map_err(|_| NotSent::Failed)?;
-        self.notes.add(&format!("{NOTE}{message_id}"), &kept).map_err(|_| NotSent::Failed)?;
+        let kept = serde_json::to_vec(&mail).map_err(|_| SendError::Failed)?;
+        self.notes.add(&format!("{NOTE}{message_id}"), &kept).map_err(|_| SendError::Failed)?;
         // Nobody has to be following.
         let _ = self.sent.send(Arc::new(mail));
         Ok(message_id)
     }
 }
 
-enum NotSent {
+enum SendError {
     /// SES would not take this mail.
     Refused(accept::Refusal),
     /// SES would; this outbox could not keep it.
@@ -133,17 +133,17 @@ async fn send_email(State(outbox): State<Outbox>, body: Result<Bytes, BytesRejec
     let sent = match &body {
         Ok(body) => outbox.send(body),
         Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-            Err(NotSent::Refused(accept::Refusal::too_large()))
+            Err(SendError::Refused(accept::Refusal::too_large()))
         }
-        Err(_) => Err(NotSent::Failed),
+        Err(_) => Err(SendError::Failed),
     };
     let json = [(CONTENT_TYPE, "application/json")];
     match sent {
         Ok(message_id) => (json, json!({"MessageId": message_id}).to_string()).into_response(),
-        Err(NotSent::Refused(refusal)) => {
+        Err(SendError::Refused(refusal)) => {
             error(StatusCode::BAD_REQUEST, "BadRequestException", refusal.message())
         }
-        Err(NotSent::Failed) => {
+        Err(SendError::Failed) => {
             let why = "the local outbox could not keep the mail";
             error(StatusCode::INTERNAL_SERVER_ERROR, "InternalFailure", why)
         }

@@ -74,7 +74,7 @@ impl Signer {
         Ok(Self(Arc::new([Held::open(engine, key)?, Held::open(engine, spare)?, Held::open(engine, audit)?])))
     }
 
-    /// The key that signs, as it is kept: its id, then its secret scalar. For whoever takes the table elsewhere.
+    /// The key that signs, as it is kept: its id, then its secret scalar. For tests that take the table elsewhere.
     pub fn kept(engine: &Engine) -> Result<Option<Vec<u8>>, SignerError> {
         let [key, ..] = NOTES;
         Ok(engine.notes().get(key)?)

@@ -9,7 +9,7 @@ use aws_types::region::Region;
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client};
 use sayso_cloud::operator::Registry;
-use sayso_cloud::{Aws, Clock, Endpoints, Roots, Signer, Store, persons_http_client};
+use sayso_cloud::{Aws, Clock, Endpoints, Roots, Signer, Store, interactive_http_client};
 use sayso_model::BaseUrl;
 use sayso_model::token::{Issuer, Jwks};
 use serde::Deserialize;
@@ -21,7 +21,7 @@ use crate::outcome::Stopped;
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Far above any honest answer.
-const LONGEST_ANSWER: usize = 16 * 1024 * 1024;
+const MAX_ANSWER: usize = 16 * 1024 * 1024;
 
 /// One deployment, as its operator reaches it.
 pub(crate) struct Deployment {
@@ -194,7 +194,7 @@ pub(crate) async fn published_keys(issuer: &Issuer, roots: Option<&Roots>) -> Re
 
 /// The account, as AWS's ordinary chain of regions and credentials finds it.
 pub(crate) async fn account(connection: &Connection) -> Result<Aws, Stopped> {
-    let http = persons_http_client(roots(connection)?.as_ref());
+    let http = interactive_http_client(roots(connection)?.as_ref());
     let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http);
     if let Some(region) = &connection.region {
         loader = loader.region(Region::new(region.clone()));
@@ -262,7 +262,7 @@ pub(crate) async fn fetch(http: &Client, url: &str) -> Option<String> {
 pub(crate) async fn read(mut answer: reqwest::Response) -> Option<String> {
     let mut body = Vec::new();
     while let Some(chunk) = answer.chunk().await.ok()? {
-        if body.len() + chunk.len() > LONGEST_ANSWER {
+        if body.len() + chunk.len() > MAX_ANSWER {
             return None;
         }
         body.extend_from_slice(&chunk);

@@ -12,7 +12,7 @@ use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
 use aws_types::region::Region;
 
-use crate::{BadVariable, Roots, optional, required};
+use crate::{Roots, VariableError, optional, required};
 
 /// Amazon's own roots (Amazon Trust Services), the only ones that a function needs in the commercial regions: parsing the
 /// machine's whole root store costs a cold start some 8.5 million instructions, and trusts more than we use.
@@ -37,7 +37,7 @@ pub const ATTEMPTS: u32 = 3;
 
 /// The same limits for a person's machine, whose network may be slow and who waits: to connect, for one attempt, for the
 /// call.
-pub const PERSONS_LIMITS: [Duration; 3] =
+pub const INTERACTIVE_TIMEOUTS: [Duration; 3] =
     [Duration::from_secs(5), Duration::from_secs(10), Duration::from_secs(30)];
 
 /// Where the three services are. `None` is AWS's own endpoint in the region.
@@ -66,7 +66,7 @@ impl Aws {
     /// `AWS_SESSION_TOKEN`; and the endpoints, where they are set, by the names every AWS SDK knows
     /// (`AWS_ENDPOINT_URL_DYNAMODB`, `AWS_ENDPOINT_URL_SESV2`, `AWS_ENDPOINT_URL_KMS`, `AWS_ENDPOINT_URL`). `EXTRA_ROOTS`
     /// holds certificates in PEM, for a partition or a network whose endpoints have others than Amazon's.
-    pub fn from_env() -> Result<Self, BadVariable> {
+    pub fn from_env() -> Result<Self, VariableError> {
         let text = |value: &str| Ok::<_, std::convert::Infallible>(value.to_owned());
         let credentials = Credentials::new(
             required("AWS_ACCESS_KEY_ID", text)?,
@@ -76,7 +76,7 @@ impl Aws {
             "environment",
         );
         let everywhere = optional("AWS_ENDPOINT_URL", text)?;
-        let endpoint = |name| Ok::<_, BadVariable>(optional(name, text)?.or_else(|| everywhere.clone()));
+        let endpoint = |name| Ok::<_, VariableError>(optional(name, text)?.or_else(|| everywhere.clone()));
         let endpoints = Endpoints {
             dynamodb: endpoint("AWS_ENDPOINT_URL_DYNAMODB")?,
             sesv2: endpoint("AWS_ENDPOINT_URL_SESV2")?,
@@ -97,7 +97,7 @@ impl Aws {
         let base = config
             .to_builder()
             .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
-            .timeout_config(within(PERSONS_LIMITS))
+            .timeout_config(within(INTERACTIVE_TIMEOUTS))
             .build();
         Self { base, endpoints: Endpoints::default() }
     }
@@ -184,7 +184,7 @@ fn http_client(extra: Option<&Roots>) -> SharedHttpClient {
 
 /// For a person's machine, as the AWS CLI does it: by the proxies that the environment names (`HTTPS_PROXY`, `NO_PROXY`),
 /// trusting the machine's roots, or in their place those of `AWS_CA_BUNDLE`.
-pub fn persons_http_client(bundle: Option<&Roots>) -> SharedHttpClient {
+pub fn interactive_http_client(bundle: Option<&Roots>) -> SharedHttpClient {
     let roots = bundle
         .map_or_else(TrustStore::default, |bundle| TrustStore::empty().with_pem_certificate(bundle.as_pem()));
     let (context, proxies) = (trusting(roots), ProxyConfig::from_env());

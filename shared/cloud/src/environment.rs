@@ -3,7 +3,7 @@ use thiserror::Error;
 /// An environment variable is missing or wrong. The message never repeats the value.
 #[derive(Debug, Error)]
 #[error("environment variable {name}: {problem}")]
-pub struct BadVariable {
+pub struct VariableError {
     name: &'static str,
     problem: String,
 }
@@ -12,8 +12,8 @@ pub struct BadVariable {
 pub fn required<T, E: std::fmt::Display>(
     name: &'static str,
     parse: impl FnOnce(&str) -> Result<T, E>,
-) -> Result<T, BadVariable> {
-    optional(name, parse)?.ok_or_else(|| BadVariable { name, problem: "it is not set".to_owned() })
+) -> Result<T, VariableError> {
+    optional(name, parse)?.ok_or_else(|| VariableError { name, problem: "it is not set".to_owned() })
 }
 
 /// The variable, parsed, or `None` when it is absent or empty. For a crate's `from_env` and nowhere else.
@@ -21,13 +21,13 @@ pub fn required<T, E: std::fmt::Display>(
 pub fn optional<T, E: std::fmt::Display>(
     name: &'static str,
     parse: impl FnOnce(&str) -> Result<T, E>,
-) -> Result<Option<T>, BadVariable> {
+) -> Result<Option<T>, VariableError> {
     match std::env::var(name) {
         Ok(value) if !value.is_empty() => {
-            parse(&value).map(Some).map_err(|e| BadVariable { name, problem: e.to_string() })
+            parse(&value).map(Some).map_err(|e| VariableError { name, problem: e.to_string() })
         }
         Err(std::env::VarError::NotUnicode(_)) => {
-            Err(BadVariable { name, problem: "it is not UTF-8".to_owned() })
+            Err(VariableError { name, problem: "it is not UTF-8".to_owned() })
         }
         _ => Ok(None),
     }

@@ -2,7 +2,7 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use thiserror::Error;
 
-use crate::BadVariable;
+use crate::VariableError;
 
 /// The plumbing broke: nothing a caller asked for is refused, and nothing is known to have happened. Carries what an
 /// operator needs and no more: AWS's messages name addresses and keys, so only the error's code is kept.
@@ -59,10 +59,10 @@ impl Failure {
 
 /// A function cannot start: its environment is wrong, or AWS does not answer.
 #[derive(Debug, Error)]
-pub enum CannotStart {
+pub enum StartError {
     /// The environment.
     #[error(transparent)]
-    Environment(#[from] BadVariable),
+    Environment(#[from] VariableError),
     /// AWS.
     #[error(transparent)]
     Aws(#[from] Failure),

@@ -16,15 +16,15 @@ mod signer;
 mod store;
 
 pub use aws::{
-    ATTEMPT_LIMIT, ATTEMPTS, Aws, CONNECT_LIMIT, Endpoints, OPERATION_LIMIT, PERSONS_LIMITS, READ_ATTEMPTS,
-    persons_http_client,
+    ATTEMPT_LIMIT, ATTEMPTS, Aws, CONNECT_LIMIT, Endpoints, INTERACTIVE_TIMEOUTS, OPERATION_LIMIT,
+    READ_ATTEMPTS, interactive_http_client,
 };
 pub use clock::Clock;
-pub use environment::{BadVariable, optional, required};
-pub use failure::{CannotStart, Failure};
-pub use mailer::{APPROVAL_TAG, Mail, Mailer, NotSent};
+pub use environment::{VariableError, optional, required};
+pub use failure::{Failure, StartError};
+pub use mailer::{APPROVAL_TAG, Mail, Mailer, SendError};
 pub use operator::{Audited, Recorded, RecordedApproval};
-pub use roots::{NoRoots, Roots};
+pub use roots::{Roots, RootsError};
 pub use signer::{KeyIds, PublicKeys, Signer};
 pub use store::{
     Claim, Concluded, PointerClaim, Reached, Redeemed, RequestRef, Settled, Store, StoredApproval, Wait,

@@ -23,8 +23,8 @@ fn own_events() -> Targets {
     Targets::new().with_target("sayso", Level::INFO)
 }
 
-/// For a function that cannot start: as one of its events, which an alarm counts. What Rust prints of an error that `main` gives
-/// back is none.
+/// Logs that a function cannot start, as an event that the alarm counts. (Rust prints an `Err` of `main` as plain text, which the
+/// alarm does not count.)
 pub fn not_started(error: &impl std::fmt::Display) {
     tracing::error!(failure = %error, "the function cannot start");
 }

@@ -27,14 +27,14 @@ pub struct Mail {
 
 /// Why SES has not said that it took a mail.
 #[derive(Debug)]
-pub enum NotSent {
+pub enum SendError {
     /// It said no (HTTP 4xx), or was not asked: nobody gets this mail.
     Refused(Failure),
     /// It did not say: the mail may arrive all the same.
     Unknown(Failure),
 }
 
-impl NotSent {
+impl SendError {
     /// What broke.
     pub fn failure(&self) -> &Failure {
         match self {
@@ -75,24 +75,24 @@ impl Mailer {
     }
 
     /// Hands the mail to SES and gives back its message id.
-    pub async fn send(&self, mail: &Mail) -> Result<MessageId, NotSent> {
+    pub async fn send(&self, mail: &Mail) -> Result<MessageId, SendError> {
         let tag = MessageTag::builder().name(APPROVAL_TAG).value(mail.about.to_string()).build();
-        let tag = tag.map_err(|_| NotSent::Refused(Failure::not_built(CALL)))?;
+        let tag = tag.map_err(|_| SendError::Refused(Failure::not_built(CALL)))?;
         let answer = self
             .client
             .send_email()
             .from_email_address(format!("Sayso <{}>", self.from.expose()))
             .reply_to_addresses(self.reply_to.expose())
             .destination(Destination::builder().to_addresses(mail.to.expose()).build())
-            .content(EmailContent::builder().simple(message(mail).map_err(NotSent::Refused)?).build())
+            .content(EmailContent::builder().simple(message(mail).map_err(SendError::Refused)?).build())
             .email_tags(tag)
             .set_configuration_set_name(self.configuration_set.clone())
             .send()
             .await
-            .map_err(|e| NotSent::from_sdk(&e))?;
+            .map_err(|e| SendError::from_sdk(&e))?;
         // It took the mail; an id that is none could not be told from another's.
         MessageId::parse(&answer.message_id.unwrap_or_default())
-            .map_err(|_| NotSent::Unknown(Failure::unreadable(CALL)))
+            .map_err(|_| SendError::Unknown(Failure::unreadable(CALL)))
     }
 }
 

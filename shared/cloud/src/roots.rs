@@ -12,20 +12,20 @@ pub struct Roots(Vec<u8>);
 /// A text is no list of certificates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("it must hold certificates in PEM: one or more blocks that begin with -----BEGIN CERTIFICATE-----")]
-pub struct NoRoots;
+pub struct RootsError;
 
 impl Roots {
     /// From a file's content.
-    pub fn parse(pem: &[u8]) -> Result<Self, NoRoots> {
+    pub fn parse(pem: &[u8]) -> Result<Self, RootsError> {
         let mut store = RootCertStore::empty();
         for certificate in CertificateDer::pem_slice_iter(pem) {
-            store.add(certificate.map_err(|_| NoRoots)?).map_err(|_| NoRoots)?;
+            store.add(certificate.map_err(|_| RootsError)?).map_err(|_| RootsError)?;
         }
-        if store.is_empty() { Err(NoRoots) } else { Ok(Self(pem.to_vec())) }
+        if store.is_empty() { Err(RootsError) } else { Ok(Self(pem.to_vec())) }
     }
 
     /// From a variable, in which a line may end as `\n`.
-    pub fn parse_variable(text: &str) -> Result<Self, NoRoots> {
+    pub fn parse_variable(text: &str) -> Result<Self, RootsError> {
         Self::parse(text.replace("\\n", "\n").as_bytes())
     }
 

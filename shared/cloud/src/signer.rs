@@ -2,7 +2,7 @@ use aws_sdk_kms::primitives::Blob;
 use aws_sdk_kms::types::{MessageType, SigningAlgorithmSpec};
 use sayso_model::token::{Jwks, PublicKey, Signature};
 
-use crate::{BadVariable, Failure, optional, required};
+use crate::{Failure, VariableError, optional, required};
 
 /// The signing keys, as KMS knows them.
 #[derive(Debug, Clone)]
@@ -15,7 +15,7 @@ pub struct KeyIds {
 
 impl KeyIds {
     /// From `SIGNING_KEY_ID` and, while keys are rotated, `OTHER_SIGNING_KEY_ID`.
-    pub fn from_env() -> Result<Self, BadVariable> {
+    pub fn from_env() -> Result<Self, VariableError> {
         let text = |value: &str| Ok::<_, std::convert::Infallible>(value.to_owned());
         Ok(Self {
             signing: required("SIGNING_KEY_ID", text)?,

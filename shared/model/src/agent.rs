@@ -183,7 +183,7 @@ impl AgentKey {
         Self(format!("sayso_agent_{}", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)))
     }
 
-    /// The key itself, to be shown once to whoever configures the agent.
+    /// The key itself, to be shown once, to the person who configures the agent.
     pub fn expose(&self) -> &str {
         &self.0
     }

@@ -13,7 +13,7 @@ use crate::{EmailLinkProof, Invalid, Request, Status, Timestamp};
 pub enum Approval {
     /// Someone may still decide, and the agent may still withdraw.
     Open(OpenApproval),
-    /// The deadline has passed and nobody has recorded it yet: whoever sees this first does.
+    /// The deadline has passed and nobody has recorded it yet. The first function that sees this and may write records it.
     Overdue(OverdueApproval),
     /// Exactly one thing happened, for good.
     Closed(ClosedApproval),

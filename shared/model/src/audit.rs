@@ -1,11 +1,11 @@
-//! The audit export: what is recorded of approvals as JSON Lines, for whoever wants to keep it longer than the table does.
+//! The audit export: what is recorded of approvals as JSON Lines, for keeping it longer than the table does.
 //!
 //! Line 1 is a header, then come the facts in one order, and the last line is the head. Every line is an RFC 8785 text and
 //! carries the SHA-256 of the line before; the head carries the number of entries and the digest of the last one in a JWS
 //! of its own type, under a key that signs nothing else. An export names the head of the one before it.
 //!
-//! **Threat.** Whoever has the file and not the key: what they remove, change, add or reorder is found by [`Verifier`], and
-//! so is an export missing between two. Not done here: whoever may sign with the audit key and read the table can leave
+//! **Threat.** Somebody who has the file and not the key: what they remove, change, add or reorder is found by [`Verifier`], and
+//! so is an export missing between two. Not done here: anyone who may sign with the audit key and read the table can leave
 //! a fact out, or invent one; an approval they cannot invent, because its token is signed by another key, and is compared with
 //! what was asked and how it ended, each told once and before it.
 
@@ -42,7 +42,7 @@ pub const TYPE: &str = "sayso-audit+jws";
 pub const SETTLING: Duration = Duration::from_secs(600);
 
 /// The longest line, in bytes: above that of a request with 64 KiB of arguments, every character of which is escaped twice.
-pub const LONGEST_LINE: usize = 1024 * 1024;
+pub const MAX_LINE: usize = 1024 * 1024;
 
 /// Which facts are in an export: those whose own time is in it. Ranges that follow each other share no fact and miss none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

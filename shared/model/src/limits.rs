@@ -62,7 +62,7 @@ impl HourlyLimit {
         self.0
     }
 
-    /// What of an approver's hour is there for whoever comes first: all but the last quarter, which is kept for agents that
+    /// The part of an approver's hour that is first come, first served: all but the last quarter, which is kept for agents that
     /// have asked nothing in it.
     pub fn shared(self) -> u32 {
         self.0 - self.0 / 4

@@ -155,6 +155,6 @@ impl fmt::Display for ConfirmationCode {
 #[error("the code does not match: type the six digits shown on the page")]
 pub struct WrongCode;
 
-/// That whoever decides holds the mailed link and read the page. Only [`DecidingLink::prove`] makes one.
+/// Proof that the person who decides has the mailed link and typed the code of its page. Only [`DecidingLink::prove`] makes one.
 #[derive(Debug)]
 pub struct EmailLinkProof(());

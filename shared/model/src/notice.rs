@@ -1,6 +1,6 @@
 //! The mail that tells the approver: exactly one sender at a time, and a link that stays good.
 //!
-//! Whoever writes the request sends the first mail; no record of a mail therefore means that one is being sent, or
+//! The caller that writes the request sends the first mail; no record of a mail therefore means that one is being sent, or
 //! that its sender died. A later attempt is claimed by a conditional write, carries a fresh secret (only hashes are
 //! kept, so the first cannot be sent again) and leaves earlier links working, because a mail whose acceptance was
 //! not seen may have been delivered all the same.
@@ -15,10 +15,10 @@ use crate::{
 pub const SENDING_LIMIT: Duration = Duration::from_secs(90);
 
 /// The most links of retried mails that are kept; the oldest goes first.
-const MOST_LINKS: usize = 16;
+const MAX_LINKS: usize = 16;
 
 /// The attempt after which none follows for a mail that came back: an operator corrects an address once or twice.
-const MOST_ATTEMPTS: u32 = 10;
+const MAX_ATTEMPTS: u32 = 10;
 
 /// The mail service's id for a mail: 1 to 256 visible ASCII characters.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,7 +68,7 @@ pub enum NoticeState {
 }
 
 impl Notice {
-    /// The record of the first attempt, by whoever wrote the request.
+    /// The record of the first attempt, made by the caller that wrote the request.
     pub fn first(state: NoticeState) -> Self {
         Self { attempt: 1, state, links: Vec::new() }
     }
@@ -85,7 +85,7 @@ impl Notice {
     pub fn may_go_elsewhere(&self, report: &Undelivered, email: &EmailAddress) -> bool {
         report.cause == UndeliveredCause::Bounce
             && !report.address.expose().eq_ignore_ascii_case(email.expose())
-            && self.attempt < MOST_ATTEMPTS
+            && self.attempt < MAX_ATTEMPTS
     }
 
     /// The next attempt with `secret`'s link, or `None` when the mail is accepted and has not `come_back`, or someone is
@@ -111,7 +111,7 @@ impl Notice {
         if sending_since.is_some_and(|since| now < since.plus(SENDING_LIMIT)) {
             return None;
         }
-        let kept = &links[links.len().saturating_sub(MOST_LINKS - 1)..];
+        let kept = &links[links.len().saturating_sub(MAX_LINKS - 1)..];
         let links = kept.iter().copied().chain([secret.hash()]).collect();
         Some(Self { attempt: attempt.saturating_add(1), state: NoticeState::Sending { since: now }, links })
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::text::text_traits;
 use crate::{EmailAddress, Invalid, MessageId, Timestamp};
 
-/// The mail service's report about one mail. It ends nothing: whoever has a link that did arrive may still decide.
+/// The mail service's report about one mail. It ends nothing: a link that did arrive may still decide.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Undelivered {
     /// The mail service's id of the mail, as in [`NoticeState::Accepted`](crate::NoticeState::Accepted).
@@ -14,7 +14,7 @@ pub struct Undelivered {
     pub address: EmailAddress,
     /// Why it does not count as delivered.
     pub cause: UndeliveredCause,
-    /// When it was written down, by the clock of whoever did: a report may come hours after what it is about.
+    /// When it was written down, by the writer's clock: a report may come hours after what it is about.
     pub at: Timestamp,
 }
 

@@ -60,7 +60,7 @@ pub struct ApprovalRequest<'a> {
     pub earlier: Option<ApprovalId>,
 }
 
-/// Why there is no answer. `Display` is a sentence for whoever asked: what is wrong, and what to do.
+/// Why there is no answer. `Display` is a sentence for the caller: what is wrong, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ApprovalError {
@@ -145,8 +145,8 @@ impl Approvals {
     }
 
     /// Asks for approval. While an approval of this very action for this audience is pending, it is that one that is
-    /// given back, and nobody is asked again; a mail that could not be sent before is sent now. Whoever has the agent's key
-    /// may have asked it, in other words: [`PendingApproval::asked`] has them.
+    /// given back, and nobody is asked again; a mail that could not be sent before is sent now. Another holder of the agent's
+    /// key may have asked it, in other words: [`PendingApproval::asked`] has them.
     pub async fn request(&self, asking: &ApprovalRequest<'_>) -> Result<PendingApproval, ApprovalError> {
         let body = request_body(asking);
         match self.call(REQUEST_APPROVAL, Duration::ZERO, |_| body.clone()).await? {

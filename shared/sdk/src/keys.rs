@@ -16,15 +16,15 @@ pub const MAX_FRESH: Duration = Duration::from_secs(300);
 /// and a flood of invented ids costs one fetch a minute.
 pub const REFETCH_INTERVAL: Duration = Duration::from_secs(60);
 
-/// The issuer's keys, fetched when they are needed: by one caller at a time, while those that need the same wait for what
-/// it gets. Who has a key that will do waits for nobody.
+/// The issuer's keys, fetched on demand by one caller at a time. Callers that need the same fetch share its result; callers
+/// whose key is cached and fresh never wait.
 #[derive(Debug, Default)]
 pub(crate) struct KeyCache {
     held: RwLock<Option<Held>>,
     fetching: Mutex<LastFailure>,
 }
 
-/// Whoever asks in the same second is told the same, so that a flood during an outage costs a fetch a second.
+/// Callers in the same second share this failure, so that a flood during an outage costs one fetch a second.
 type LastFailure = Option<Timestamp>;
 
 #[derive(Debug)]

@@ -3,7 +3,7 @@ use sayso_model::wire::{ALREADY_REDEEMED, NO_SUCH_APPROVAL};
 use sayso_model::{GateName, Timestamp};
 use thiserror::Error;
 
-/// Why nothing may run. `Display` is a sentence for whoever asked: what is wrong, and what to do.
+/// Why nothing may run. `Display` is a sentence for the caller: what is wrong, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum Refusal {

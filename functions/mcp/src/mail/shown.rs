@@ -5,8 +5,8 @@ use sayso_model::{Masks, Reading, Request, counted, misleading, reveal_to_string
 use super::telling::is_telling;
 
 /// How much of an action's arguments the mail shows, in characters and in lines.
-const MOST_CHARACTERS: usize = 2_000;
-const MOST_LINES: usize = 40;
+const MAX_CHARACTERS: usize = 2_000;
+const MAX_LINES: usize = 40;
 
 /// What stands for a value whose name tells of a secret, or that the operator has named. Nothing that an agent writes can look
 /// like it: these brackets are named where a text has them.
@@ -26,8 +26,8 @@ impl Shown {
     pub(super) fn of(request: &Request, masks: &Masks) -> Self {
         let full = shown_arguments(&request.action.arguments, masks, is_telling, MASK);
         let text = full.text;
-        let end = text.match_indices('\n').nth(MOST_LINES - 1).map_or(text.len(), |(at, _)| at);
-        let end = text.char_indices().nth(MOST_CHARACTERS).map_or(end, |(at, _)| at.min(end));
+        let end = text.match_indices('\n').nth(MAX_LINES - 1).map_or(text.len(), |(at, _)| at);
+        let end = text.char_indices().nth(MAX_CHARACTERS).map_or(end, |(at, _)| at.min(end));
         let missing = text[end..].chars().count();
         let cut = (missing > 0).then(|| {
             format!("{missing} more characters are not shown in this mail. The page shows all of it: read it there before you decide.")

@@ -9,7 +9,7 @@ use crate::Deps;
 use crate::answer::NotDone;
 
 /// When to ask again with nothing to go by but that somebody may have answered: at most.
-const MOST_PATIENCE: Duration = Duration::from_secs(60);
+const MAX_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Refuses, unless some of the requests that count as pending are over: then the claim is worth another try.
 pub(super) async fn make_room(deps: &Deps, agent: &Agent, reached: Reached) -> Result<(), NotDone> {
@@ -47,7 +47,7 @@ pub(super) async fn make_room(deps: &Deps, agent: &Agent, reached: Reached) -> R
                      answer with check_approval, or take back what you no longer need with withdraw_approval.",
                     pending.len()
                 ),
-                retry_after: deadline.unwrap_or(MOST_PATIENCE).min(MOST_PATIENCE),
+                retry_after: deadline.unwrap_or(MAX_PATIENCE).min(MAX_PATIENCE),
             })
         }
     }
@@ -73,8 +73,9 @@ pub(super) fn cool_down(deps: &Deps, id: ApprovalId, outcome: &Outcome) -> Resul
 pub(super) fn busy() -> NotDone {
     NotDone::Limited {
         limit: "busy",
-        message: "Many requests are being made at this moment, and this one was not among those that were."
-            .to_owned(),
+        message:
+            "Sayso is busy: other requests were written first. Nothing was recorded, and nobody was asked."
+                .to_owned(),
         retry_after: Duration::from_secs(1),
     }
 }

@@ -10,11 +10,11 @@ pub enum Telling {
     Recorded,
     /// To the approver who just sent an answer that it precedes.
     TooLate,
-    /// To whoever opens the link later.
+    /// Somebody opens the link later.
     Visit,
 }
 
-/// What can be said between the deadline and whoever records what happened: an answer given in time may be on its way.
+/// What can be said after the deadline, before an outcome is recorded: an answer given in time may be on its way.
 pub(super) const NOTHING_RECORDED: &str =
     "The time to decide is over, and no answer is recorded so far. Reload this page to see what stands.";
 

@@ -1,4 +1,4 @@
-//! ApprovalRequest a human, as `run` and `mcp` do: an approval is asked for once, found again by whoever is about to do the same,
+//! Asking a human, as `run` and `mcp` do: an approval is asked for once, found again by a repeated call,
 //! in this process or a later one, and used up once.
 
 use std::time::Duration;
@@ -33,9 +33,9 @@ pub(crate) struct Asker {
 /// What is asked.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ask<'a> {
-    /// What would run it: `run`, or which upstream. It keeps their records apart, and no more: it is not part of what is
-    /// approved, so while one is pending Sayso gives another scope the same approval, and whichever redeems first runs.
-    /// What must not stand for another needs an audience of its own.
+    /// What would run it: `run`, or which upstream. It namespaces the state files and nothing else. It is not part of the approved
+    /// action, so two scopes with one audience share a pending approval, and the first to redeem it runs. Use separate
+    /// audiences to prevent that.
     pub(crate) scope: &'a str,
     /// What would be executed.
     pub(crate) action: &'a Action,

@@ -100,7 +100,7 @@ impl Waiting {
     }
 }
 
-/// What has happened to a mail, and what it takes now, for whoever waits for an answer to it.
+/// What has happened to a mail, and what the operator has to be told.
 pub(crate) fn when_undelivered(cause: UndeliveredCause) -> (&'static str, &'static str) {
     match cause {
         UndeliveredCause::Bounce => (

@@ -36,7 +36,7 @@ pub(super) fn forbidden(call: &Call) -> Message {
     tool_error(
         call,
         &format!(
-            "{tool} did not run: the operator's policy forbids it. ApprovalRequest a human does not change that."
+            "{tool} did not run: the operator's policy forbids it. Asking a human does not change that."
         ),
     )
 }

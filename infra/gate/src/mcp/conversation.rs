@@ -37,7 +37,7 @@ pub(crate) struct Conversation {
     latest: AtomicU64,
     /// Requests that the server has not answered, by the id that it knows.
     sent: Mutex<HashMap<Id, Sent>>,
-    /// Calls that have not reached the server. Whoever takes one out of here decides what becomes of it.
+    /// Calls that have not reached the server. The one that removes an entry decides what becomes of the call.
     held: Mutex<HashMap<Id, Option<Stop>>>,
     names: Mutex<Names>,
     /// The tool of the gate's own, as it is listed.

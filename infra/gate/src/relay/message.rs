@@ -85,8 +85,8 @@ pub(crate) enum Kind {
     Notification { method: String },
     /// An answer, or an error.
     Response { id: Id },
-    /// Nobody waits for the answer to this request any more. Of a transport's own: no text reads as one, and it is not
-    /// for the server, to which a line that broke is no cancellation.
+    /// The client that sent this request has disconnected. Transports make this themselves: it is never parsed from text, and
+    /// never sent to the server, because a broken connection is no cancellation.
     Gone { id: Id },
 }
 

@@ -56,7 +56,7 @@ pub(super) async fn until_approved(
             )),
             AskOutcome::NotApproved(reason) => return Err(not_approved(reason)),
         }
-        // ApprovalRequest again sends the mail, if it was not sent.
+        // Asking again sends the mail, if it was not sent.
         let out = known.borrow().as_ref().is_none_or(|waiting| waiting.mail_sent);
         silence = if out { (silence * 2).min(longest) } else { first };
     }
@@ -198,7 +198,7 @@ pub(super) async fn redeem(
         permit = asker.redeem(approved, action) => permit,
     };
     let permit = permit.map_err(|refusal| refused(&refusal, kept.clone()))?;
-    // As late as can be: whoever dies before this finds the approval again, and is told that it is used up.
+    // As late as can be: a process that dies before this finds the approval again, and says that it is used up.
     kept.forget();
     Ok(Permitted { permit, ready })
 }

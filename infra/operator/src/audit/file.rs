@@ -2,7 +2,7 @@ use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, BufWriter, Read as _, Write as _};
 use std::path::Path;
 
-use sayso_model::audit::{LONGEST_LINE, Verified, Verifier};
+use sayso_model::audit::{MAX_LINE, Verified, Verifier};
 use tempfile::{Builder, NamedTempFile};
 
 use crate::outcome::Stopped;
@@ -17,7 +17,7 @@ pub(super) fn named(path: &Path) -> String {
 pub(super) fn read(path: &Path, verifier: &mut Verifier) -> Result<Verified, Stopped> {
     let broken = |e: io::Error| Stopped::usage(format!("{} cannot be read: {e}", named(path)));
     let mut file = BufReader::new(File::open(path).map_err(broken)?);
-    let most = u64::try_from(LONGEST_LINE).unwrap_or(u64::MAX).saturating_add(2);
+    let most = u64::try_from(MAX_LINE).unwrap_or(u64::MAX).saturating_add(2);
     let (mut line, mut cut) = (Vec::new(), false);
     while file.by_ref().take(most).read_until(b'\n', &mut line).map_err(broken)? > 0 {
         cut = line.last() != Some(&b'\n');

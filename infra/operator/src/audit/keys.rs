@@ -8,7 +8,7 @@ use super::file::named;
 use crate::outcome::Stopped;
 
 /// Far above any honest set of keys.
-const LONGEST_KEYS: u64 = 1024 * 1024;
+const MAX_KEYS_BYTES: u64 = 1024 * 1024;
 
 /// Each a thumbprint, or a file of keys.
 pub(super) fn key_ids(keys: &[String]) -> Result<Vec<KeyId>, Stopped> {
@@ -34,7 +34,7 @@ pub(super) fn keys_in(files: &[PathBuf]) -> Result<Vec<Jwk>, Stopped> {
 
 fn keys_of(path: &Path) -> Result<Vec<Jwk>, Stopped> {
     let length = std::fs::metadata(path).map_err(|e| not_keys(path, &e))?.len();
-    if length > LONGEST_KEYS {
+    if length > MAX_KEYS_BYTES {
         return Err(not_keys(path, &"it is too long"));
     }
     let text = std::fs::read_to_string(path).map_err(|e| not_keys(path, &e))?;

@@ -1,4 +1,4 @@
-//! Decides as a browser without scripts would, from a local host's outbox: whoever can read that can decide. On AWS there is
+//! Decides as a browser without scripts would, from a local host's outbox: anyone who can read that can decide. On AWS there is
 //! no such way, and a person opens the mail.
 
 use reqwest::Client;

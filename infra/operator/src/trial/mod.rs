@@ -20,7 +20,7 @@ mod steps;
 pub(crate) use steps::{Ended, Failed, Steps};
 
 /// A canary that could not be removed stops by itself, and its request before it.
-const LONGEST_LIFE: Duration = Duration::from_secs(1_200);
+const MAX_LIFE: Duration = Duration::from_secs(1_200);
 const REQUEST_LIFE: i64 = 960;
 
 const AUDIENCE: &str = "sayso-doctor";
@@ -112,7 +112,7 @@ impl<'a> Trial<'a> {
         self.registered = true;
         let now = self.to.clock.now();
         let Canary { key, agent, .. } = &self.canary;
-        self.to.registry.add_canary(key.hash(), agent, now.plus(LONGEST_LIFE), now).await.map_err(by_aws)
+        self.to.registry.add_canary(key.hash(), agent, now.plus(MAX_LIFE), now).await.map_err(by_aws)
     }
 
     fn masked(&self) -> String {

@@ -68,7 +68,7 @@ impl Steps {
         Err(Ended)
     }
 
-    /// Something to do, for whoever watches: where nobody reads standard output, on standard error.
+    /// Something to do, for the person who watches: where nobody reads standard output, on standard error.
     pub(crate) fn say(&self, text: &str) -> Result<(), Ended> {
         if self.quiet {
             crate::terminal::complain(text);

@@ -224,7 +224,7 @@ impl Registry {
             let revision = self.name_revision(name).await?;
             let rows = self.rows_of(name).await?;
             if rows.is_empty() {
-                // After a try they are gone, by whoever it was.
+                // After a try they are gone: removed by this call or another.
                 return if tries > 0 { Ok(revoked) } else { Err(Refused::UnknownAgent(name.clone()).into()) };
             }
             let mut writes = vec![self.raise_name(name, revision)?];
@@ -257,7 +257,7 @@ impl Registry {
     ) -> Result<(), Failure> {
         let item = to_item(&AgentItem::new(key, agent).created(now).until(until))?;
         let put = self.client.put_item().table_name(&self.table).set_item(Some(item));
-        // A key is made at random: whoever has the row already is our own first attempt.
+        // A key is made at random: a row that is there already is our own first attempt's.
         match put.condition_expression(FIRST).send().await {
             Err(e) if !e.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
                 Err(Failure::call("dynamodb:PutItem", &e))

@@ -103,7 +103,7 @@ impl Registry {
                 return Err(Refused::ApproverInUse(id.clone(), users).into());
             }
             let Some(known) = known else {
-                // Gone since we first saw it, by whoever it was.
+                // Somebody removed it since we first saw it.
                 return if attempt > 0 { Ok(()) } else { Err(Refused::UnknownApprover(id.clone()).into()) };
             };
             let delete = self.client.delete_item().table_name(&self.table).key("pk", text(approver_key(id)));
@@ -164,7 +164,7 @@ impl Registry {
         Ok(names)
     }
 
-    /// Copies the registered address into the rows of the agents, again if it changes meanwhile: whoever comes last
+    /// Copies the registered address into the rows of the agents, again if it changes meanwhile: the last caller
     /// sees the last address.
     async fn spread(&self, id: &ApproverId) -> Result<usize, NotDone> {
         let mut changed = 0;

@@ -13,7 +13,7 @@ pub struct Sending {
     pub enabled: bool,
     /// `HEALTHY`, `PROBATION` or `SHUTDOWN`.
     pub enforcement: Option<String>,
-    /// Out of the sandbox: whoever is addressed need not be verified.
+    /// Out of the sandbox: recipients need not be verified.
     pub production: bool,
     /// What has become of a request to leave the sandbox: `PENDING`, `GRANTED`, `DENIED` or `FAILED`.
     pub review: Option<String>,

@@ -76,7 +76,7 @@ impl Store {
         self.stored(id, rows, now)
     }
 
-    /// The same for whoever decides, with the newest request of the same agent for the same tool that was asked while this
+    /// The same for the pages that decide, with the newest request of the same agent for the same tool that was asked while this
     /// one was open, if the agent has named this one as the earlier.
     pub async fn approval_and_newer(
         &self,

@@ -53,7 +53,7 @@ pub(crate) fn reports(item: Option<Item>, id: ApprovalId) -> Result<Vec<Undelive
     Ok(reports)
 }
 
-/// The same for whoever asks about the approval. A report ends nothing and permits nothing, so one that cannot be read keeps
+/// The same, for readers of the approval. A report ends nothing and permits nothing, so one that cannot be read keeps
 /// nobody from deciding: it counts as none, and is in the log.
 pub(super) fn readable_reports(item: Option<Item>, id: ApprovalId) -> Vec<Undelivered> {
     reports(item, id).unwrap_or_else(|failure| {

@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::fact::Kind;
-use super::{FORMAT, Header, LONGEST_LINE, LineDigest, Range, canonical};
+use super::{FORMAT, Header, LineDigest, MAX_LINE, Range, canonical};
 use crate::token::Issuer;
 use crate::{ApprovalId, Timestamp, check_text};
 
@@ -76,7 +76,7 @@ const SHAPE: &str = "it does not have the members that such a line has";
 impl Placed {
     /// Reads a line strictly: one spelling of everything.
     pub(super) fn read(line: &[u8]) -> Result<Self, &'static str> {
-        if line.len() > LONGEST_LINE {
+        if line.len() > MAX_LINE {
             return Err("it is longer than any line of an export");
         }
         let text = std::str::from_utf8(line).map_err(|_| "it is not UTF-8")?;

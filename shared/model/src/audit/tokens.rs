@@ -192,7 +192,7 @@ impl Tokens {
         } else if !are_masked(&arguments, &json.masked) {
             return Err("its arguments are not masked where it says so");
         } else {
-            // Whoever has the values can compute the digest. Here the token alone attests it.
+            // Anyone who has the values can compute the digest. Here the token alone attests it.
             self.masked += 1;
         }
         let lifetime = TokenLifetime::from_seconds(json.token_lifetime_seconds).map_err(|_| SHAPE)?;

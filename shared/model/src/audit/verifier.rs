@@ -14,7 +14,7 @@ use crate::token::{Issuer, Jwk, Jwks, KeyId};
 use crate::{ApprovalId, Timestamp};
 
 /// What is wrong is told this often, at most, for one file.
-const MOST_FINDINGS: usize = 20;
+const MAX_FINDINGS: usize = 20;
 
 /// Something that does not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub struct Verified {
     pub entries: BTreeMap<Kind, u64>,
     /// Which key signed it.
     pub key: Option<KeyId>,
-    /// When it was signed, by the clock of whoever did.
+    /// When it was signed, by the signer's clock.
     pub exported_at: Option<Timestamp>,
     /// Of its last line: what the next export names.
     pub head: Option<LineDigest>,
@@ -68,7 +68,7 @@ impl Reading {
     }
 
     fn find_at(&mut self, line: u64, problem: impl Into<String>) {
-        if self.verified.findings.len() < MOST_FINDINGS {
+        if self.verified.findings.len() < MAX_FINDINGS {
             self.verified.findings.push(Finding { line, problem: problem.into() });
         }
     }

@@ -3,11 +3,11 @@
 use super::characters::{is_hidden, name as name_of};
 
 /// The longest runs that are shown as they are: two blank lines, an indentation, an emoji's joiners.
-const MOST_LINE_BREAKS: usize = 3;
-const MOST_BLANKS: usize = 24;
-const MOST_HIDDEN: usize = 8;
+const MAX_LINE_BREAKS: usize = 3;
+const MAX_BLANKS: usize = 24;
+const MAX_HIDDEN: usize = 8;
 /// A run of more parts than this is named by their sums.
-const MOST_PARTS: usize = 4;
+const MAX_PARTS: usize = 4;
 
 /// Whether a character shows nothing, so that a run of it can push text out of sight.
 pub(super) fn may_be_in_one(c: char) -> bool {
@@ -17,9 +17,9 @@ pub(super) fn may_be_in_one(c: char) -> bool {
 /// Whether a run of such characters is long enough for that.
 pub(super) fn hides_what_follows(run: &str) -> bool {
     let longest = run.split('\n').map(|line| line.chars().filter(|c| matches!(c, ' ' | '\t')).count()).max();
-    run.matches('\n').count() > MOST_LINE_BREAKS
-        || longest.is_some_and(|longest| longest > MOST_BLANKS)
-        || run.chars().filter(|c| is_hidden(*c)).count() > MOST_HIDDEN
+    run.matches('\n').count() > MAX_LINE_BREAKS
+        || longest.is_some_and(|longest| longest > MAX_BLANKS)
+        || run.chars().filter(|c| is_hidden(*c)).count() > MAX_HIDDEN
 }
 
 /// `20,000 line breaks`, `1 line break, 40 spaces`; with many parts, `20,000 spaces and 20,000 line breaks in turn`.
@@ -39,7 +39,7 @@ pub(super) fn name(run: &str) -> String {
     let list = |parts: &[(char, usize)], join: &str| {
         parts.iter().map(|(c, count)| part(*c, *count)).collect::<Vec<_>>().join(join)
     };
-    if parts.len() <= MOST_PARTS { list(&parts, ", ") } else { format!("{} in turn", list(&sums, " and ")) }
+    if parts.len() <= MAX_PARTS { list(&parts, ", ") } else { format!("{} in turn", list(&sums, " and ")) }
 }
 
 fn part(c: char, count: usize) -> String {

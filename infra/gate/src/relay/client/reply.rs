@@ -69,7 +69,7 @@ impl<Guard: Send + 'static> Replies<Guard> {
         Self { answered: Some(Box::new(answered)), ..self }
     }
 
-    /// The next message. When there is none, whoever would have answered is gone.
+    /// The next message. When there is none, the server is gone.
     pub(super) async fn next(&mut self) -> Message {
         let message = self.messages.recv().await.unwrap_or_else(|| {
             let problem =

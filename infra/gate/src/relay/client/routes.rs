@@ -1,4 +1,4 @@
-//! Where the messages of one session go: each answer to the request that it is of, the rest to whoever listens.
+//! Where the messages of one session go: each answer to the request that it is of, the rest to the stream that listens.
 
 use std::collections::VecDeque;
 use std::pin::pin;
@@ -124,7 +124,7 @@ impl Routes {
                 }
             }
         }
-        // Whoever still waits learns that nothing comes.
+        // Everything that still waits learns that nothing comes.
         *lock(&self.state) = State::default();
     }
 

@@ -95,7 +95,7 @@ impl Sessions {
 
     /// Passes a message of a session on, and answers it if it is a request.
     pub(super) async fn answer(&self, key: &HeaderValue, message: Message, reads_events: bool) -> Response {
-        // Whoever says no more than that it has begun does not use it.
+        // A client that only says that it has begun does not use the session.
         let begins =
             matches!(message.kind(), Kind::Notification { method } if method == "notifications/initialized");
         let session = if begins { self.find(key) } else { self.get(key) };

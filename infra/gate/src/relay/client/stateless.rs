@@ -163,7 +163,7 @@ impl Shared {
             while let Some(message) = from.recv().await {
                 routing.route(&message);
             }
-            // Whoever still waits learns that nothing comes.
+            // Everything that still waits learns that nothing comes.
             let state = std::mem::take(&mut *routing.lock());
             drop(state);
         });

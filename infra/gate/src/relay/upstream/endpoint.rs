@@ -51,8 +51,7 @@ impl Endpoint {
         &self.url
     }
 
-    /// Whether the server sends elsewhere whoever asks for anything at this address. A server that is not there yet is none of
-    /// this one's problems.
+    /// Refuses a server that redirects. A server that is not there yet is no problem here.
     pub(super) async fn look(&self) -> Result<(), UpstreamError> {
         let mut request = self.http.get(&self.url).header(ACCEPT, "text/event-stream").timeout(LOOK_LIMIT);
         if let Some(authorization) = &self.authorization {

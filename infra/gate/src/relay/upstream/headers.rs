@@ -1,4 +1,4 @@
-//! What streamable HTTP repeats in headers since version 2026-07-28, so that whoever is on the way need not read bodies.
+//! What streamable HTTP repeats in headers since version 2026-07-28, so that proxies need not read bodies.
 
 use std::collections::{BTreeSet, HashMap};
 

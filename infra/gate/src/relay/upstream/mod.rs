@@ -106,7 +106,7 @@ impl Drop for OpenConversation {
     }
 }
 
-/// A message from the server. An answer that is none becomes an error, so that whoever waits for it does not wait for
+/// A message from the server. An answer that is none becomes an error, so that nothing waits for it for
 /// ever; anything else that is none is `None`.
 fn received(text: &str) -> Option<Message> {
     Message::parse(text).map_or_else(

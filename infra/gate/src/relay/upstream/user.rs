@@ -18,7 +18,7 @@ pub(super) struct User {
 
 impl User {
     pub(super) fn find(name: &str) -> Result<Self, UpstreamError> {
-        // Whoever is not root cannot give up its other groups, and the server would have them.
+        // A process that is not root cannot give up its other groups, and the server would have them.
         Self::find_for(name, getuid().is_root() && geteuid().is_root())
     }
 
