@@ -16,7 +16,7 @@ pub(crate) struct Waiting {
     pub(crate) status_url: String,
     /// Whether the mail is known to have gone out. If not, asking again sends it.
     pub(crate) mail_sent: bool,
-    /// For [`Asker::withdraw`].
+    /// For [`Asker::withdraw`](super::Asker::withdraw).
     pub(crate) kept: SavedApproval,
 }
 
@@ -35,7 +35,7 @@ pub(crate) struct Denied {
     pub(crate) kept: SavedApproval,
 }
 
-/// How it stands when [`Asker::ask`] returns.
+/// How it stands when [`Asker::ask`](super::Asker::ask) returns.
 #[derive(Debug, Clone)]
 pub(crate) enum AskOutcome {
     /// A human said yes.
