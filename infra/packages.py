@@ -12,6 +12,7 @@ by platform, for the platforms that are there, and writes SHA256SUMS. docs/insta
 import hashlib
 import io
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -99,6 +100,9 @@ def tarball(program, target, binary, out):
 def npm_pack(package, files, out):
     """`npm pack` of these files, each with its mode, and this package.json."""
     package = {"version": VERSION, "license": "Apache-2.0", **package}
+    # npm's provenance holds this against the repository that has built the package.
+    if repository := os.environ.get("GITHUB_REPOSITORY"):
+        package["repository"] = {"type": "git", "url": f"git+{os.environ['GITHUB_SERVER_URL']}/{repository}.git"}
     with tempfile.TemporaryDirectory() as folder:
         for name, (mode, content) in {**files, "package.json": (0o644, json.dumps(package, indent=2).encode())}.items():
             path = Path(folder, name)

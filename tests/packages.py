@@ -1,10 +1,12 @@
 """What infra/packages.py has made, as somebody gets it who has no Rust: installed into empty places, and run.
 
-    target/python/bin/python tests/packages.py target/packages
+    target/python/bin/python tests/packages.py functions target/packages
+    target/python/bin/python tests/packages.py programs target/packages
 
 Nothing is downloaded: pip has no index, npm no registry. Fails where a checksum, a version or an exit code is another.
 """
 
+import difflib
 import hashlib
 import json
 import os
@@ -23,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "infra"))
 from packages import PROGRAMS, TARGETS, VERSION  # noqa: E402
 
-OUT = Path(sys.argv[1]).resolve()
+OUT = Path(sys.argv[2]).resolve()
 GATE = {"SAYSO_ISSUER": "http://127.0.0.1:9", "SAYSO_AUDIENCE": "here", "SAYSO_GATE_NAME": "a gate"}
 
 
@@ -110,28 +112,44 @@ def in_session(session):
     return found
 
 
+# In what the packed template differs from the repository's: nothing to build, archives to deploy, their processor.
+LEFT_OUT = r"    Metadata:|      BuildMethod: rust-cargolambda|      BuildProperties: .*|      CodeUri: functions/\w+|    Default: (arm64|x86_64)"
+PUT_IN = r"      CodeUri: \w+\.zip|    Default: (arm64|x86_64)"
+
+
 def functions():
-    """The template's functions point at archives that are there, and each holds a program that Lambda can start."""
-    for path in OUT.glob(f"sayso-{VERSION}-aws-*.zip"):
-        with zipfile.ZipFile(path) as archive:
-            template = archive.read("template.yaml").decode()
-            assert "BuildMethod" not in template
-            code = re.findall(r"(?m)^      CodeUri: (.*)$", template)
-            assert len(code) == 5
-            for name in [*code, *re.findall(r"(?m)^      TemplateURL: (.*)$", template), "samconfig.toml"]:
-                archive.getinfo(name)
-            for name in code:
-                with archive.open(name) as file, zipfile.ZipFile(file) as inner:
-                    [entry] = inner.infolist()
-                    assert (entry.filename, entry.external_attr >> 16 & 0o777) == ("bootstrap", 0o755), name
-                    assert inner.read(entry)[:4] == b"\x7fELF", name
+    """The packed template is the repository's, and each of its archives holds a program that Lambda can start."""
+    source = (ROOT / "template.yaml").read_text()
+    wanted = source.count("Type: AWS::Serverless::Function\n")
+    [path] = OUT.glob(f"sayso-{VERSION}-aws-*.zip")
+    with zipfile.ZipFile(path) as archive:
+        template = archive.read("template.yaml").decode()
+        for line in difflib.ndiff(source.splitlines(), template.splitlines()):
+            change, text = line[0], line[2:]
+            assert change in " ?" or re.fullmatch({"-": LEFT_OUT, "+": PUT_IN}[change], text), line
+        assert "BuildMethod" not in template
+        code = re.findall(r"(?m)^      CodeUri: (.*)$", template)
+        assert len(code) == wanted > 0
+        for name in [*code, *re.findall(r"(?m)^      TemplateURL: (.*)$", template), "samconfig.toml"]:
+            archive.getinfo(name)
+        for name in code:
+            with archive.open(name) as file, zipfile.ZipFile(file) as inner:
+                [entry] = inner.infolist()
+                assert (entry.filename, entry.external_attr >> 16 & 0o777) == ("bootstrap", 0o755), name
+                assert inner.read(entry)[:4] == b"\x7fELF", name
+    print(f"{path.name}: the repository's template, and {wanted} functions")
 
 
-if __name__ == "__main__":
+def programs():
     checksums()
-    functions()
-    for target in {target for target in TARGETS if (OUT / f"sayso-gate-{VERSION}-{target}.tar.gz").exists()}:
-        for way in (lambda folder: wheels(folder), lambda folder: tarballs(folder, target), lambda folder: npm(folder, target)):
+    targets = {target for target in TARGETS if (OUT / f"sayso-gate-{VERSION}-{target}.tar.gz").exists()}
+    assert targets, f"no programs in {OUT}"
+    for target in targets:
+        for way in (wheels, lambda folder: tarballs(folder, target), lambda folder: npm(folder, target)):
             with tempfile.TemporaryDirectory() as folder:
                 way(Path(folder))
         print(f"{target}: the wheels, the tarballs and the npm packages install and run")
+
+
+if __name__ == "__main__":
+    {"functions": functions, "programs": programs}[sys.argv[1]]()

@@ -2,6 +2,7 @@
 #![expect(clippy::expect_used, reason = "a test that cannot go on should stop")]
 
 mod actions;
+mod answers;
 mod asking;
 mod bad_tokens;
 mod broken_lines;

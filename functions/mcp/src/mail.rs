@@ -70,8 +70,8 @@ fn text(request: &Request, link: &str, shown: &Shown) -> String {
 
 /// Broken for the plain text, at the width mail has always had; HTML folds the line ends into spaces.
 const FOOTER: &str = "You get this mail because the operator of this Sayso deployment named\n\
-    you as the approver for this agent. The link is yours alone: whoever has\n\
-    this mail can decide, so do not forward it. If you did not expect it,\n\
+    you as the approver for this agent. The link is yours alone: anyone who\n\
+    has this mail can decide, so do not forward it. If you did not expect it,\n\
     open it and deny. Nothing happens until you decide; without an answer\n\
     the request expires.";
 

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use axum::Router;
-use sayso_cloud::{Aws, KeyIds};
+use sayso_cloud::{Aws, KeyIds, StartError};
 use sayso_model::{BaseUrl, Invalid};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
-use crate::host::{Backends, Clocks, HostError, Settings};
 use crate::outbox::Mail;
+use crate::settings::{Clocks, Settings};
 
 /// What each function with a URL knows of the next.
 pub(crate) struct Urls {
@@ -39,13 +39,14 @@ pub(crate) struct Functions {
 
 impl Functions {
     pub(crate) async fn connect(
-        backends: &Backends,
         aws: &Aws,
+        table: &str,
+        keys: KeyIds,
         settings: Settings,
         clocks: Clocks,
         urls: Urls,
-    ) -> Result<Self, HostError> {
-        let (table, keys) = (&backends.table, KeyIds::from(backends.key_arn.clone()));
+    ) -> Result<Self, StartError> {
+        let table = table.to_owned();
         let retention = settings.retention;
         let mcp = sayso_mcp::Settings {
             table: table.clone(),

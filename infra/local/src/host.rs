@@ -7,8 +7,8 @@ use std::sync::Arc;
 use axum::routing::get;
 use axum::{Json, Router};
 use sayso_cloud::operator::Registry;
-use sayso_cloud::{Aws, Clock, Endpoints, Failure, Signer, StartError, Store};
-use sayso_model::{Agent, AgentKey, EmailAddress, Invalid, Limits, Retention, TokenLifetime};
+use sayso_cloud::{Aws, Clock, Endpoints, Failure, KeyIds, PublicKeys, StartError, Store};
+use sayso_model::{Agent, AgentKey, Invalid};
 use serde_json::{Value, json};
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 use crate::engine::{Engine, EngineError};
 use crate::functions::{Functions, Urls, simulate};
 use crate::outbox::{Outbox, guard};
+pub use crate::settings::{Clocks, Settings};
 use crate::signer;
 
 /// The table's name on a local host.
@@ -91,59 +92,6 @@ impl Backends {
     }
 }
 
-/// What the functions are told.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// The `mcp` function's port; page, decide, redeem and the outbox take the next four. Zero takes any five.
-    pub port: u16,
-    /// The sender of the mails.
-    pub mail_from: EmailAddress,
-    /// Where answers to them go.
-    pub reply_to: EmailAddress,
-    /// How long a token is valid.
-    pub token_lifetime: TokenLifetime,
-    /// How long answered approvals are kept.
-    pub retention: Retention,
-    /// How much may be asked.
-    pub limits: Limits,
-}
-
-impl Settings {
-    /// The defaults, from `port` on.
-    pub fn new(port: u16) -> Result<Self, Invalid> {
-        let mail_from = EmailAddress::parse("sayso@localhost")?;
-        Ok(Self {
-            port,
-            reply_to: mail_from.no_reply(),
-            mail_from,
-            token_lifetime: TokenLifetime::default(),
-            retention: Retention::default(),
-            limits: Limits::default(),
-        })
-    }
-}
-
-/// The clock of each function: on AWS each runs on a machine of its own.
-#[derive(Clone)]
-pub struct Clocks {
-    /// The agent's function.
-    pub mcp: Clock,
-    /// The page.
-    pub page: Clock,
-    /// The decision.
-    pub decide: Clock,
-    /// The gate's function.
-    pub redeem: Clock,
-    /// What takes SES's reports.
-    pub feedback: Clock,
-}
-
-impl From<Clock> for Clocks {
-    fn from(one: Clock) -> Self {
-        Self { mcp: one.clone(), page: one.clone(), decide: one.clone(), redeem: one.clone(), feedback: one }
-    }
-}
-
 /// The running functions and where they are. Stops when dropped.
 pub struct Host {
     /// Where an MCP client connects.
@@ -174,9 +122,11 @@ impl Host {
         let (page_url, decide_url, issuer_url) = (url(&page), url(&decide), url(&redeem));
         let urls = Urls::parse(&page_url, &decide_url, &issuer_url)?;
         let aws = Aws::at(endpoints.clone());
-        let functions = Functions::connect(backends, &aws, settings, clocks.into(), urls).await?;
-        let signer = Signer::connect(aws.kms(), backends.key_arn.clone()).await?;
-        let store = Store::new(aws.dynamodb(), backends.table.clone(), signer.public_key());
+        let keys = KeyIds::from(backends.key_arn.clone());
+        let public_keys = PublicKeys::fetch(&aws.kms(), &keys).await?;
+        let store = Store::new(aws.dynamodb(), backends.table.clone(), public_keys.jwks());
+        let functions =
+            Functions::connect(&aws, &backends.table, keys, settings, clocks.into(), urls).await?;
         let registry = Registry::new(aws.dynamodb(), backends.table.clone());
 
         let mut tasks = JoinSet::new();
@@ -225,8 +175,7 @@ impl Host {
 }
 
 /// Where everything is, for `sayso --local PORT`, which knows one port. There is no key in it, but the name of one: this host
-/// answers whoever is
-/// on the machine, and guards nothing.
+/// answers every program on the machine, and guards nothing.
 fn told(whereabouts: Value) -> Router {
     Router::new().route("/local.json", get(move || async move { Json(whereabouts) }))
 }

@@ -5,4 +5,5 @@ pub mod engine;
 mod functions;
 pub mod host;
 pub mod outbox;
+mod settings;
 pub mod signer;

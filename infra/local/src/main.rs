@@ -21,7 +21,7 @@ use tokio::sync::broadcast::error::RecvError;
 
 /// Sayso on this machine: every function in one process, on loopback ports only.
 ///
-/// Whoever can read the local outbox can decide: this is for trying and developing, not for guarding anything.
+/// Anyone who can read the local outbox can decide: this is for trying and developing, not for guarding anything.
 #[derive(Parser)]
 #[command(version, name = "sayso-local")]
 struct Arguments {
@@ -129,7 +129,7 @@ fn print_welcome(host: &Host, key: &AgentKey, in_memory: bool) {
     }}});
     println!("Sayso runs on this machine.\n");
     println!("  MCP endpoint   {mcp_url}");
-    println!("  Outbox         {}   (whoever reads it can decide)", host.outbox_url);
+    println!("  Outbox         {}   (anyone who reads it can decide)", host.outbox_url);
     println!("  Issuer         {}", host.issuer_url);
     println!("  Audience       {AUDIENCE}");
     println!(

@@ -206,9 +206,8 @@ fn fresh_key() -> Result<Vec<u8>, SignerError> {
 }
 
 fn uuid(id: &[u8]) -> String {
-    let hex = |byte: &u8| format!("{byte:02x}");
     let groups = [0..4, 4..6, 6..8, 8..10, 10..16];
-    groups.map(|group| id.get(group).unwrap_or_default().iter().map(hex).collect::<String>()).join("-")
+    groups.map(|group| base16ct::lower::encode_string(id.get(group).unwrap_or_default())).join("-")
 }
 
 #[derive(Deserialize)]

@@ -63,7 +63,7 @@ async fn a_mail_is_kept_listed_shown_and_announced() {
         ("no-store".into(), "nosniff".into())
     );
     let html = answer.text().await.unwrap();
-    assert!(html.contains("Whoever can read this page can decide."));
+    assert!(html.contains("Anyone who can read this page can decide."));
     assert!(
         html.find("Second &lt;b&gt;").unwrap() < html.find("deploy – production").unwrap(),
         "newest first"

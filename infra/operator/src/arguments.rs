@@ -236,7 +236,7 @@ pub(crate) struct Check {
     /// Who approval mails come from: the stack's parameter SenderEmail
     #[arg(long, value_name = "EMAIL", value_parser = EmailAddress::parse)]
     pub(crate) sender: Option<EmailAddress>,
-    /// Who will decide (repeatable; with --table also whoever is registered)
+    /// Who will decide (repeatable; with --table also every registered approver)
     #[arg(long, value_name = "EMAIL", value_parser = EmailAddress::parse)]
     pub(crate) approver: Vec<EmailAddress>,
     /// How many concurrent executions the deployment is to reserve: its parameters …Concurrency together

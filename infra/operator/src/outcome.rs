@@ -1,7 +1,7 @@
 //! How a command ends.
 
 use sayso_cloud::Failure;
-use sayso_cloud::operator::NotDone;
+use sayso_cloud::operator::{NotDone, Refused};
 use serde_json::Value;
 
 /// Exit statuses.
@@ -50,7 +50,10 @@ impl Stopped {
 impl From<NotDone> for Stopped {
     fn from(error: NotDone) -> Self {
         match error {
-            NotDone::Refused(refused) => Self::not_done(refused),
+            NotDone::Refused(refused) => Self::not_done(match what_to_do(&refused) {
+                Some(advice) => format!("{refused}: {advice}"),
+                None => refused.to_string(),
+            }),
             NotDone::Failed(failure) => failure.into(),
         }
     }
@@ -63,6 +66,31 @@ impl From<Failure> for Stopped {
             advice => format!("{failure}: {advice}"),
         })
     }
+}
+
+/// What an operator can do about a change that the registry refuses, in this program's commands.
+fn what_to_do(refused: &Refused) -> Option<String> {
+    Some(match refused {
+        Refused::AgentTaken(name) => {
+            format!("choose another name, or make it a new key with `sayso agent rotate {name}`")
+        }
+        Refused::UnknownAgent(_) => "`sayso agent list` shows who is".to_owned(),
+        Refused::AgentDiffers(name) => {
+            format!("revoke it with `sayso agent revoke {name}` and add it again")
+        }
+        Refused::TooManyKeys(_) => "revoke it and add it again".to_owned(),
+        Refused::UnknownApprover(id) => format!("`sayso approver add {id} EMAIL` registers one"),
+        Refused::ApproverTaken(_) => "to give it another address, add --replace".to_owned(),
+        Refused::ApproverDiffers(..) => "to change theirs, too, add --replace".to_owned(),
+        Refused::ApproverInUse(id, _) => format!(
+            "revoke them first, or give the id to someone else with `sayso approver add {id} EMAIL --replace`"
+        ),
+        Refused::UnknownGate(audience) => format!("`sayso gate add {audience}` registers it"),
+        Refused::GateTaken(_) => return None,
+        Refused::NoGates => "`sayso gate add AUDIENCE` registers one, then add --gate AUDIENCE".to_owned(),
+        Refused::WhichGate => "say which the agent may ask for, with --gate AUDIENCE".to_owned(),
+        Refused::Contended => "run it again".to_owned(),
+    })
 }
 
 /// What an operator can do about a call that did not succeed.
@@ -86,6 +114,10 @@ pub(crate) fn advice(failure: &Failure) -> &'static str {
         "no connection" => {
             "check the network and --region; behind a proxy, HTTPS_PROXY and AWS_CA_BUNDLE; with --local, that sayso-local runs"
         }
+        "unreadable answer" => {
+            "AWS's answer is not one that Sayso can use: a signing key has to be of the type ECC_NIST_P256, for SIGN_VERIFY"
+        }
+        "request could not be built" => "this is a fault of this program: report it with this message",
         "timed out" => "check the network; whether it was done is not known: list, and run it again",
         "ThrottlingException" | "ProvisionedThroughputExceededException" => "the table is busy: run it again",
         _ => "",

@@ -20,7 +20,7 @@ pub fn approval_id(now: Timestamp) -> ApprovalId {
 
 /// A name for one failure: the caller sees it, and the log has it beside what happened.
 pub fn error_id() -> String {
-    bytes::<6>().iter().map(|byte| format!("{byte:02x}")).collect()
+    base16ct::lower::encode_string(&bytes::<6>())
 }
 
 /// The secret of a deciding link.

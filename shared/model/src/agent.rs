@@ -55,7 +55,7 @@ impl AgentName {
     /// The first 32 bits of its SHA-256, in hexadecimal: tells agents apart where counting them has to be short. Two agents
     /// with one tag share what is counted.
     pub fn tag(&self) -> String {
-        Sha256::digest(self.as_str()).iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+        base16ct::lower::encode_string(&Sha256::digest(self.as_str())[..4])
     }
 }
 name! {
@@ -226,7 +226,7 @@ from_text!(EmailAddress);
 
 impl fmt::Display for AgentKeyHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&base16ct::lower::encode_string(&self.0))
     }
 }
 

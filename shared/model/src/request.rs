@@ -196,6 +196,6 @@ impl IdempotencyKey {
 
     /// SHA-256 in lower-case hexadecimal: a fixed-size part of a table key whatever the agent wrote.
     pub fn hash(&self) -> String {
-        Sha256::digest(self.0.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+        base16ct::lower::encode_string(&Sha256::digest(self.0.as_bytes()))
     }
 }

@@ -52,7 +52,7 @@ pub fn not_shown(error_id: &str) -> Markup {
         "This did not work",
         &[
             "Something failed on our side, and nothing was changed. Reload the page in a moment.",
-            &format!("If it goes on, tell whoever runs this service: error {error_id}."),
+            &format!("If it goes on, tell the people who run this service: error {error_id}."),
         ],
     )
 }
@@ -63,7 +63,7 @@ pub fn not_decided(error_id: &str) -> Markup {
         "Nothing was decided",
         &[
             "Something failed on our side before your answer was recorded. Reload this page to send it again, or go back: your text is still there.",
-            &format!("If it goes on, tell whoever runs this service: error {error_id}."),
+            &format!("If it goes on, tell the people who run this service: error {error_id}."),
         ],
     )
 }
@@ -74,7 +74,7 @@ pub fn maybe_not_recorded(error_id: &str) -> Markup {
         "Your answer may not have been recorded",
         &[
             "Something failed on our side while it was being recorded. Reload the link from the mail to see whether it was. If it was not, answer again: only the first answer counts.",
-            &format!("If it goes on, tell whoever runs this service: error {error_id}."),
+            &format!("If it goes on, tell the people who run this service: error {error_id}."),
         ],
     )
 }

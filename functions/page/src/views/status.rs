@@ -14,7 +14,7 @@ pub fn status(id: ApprovalId, status: Status) -> Markup {
         Status::Undeliverable => (
             "expired",
             "The mail came back",
-            "Nobody has answered. The mail to the approver was not delivered, or was reported as spam: whoever runs this service has to see to the address.",
+            "Nobody has answered. The mail to the approver was not delivered, or was reported as spam. The people who run this service have to correct the address.",
         ),
         Status::Approved => ("approved", "Approved", "The approver said yes."),
         Status::Denied => ("denied", "Denied", "The approver said no."),

@@ -47,7 +47,7 @@ impl Definition {
 }
 
 fn digest(value: &Value) -> String {
-    Sha256::digest(canonical(value)).iter().map(|byte| format!("{byte:02x}")).collect()
+    base16ct::lower::encode_string(&Sha256::digest(canonical(value)))
 }
 
 /// It only fails on what no parsed value is (a number that is not finite).

@@ -185,7 +185,7 @@ fn unchanged(pin: &Pin) -> Result<File, Changed> {
 }
 
 fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    base16ct::lower::encode_string(&Sha256::digest(bytes))
 }
 
 /// Whether a program that is held has the bytes that were pinned.
@@ -207,7 +207,7 @@ fn digest(file: &mut File) -> io::Result<(String, u64, Vec<u8>)> {
         hash.update(part);
         bytes += part.len() as u64;
     }
-    Ok((hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect(), bytes, head))
+    Ok((base16ct::lower::encode_string(&hash.finalize()), bytes, head))
 }
 
 /// The text of a file that is shown whole, as long as there is room.
@@ -217,7 +217,7 @@ fn text(pin: &Pin, room: usize) -> Option<String> {
     }
     let text = String::from_utf8(read_all(open_regular(&pin.path).ok()?).ok()?).ok()?;
     // What is shown is what was hashed, and nothing that came in between.
-    let hashed: String = Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect();
+    let hashed = base16ct::lower::encode_string(&Sha256::digest(&text));
     let plain = !text.contains('\0');
     (plain && hashed == pin.sha256).then_some(text)
 }

@@ -85,7 +85,7 @@ fn page(mails: &[Mail]) -> Markup {
                     a.reload href="/" { "Reload" }
                 }
                 p.notice role="note" {
-                    strong { "Whoever can read this page can decide." }
+                    strong { "Anyone who can read this page can decide." }
                     " These mails were not sent to anyone. Each holds the link that approves or denies, so this is for \
                      trying and developing on your own machine."
                 }

@@ -53,57 +53,47 @@ pub enum NotDone {
     Failed(#[from] Failure),
 }
 
-/// Why the registry says no. `Display` says what to do instead.
+/// Why the registry says no. `Display` is the fact; what to do about it depends on who asks.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Refused {
     /// The name is an agent's.
-    #[error(
-        "an agent {0} is registered already: choose another name, or make it a new key with `sayso agent rotate {0}`"
-    )]
+    #[error("an agent {0} is registered already")]
     AgentTaken(AgentName),
-    /// The name is nobody's.
-    #[error("no agent {0} is registered: `sayso agent list` shows who is")]
+    /// No agent has the name.
+    #[error("no agent {0} is registered")]
     UnknownAgent(AgentName),
     /// Its keys stand for different things.
-    #[error(
-        "the keys of the agent {0} have different approvers or gates: revoke it with `sayso agent revoke {0}` and add it again"
-    )]
+    #[error("the keys of the agent {0} have different approvers or gates")]
     AgentDiffers(AgentName),
     /// More rows than one transaction writes.
-    #[error("the agent {0} has too many keys to end them at one moment: revoke it and add it again")]
+    #[error("the agent {0} has too many keys to end them at one moment")]
     TooManyKeys(AgentName),
-    /// The id is nobody's.
-    #[error("no approver {0} is registered: `sayso approver add {0} EMAIL` registers one")]
+    /// No approver has the id.
+    #[error("no approver {0} is registered")]
     UnknownApprover(ApproverId),
-    /// The id is somebody's.
-    #[error("an approver {0} is registered already: to give it another address, add --replace")]
+    /// The id is an approver's.
+    #[error("an approver {0} is registered already")]
     ApproverTaken(ApproverId),
     /// Agents know the id by another address.
-    #[error(
-        "agents have an approver {0} with another address ({agents}): to change theirs, too, add --replace",
-        agents = names(.1)
-    )]
+    #[error("agents have an approver {0} with another address ({agents})", agents = names(.1))]
     ApproverDiffers(ApproverId, Vec<AgentName>),
-    /// Somebody's questions go there.
-    #[error(
-        "the approver {0} decides for {agents}: revoke them first, or give the id to someone else with `sayso approver add {0} EMAIL --replace`",
-        agents = names(.1)
-    )]
+    /// Agents ask this approver.
+    #[error("the approver {0} decides for {agents}", agents = names(.1))]
     ApproverInUse(ApproverId, Vec<AgentName>),
     /// No such gate.
-    #[error("no gate {0} is registered: `sayso gate add {0}` registers it")]
+    #[error("no gate {0} is registered")]
     UnknownGate(Audience),
     /// The audience is a gate's.
     #[error("a gate {0} is registered already")]
     GateTaken(Audience),
-    /// There is nothing to take for granted.
-    #[error("no gate is registered: `sayso gate add AUDIENCE` registers one, then add --gate AUDIENCE")]
+    /// There is none to take for granted.
+    #[error("no gate is registered")]
     NoGates,
     /// There is more than one to choose from.
-    #[error("say which gates the agent may ask for, with --gate AUDIENCE: several are registered")]
+    #[error("several gates are registered")]
     WhichGate,
     /// Others kept changing the same thing.
-    #[error("others are changing the same registration at this moment: run it again")]
+    #[error("others are changing the same registration at this moment")]
     Contended,
 }
 

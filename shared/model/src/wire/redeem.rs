@@ -186,7 +186,7 @@ impl Nonce {
 
     /// SHA-256 in lower-case hexadecimal: what is stored.
     pub fn hash(&self) -> String {
-        Sha256::digest(self.0.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+        base16ct::lower::encode_string(&Sha256::digest(self.0.as_bytes()))
     }
 }
 

@@ -78,7 +78,7 @@ pub(in crate::tools) fn when_undelivered(cause: UndeliveredCause) -> &'static st
         UndeliveredCause::Complaint => {
             "The mail to the approver was reported as spam, and no more will reach that address. Do not act, and do not wait. Tell \
              the user and your operator. Once the approver's address is changed, call withdraw_approval, and then \
-             request_approval: whoever has this request's mail must not decide about it."
+             request_approval: the person who got this request's mail must not decide about it."
         }
         UndeliveredCause::Reject => {
             "The mail service took the mail for malware and did not deliver it: nobody has been asked. Do not act, and do not \

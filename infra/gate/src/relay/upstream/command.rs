@@ -5,22 +5,18 @@ use std::ffi::OsString;
 use std::io;
 use std::pin::pin;
 use std::process::Stdio;
-use std::time::Duration;
 
 use serde_json::json;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::mpsc;
 
-use super::group::Group;
+use super::group::{GRACE, Group};
 use super::user::User;
 use super::{MAX_ANSWER_BYTES, OpenConversation, UpstreamError, notice, received};
 use crate::clock;
 use crate::relay::Channel;
 use crate::relay::message::Message;
-
-/// How long a server may take to end once its input has.
-pub(super) const GRACE: Duration = Duration::from_secs(3);
 
 /// What every variable of Sayso's own begins with: the agent key is among them.
 const OURS: &str = "SAYSO_";

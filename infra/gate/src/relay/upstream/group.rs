@@ -1,7 +1,12 @@
 //! A server and everything that it starts, so that all of it can be ended. Ctrl-C at a terminal does not reach it: it ends with
 //! the gate. On Windows only the server itself is ended.
 
+use std::time::Duration;
+
 use tokio::process::{Child, Command};
+
+/// How long a server may take to end once its input has.
+pub(super) const GRACE: Duration = Duration::from_secs(3);
 
 /// The process group that a server leads.
 #[cfg(unix)]
@@ -24,7 +29,6 @@ impl Group {
     pub(super) async fn end(self, child: &mut Child) {
         use rustix::process::{Signal, kill_process_group, test_kill_process_group};
 
-        use super::command::GRACE;
         use crate::clock;
 
         /// How often it is looked whether all of it has ended.
