@@ -238,7 +238,7 @@ pub(crate) fn roots(connection: &Connection) -> Result<Option<Roots>, Stopped> {
 
 /// A client that goes nowhere but where it is sent, without TLS on this machine only.
 pub(crate) fn http(local: bool, roots: Option<&Roots>) -> Result<Client, Stopped> {
-    let builder = Client::builder().timeout(PATIENCE).redirect(Policy::none());
+    let builder = Client::builder().timeout(PATIENCE).redirect(Policy::none()).retry(reqwest::retry::never());
     let built = match roots.map(|roots| Certificate::from_pem_bundle(roots.as_pem())).transpose() {
         _ if local => builder.no_proxy().tls_certs_only([]).build(),
         Ok(Some(certificates)) => builder.https_only(true).tls_certs_only(certificates).build(),

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::call::Call;
 use super::definition::{Definition, changed_members};
-use super::listing::NotListed;
+use super::listed::NotListed;
 use super::policy::WaitingIs;
 use crate::approval::{AskError, Denied, SavedAnswer, SavedApproval, Waiting, when_undelivered};
 use crate::clock;

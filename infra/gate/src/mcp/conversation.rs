@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
 use super::answer;
-use super::listing::{ListError, Names};
+use super::listed::{ListError, Names};
 use super::withdrawing;
 use crate::approval::SavedApproval;
 use crate::relay::message::{Id, Kind, Message, code};

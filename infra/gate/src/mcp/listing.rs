@@ -1,74 +1,17 @@
 //! What the server behind the gate says of its tools, asked for by the gate itself.
 
-use std::collections::BTreeSet;
-use std::time::Duration;
-
-use sayso_model::{Reading, Timestamp, reveal_to_string};
+use sayso_model::{Reading, reveal_to_string};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
-use thiserror::Error;
 
 use super::call::Call;
 use super::conversation::Conversation;
 use super::definition::Definition;
-use crate::clock;
+use super::listed::{LISTING_LIMIT, ListError, MAX_PAGES, NotListed};
 use crate::relay::message::Message;
-
-/// How long the server may take to list its tools.
-const LISTING_LIMIT: Duration = Duration::from_secs(10);
-
-/// Far above any honest list: a server whose pages never end is not waited for.
-const MAX_PAGES: usize = 100;
-
-/// How long the names of a list count without asking again.
-const FRESH: Duration = Duration::from_secs(300);
 
 /// The most that is repeated of a server's own words, in characters.
 const MAX_WORDS: usize = 200;
-
-/// Why the server's own description of a tool cannot be had.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub(crate) enum NotListed {
-    /// There is no such tool, or none that the server owns up to.
-    #[error("the server does not list it")]
-    Unknown,
-    /// Two tools of one name.
-    #[error("the server lists it more than once")]
-    Ambiguous,
-    /// No list, or none that is one.
-    #[error("the server did not list its tools when it was asked ({0})")]
-    ListError(ListError),
-}
-
-/// Why there is no list.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub(crate) enum ListError {
-    #[error("it did not answer within {} seconds", LISTING_LIMIT.as_secs())]
-    Silent,
-    #[error("it answered with an id that it had not been asked with")]
-    Misdirected,
-    #[error("the error {code}: {message}")]
-    Error { code: String, message: String },
-    #[error("its answer holds no list of tools")]
-    NotAList,
-    #[error("the list has more than {MAX_PAGES} pages")]
-    Endless,
-}
-
-/// The names that the server listed, and until when they count.
-#[derive(Debug, Default)]
-pub(super) struct Names(Option<(BTreeSet<String>, Timestamp)>);
-
-impl Names {
-    fn hold(&self, tool: &str) -> bool {
-        self.0.as_ref().is_some_and(|(names, until)| clock::now() < *until && names.contains(tool))
-    }
-
-    /// The server has said that they are others now.
-    pub(super) fn forget(&mut self) {
-        self.0 = None;
-    }
-}
 
 impl Conversation {
     /// Whether the server is known to list a tool of this name.
@@ -98,7 +41,7 @@ impl Conversation {
         let pages = tokio::time::timeout(LISTING_LIMIT, self.pages(call)).await;
         let tools = pages.unwrap_or(Err(ListError::Silent)).map_err(NotListed::ListError)?;
         let names = tools.iter().filter_map(|tool| tool["name"].as_str().map(str::to_owned)).collect();
-        self.names().0 = Some((names, clock::now().plus(FRESH)));
+        self.names().learn(names);
         Ok(tools)
     }
 

@@ -7,6 +7,7 @@ mod conversation;
 mod definition;
 mod gatekeeper;
 mod held;
+mod listed;
 mod listing;
 pub(crate) mod policy;
 mod withdrawing;

@@ -2,7 +2,7 @@ use sayso_model::{
     Agent, AgentKeyHash, AgentName, Approver, ApproverId, Audience, Audiences, Overlap, Timestamp,
 };
 
-use super::{MAX_TRIES, NotDone, Refused, Registry};
+use super::{Attempt, MAX_TRIES, NotDone, Refused, Registry, change};
 use crate::Failure;
 use crate::store::{
     AGENT, AgentItem, FIRST, Kind, Store, agent_key, from_item, number, string, text, to_item,
@@ -52,13 +52,6 @@ pub struct Rotated {
     pub old_until: Timestamp,
 }
 
-/// How a try at a change ended.
-enum Try<T> {
-    Done(T),
-    /// Somebody changed what it was made of: begin again.
-    Overtaken,
-}
-
 impl Registry {
     /// Every key, by agent; the oldest first, and of one age the one that stops first.
     pub async fn keys(&self) -> Result<Vec<RegisteredKey>, Failure> {
@@ -83,12 +76,7 @@ impl Registry {
         gates: &[Audience],
         now: Timestamp,
     ) -> Result<Agent, NotDone> {
-        for _ in 0..MAX_TRIES {
-            if let Try::Done(agent) = self.try_add(key, name, approver, gates, now).await? {
-                return Ok(agent);
-            }
-        }
-        Err(Refused::Contended.into())
+        change(async |_| self.try_add(key, name, approver, gates, now).await).await
     }
 
     async fn try_add(
@@ -98,11 +86,11 @@ impl Registry {
         approver: &ApproverId,
         gates: &[Audience],
         now: Timestamp,
-    ) -> Result<Try<Agent>, NotDone> {
+    ) -> Result<Attempt<Agent>, NotDone> {
         let revision = self.name_revision(name).await?;
         if let Some(row) = self.row(&agent_key(key)).await? {
             // Our own first attempt, whose answer was lost.
-            return Ok(Try::Done(from_item::<AgentItem>(row, AGENT)?.parse()?));
+            return Ok(Attempt::Done(from_item::<AgentItem>(row, AGENT)?.parse()?));
         }
         if !self.rows_of(name).await?.is_empty() {
             return Err(Refused::AgentTaken(name.clone()).into());
@@ -115,7 +103,7 @@ impl Registry {
         let row = to_item(&AgentItem::new(key, &agent).created(now))?;
         let writes =
             vec![self.raise_name(name, revision)?, self.raise_approver(&approver)?, self.first(row)?];
-        Ok(if self.transact(writes).await? { Try::Done(agent) } else { Try::Overtaken })
+        Ok(if self.transact(writes).await? { Attempt::Done(agent) } else { Attempt::Overtaken })
     }
 
     /// Makes a new key for what the old ones stand for; these stop after the overlap, or when they would have anyway.
@@ -126,12 +114,7 @@ impl Registry {
         overlap: Overlap,
         now: Timestamp,
     ) -> Result<Rotated, NotDone> {
-        for _ in 0..MAX_TRIES {
-            if let Try::Done(rotated) = self.try_rotate(key, name, overlap, now).await? {
-                return Ok(rotated);
-            }
-        }
-        Err(Refused::Contended.into())
+        change(async |_| self.try_rotate(key, name, overlap, now).await).await
     }
 
     async fn try_rotate(
@@ -140,7 +123,7 @@ impl Registry {
         name: &AgentName,
         overlap: Overlap,
         now: Timestamp,
-    ) -> Result<Try<Rotated>, NotDone> {
+    ) -> Result<Attempt<Rotated>, NotDone> {
         let revision = self.name_revision(name).await?;
         let mut keys = self.keys().await?;
         keys.retain(|registered| registered.agent.name == *name);
@@ -148,7 +131,7 @@ impl Registry {
         if let Some(at) = keys.iter().position(|registered| registered.hash == key) {
             // Our own first attempt, whose answer was lost.
             let agent = keys.swap_remove(at).agent;
-            return Ok(Try::Done(rotated(agent, &keys, until, now)));
+            return Ok(Attempt::Done(rotated(agent, &keys, until, now)));
         }
         if keys.len() > MAX_KEYS {
             return Err(Refused::TooManyKeys(name.clone()).into());
@@ -160,7 +143,7 @@ impl Registry {
         }
         writes.push(self.first(to_item(&AgentItem::new(key, &agent).created(now))?)?);
         let done = self.transact(writes).await?;
-        Ok(if done { Try::Done(rotated(agent, &keys, until, now)) } else { Try::Overtaken })
+        Ok(if done { Attempt::Done(rotated(agent, &keys, until, now)) } else { Attempt::Overtaken })
     }
 
     /// What an agent's keys stand for, those that work before those that do not.

@@ -2,7 +2,7 @@ use aws_sdk_dynamodb::types::TransactWriteItem;
 use sayso_model::{AgentName, Approver, ApproverId, EmailAddress, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{MAX_TRIES, NotDone, Refused, Registry, finish_put};
+use super::{Attempt, NotDone, Refused, Registry, change, finish_put};
 use crate::Failure;
 use crate::store::{FIRST, Kind, from_item, number, string, text, to_item};
 
@@ -74,7 +74,7 @@ impl Registry {
         replace: bool,
         now: Timestamp,
     ) -> Result<usize, NotDone> {
-        for attempt in 0..MAX_TRIES {
+        change(async |attempt| {
             let known = self.approver(&approver.id).await?;
             // Our own first attempt, whose answer was lost.
             let ours = known.as_ref().is_some_and(|known| attempt > 0 && known.approver == *approver);
@@ -87,16 +87,16 @@ impl Registry {
                     return Err(Refused::ApproverDiffers(approver.id.clone(), differ).into());
                 }
             }
-            if ours || self.transact(vec![self.approver_put(approver, known.as_ref(), now)?]).await? {
-                return if replace { self.spread(&approver.id).await } else { Ok(0) };
-            }
-        }
-        Err(Refused::Contended.into())
+            let put = self.approver_put(approver, known.as_ref(), now)?;
+            Ok(if ours || self.transact(vec![put]).await? { Attempt::Done(()) } else { Attempt::Overtaken })
+        })
+        .await?;
+        if replace { self.spread(&approver.id).await } else { Ok(0) }
     }
 
     /// Takes an approver away, unless an agent still has it.
     pub async fn remove_approver(&self, id: &ApproverId, now: Timestamp) -> Result<(), NotDone> {
-        for attempt in 0..MAX_TRIES {
+        change(async |attempt| {
             let known = self.approver(id).await?;
             let users = self.users(id, now, None).await?;
             if !users.is_empty() {
@@ -104,18 +104,22 @@ impl Registry {
             }
             let Some(known) = known else {
                 // Somebody removed it since we first saw it.
-                return if attempt > 0 { Ok(()) } else { Err(Refused::UnknownApprover(id.clone()).into()) };
+                let ours = (attempt > 0).then_some(Attempt::Done(()));
+                return ours.ok_or_else(|| Refused::UnknownApprover(id.clone()).into());
             };
             let delete = self.client.delete_item().table_name(&self.table).key("pk", text(approver_key(id)));
             let delete = delete
                 .condition_expression("revision = :known")
                 .expression_attribute_values(":known", number(known.revision));
-            let Err(error) = delete.send().await else { return Ok(()) };
-            if !error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) {
-                return Err(Failure::call("dynamodb:DeleteItem", &error).into());
+            match delete.send().await {
+                Ok(_) => Ok(Attempt::Done(())),
+                Err(e) if e.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
+                    Ok(Attempt::Overtaken)
+                }
+                Err(e) => Err(Failure::call("dynamodb:DeleteItem", &e).into()),
             }
-        }
-        Err(Refused::Contended.into())
+        })
+        .await
     }
 
     /// The write that a new key for this approver takes along: it holds only if nobody has changed the approver since.
@@ -168,8 +172,8 @@ impl Registry {
     /// sees the last address.
     async fn spread(&self, id: &ApproverId) -> Result<usize, NotDone> {
         let mut changed = 0;
-        for _ in 0..MAX_TRIES {
-            let Some(known) = self.approver(id).await? else { return Ok(changed) };
+        change(async |_| {
+            let Some(known) = self.approver(id).await? else { return Ok(Attempt::Done(())) };
             let email = known.approver.email.expose();
             for row in self.rows(Kind::Agent).await? {
                 let stale =
@@ -179,11 +183,11 @@ impl Registry {
                 }
             }
             let still = self.approver(id).await?;
-            if still.is_none_or(|still| still.revision == known.revision) {
-                return Ok(changed);
-            }
-        }
-        Err(Refused::Contended.into())
+            let same = still.is_none_or(|still| still.revision == known.revision);
+            Ok(if same { Attempt::Done(()) } else { Attempt::Overtaken })
+        })
+        .await?;
+        Ok(changed)
     }
 
     /// `false` if the key is gone, or asks another approver by now.

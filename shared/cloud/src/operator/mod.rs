@@ -97,6 +97,23 @@ pub enum Refused {
     Contended,
 }
 
+/// How one attempt at a change ended.
+enum Attempt<T> {
+    Done(T),
+    /// Somebody changed what it was made of.
+    Overtaken,
+}
+
+/// Makes a change, and begins again each time that somebody else was first. The number of the first attempt is 0.
+async fn change<T>(mut attempt: impl AsyncFnMut(usize) -> Result<Attempt<T>, NotDone>) -> Result<T, NotDone> {
+    for number in 0..MAX_TRIES {
+        if let Attempt::Done(done) = attempt(number).await? {
+            return Ok(done);
+        }
+    }
+    Err(Refused::Contended.into())
+}
+
 fn names(agents: &[AgentName]) -> String {
     agents.iter().map(AgentName::as_str).collect::<Vec<_>>().join(", ")
 }

@@ -1,5 +1,6 @@
 //! The agent in front of the gate: over our own standard input and output, or over HTTP.
 
+mod conversation;
 pub(crate) mod http;
 mod metadata;
 mod opener;

@@ -5,11 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::HeaderMap;
-use sayso_model::Timestamp;
 use serde_json::{Map, Value};
 
+use super::conversation::Shared;
 use super::metadata::{CAPABILITIES_META, HEADER_MISMATCH, Refusal};
-use super::stateless::Shared;
 use crate::clock;
 use crate::relay::VERSION_META;
 use crate::relay::message::{Id, Kind, Message, code};
@@ -24,10 +23,6 @@ const MAX_PAGES: usize = 100;
 /// How long a list counts without asking again.
 const FRESH: Duration = Duration::from_secs(300);
 
-/// The tools, and until when they count.
-#[derive(Default)]
-pub(super) struct Listed(Option<(Tools, Timestamp)>);
-
 /// Refuses a call whose headers do not repeat its arguments. The server is asked for its tools where they are not known, and
 /// again before a call is refused: they may have changed.
 pub(super) async fn check(shared: &Arc<Shared>, headers: &HeaderMap, call: &Message) -> Result<(), Refusal> {
@@ -37,7 +32,7 @@ pub(super) async fn check(shared: &Arc<Shared>, headers: &HeaderMap, call: &Mess
     let arguments = call.at(&["params", "arguments"]);
     let repeat = |tools: &Tools| tools.repeat(headers, &name, arguments.as_deref());
     let known =
-        shared.lock().listed.0.as_ref().filter(|(_, until)| clock::now() < *until).map(|(it, _)| repeat(it));
+        shared.lock().listed.as_ref().filter(|(_, until)| clock::now() < *until).map(|(it, _)| repeat(it));
     if known == Some(Some(true)) {
         return Ok(());
     }
@@ -47,7 +42,7 @@ pub(super) async fn check(shared: &Arc<Shared>, headers: &HeaderMap, call: &Mess
         problem: "the server did not list its tools, so nobody can tell which arguments the headers repeat: try again",
     })?;
     let repeats = repeat(&tools);
-    shared.lock().listed = Listed(Some((tools, clock::now().plus(FRESH))));
+    shared.lock().listed = Some((tools, clock::now().plus(FRESH)));
     if repeats == Some(false) {
         let problem =
             "the headers `Mcp-Param-…` must be the arguments that the tool's schema has repeated in them";

@@ -1,64 +1,23 @@
 //! Clients of version 2026-07-28 and later: no sessions, so all of them share one conversation with the server. In it
 //! every request has an id that no other client's has, and so has everything that names a request.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
-use serde_json::value::RawValue;
-use tokio::sync::mpsc;
 
+use super::conversation::Shared;
 use super::metadata::{self, Refusal};
 use super::opener::Opener;
-use super::parameters::{self, Listed};
-use super::reply::{Replies, Reply, reads_events, refuse, reply};
-use crate::clock;
-use crate::relay::Channel;
-use crate::relay::message::{Id, Kind, Message, code};
+use super::parameters;
+use super::reply::{reads_events, refuse};
+use crate::relay::message::{Kind, Message, code};
 use crate::relay::upstream::UpstreamError;
-
-/// How many requests may be under way at once.
-const MAX_REQUESTS: usize = 256;
-
-/// How long the server may still say something about a request that it has been told is cancelled.
-const ECHO: Duration = Duration::from_secs(60);
-
-const TOKEN: &[&str] = &["params", "_meta", "progressToken"];
-const PROGRESS: &[&str] = &["params", "progressToken"];
-const SUBSCRIPTION: &[&str] = &["params", "_meta", "io.modelcontextprotocol/subscriptionId"];
-const SUBSCRIBED: &[&str] = &["result", "_meta", "io.modelcontextprotocol/subscriptionId"];
-const CANCELLED: &[&str] = &["params", "requestId"];
 
 /// The one conversation, opened when it is first needed, and again when it has ended.
 pub(super) struct Stateless {
     opener: Arc<Opener>,
     shared: tokio::sync::Mutex<Arc<Shared>>,
-}
-
-#[derive(Default)]
-pub(super) struct Shared(Mutex<State>);
-
-#[derive(Default)]
-pub(super) struct State {
-    /// `None` before the conversation and after it.
-    to: Option<mpsc::Sender<Message>>,
-    requests: HashMap<Id, Request>,
-    latest: u64,
-    /// What the server said of its tools when it was asked.
-    pub(super) listed: Listed,
-}
-
-/// A request by what the client calls it.
-struct Request {
-    id: Box<RawValue>,
-    token: Option<Box<RawValue>>,
-    /// Whether it is a subscription: what it brings always names it.
-    listens: bool,
-    /// `None` once the client is gone: what still comes is nobody's.
-    reply: Option<Reply>,
 }
 
 impl Stateless {
@@ -69,7 +28,7 @@ impl Stateless {
     /// Closes the conversation, if there is one.
     pub(super) fn close(&self) {
         if let Ok(shared) = self.shared.try_lock() {
-            *shared.lock() = State::default();
+            shared.close();
         }
     }
 
@@ -123,7 +82,7 @@ impl Stateless {
 
     async fn shared(&self) -> Result<Arc<Shared>, UpstreamError> {
         let mut shared = self.shared.lock().await;
-        if shared.lock().to.as_ref().is_none_or(mpsc::Sender::is_closed) {
+        if shared.is_closed() {
             let line = self.opener.open().await?;
             *shared = Shared::start(line);
         }
@@ -138,141 +97,5 @@ fn status(code: i32) -> StatusCode {
         // Headers, capabilities or a version that it does not take.
         -32022..=-32020 => StatusCode::BAD_REQUEST,
         _ => StatusCode::OK,
-    }
-}
-
-/// Cancels a request, unless it is answered, when its client no longer waits.
-pub(super) struct Waiting {
-    shared: Arc<Shared>,
-    id: Id,
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        self.shared.cancel(&self.id);
-    }
-}
-
-impl Shared {
-    fn start(line: Channel) -> Arc<Self> {
-        let Channel { to, mut from } = line;
-        let shared = Arc::new(Self::default());
-        shared.lock().to = Some(to);
-        let routing = Arc::clone(&shared);
-        tokio::spawn(async move {
-            while let Some(message) = from.recv().await {
-                routing.route(&message);
-            }
-            // Everything that still waits learns that nothing comes.
-            let state = std::mem::take(&mut *routing.lock());
-            drop(state);
-        });
-        shared
-    }
-
-    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing panics while it is held.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The request as it is sent, and what answers it; `None` if there are too many.
-    pub(super) fn add(
-        self: &Arc<Self>,
-        message: &Message,
-        id: &Id,
-    ) -> Option<(mpsc::Sender<Message>, Message, Replies<Waiting>)> {
-        let (known, token) = (id.to_raw()?, message.at(TOKEN));
-        let listens =
-            matches!(message.kind(), Kind::Request { method, .. } if method == "subscriptions/listen");
-        let mut state = self.lock();
-        let to = state.to.clone().filter(|_| state.requests.len() < MAX_REQUESTS)?;
-        state.latest += 1;
-        let unique = Id::text(&state.latest.to_string());
-        let raw = unique.to_raw()?;
-        let request = message.with("id", raw.clone()).with_at(TOKEN, &raw);
-        let (reply, replies) = reply(id.clone(), Waiting { shared: Arc::clone(self), id: unique.clone() });
-        state.requests.insert(unique, Request { id: known, token, listens, reply: Some(reply) });
-        Some((to, request, replies))
-    }
-
-    fn route(self: &Arc<Self>, message: &Message) {
-        match message.kind() {
-            Kind::Response { id } => {
-                let request = self.lock().requests.remove(id);
-                if let Some(Request { id, reply: Some(reply), .. }) = request {
-                    reply.finish(message.with("id", id.clone()).with_at(SUBSCRIBED, &id));
-                }
-            }
-            Kind::Notification { method } => {
-                let late = self.lock().notify(message, method);
-                if let Some(id) = late {
-                    self.cancel(&id);
-                }
-            }
-            Kind::Gone { .. } => {}
-            // Nobody can answer it.
-            Kind::Request { id, .. } => {
-                let problem = "this version of the protocol has no requests from the server";
-                let refusal = Message::error(Some(id), code::METHOD_NOT_FOUND, problem);
-                if let Some(to) = &self.lock().to {
-                    let _ = to.try_send(refusal);
-                }
-            }
-        }
-    }
-
-    /// Tells the server that a request's answer is not waited for, unless it is there.
-    fn cancel(self: &Arc<Self>, id: &Id) {
-        let mut state = self.lock();
-        let Some(request) = state.requests.get_mut(id).filter(|request| request.reply.is_some()) else {
-            return;
-        };
-        request.reply = None;
-        let Some(to) = state.to.clone() else { return };
-        let (shared, id) = (Arc::clone(self), id.clone());
-        tokio::spawn(async move {
-            let params = json!({"requestId": id.to_value(), "reason": "the client is gone"});
-            // It fails only if the conversation has ended.
-            let _ = to.send(Message::notification("notifications/cancelled", &params)).await;
-            drop(to);
-            clock::sleep(ECHO).await;
-            shared.lock().requests.remove(&id);
-        });
-    }
-}
-
-impl State {
-    /// Passes a notification on to whose request it names. The id of a subscription whose client does not keep up.
-    fn notify(&mut self, message: &Message, method: &str) -> Option<Id> {
-        let paths = [PROGRESS, SUBSCRIPTION, CANCELLED];
-        let named: Vec<_> = paths.iter().filter_map(|path| message.at(path)).collect();
-        let ids: Vec<_> = named.iter().filter_map(|raw| Id::parse(raw)).collect();
-        let id = match ids.first() {
-            Some(first) if ids.len() == named.len() && ids.iter().all(|id| id == first) => first.clone(),
-            None if named.is_empty() && method == "notifications/message" => self.only()?,
-            _ => return None,
-        };
-        let request = self.requests.get(&id)?;
-        let reply = request.reply.as_ref()?;
-        let mut restored = message.with_at(SUBSCRIPTION, &request.id).with_at(CANCELLED, &request.id);
-        if message.at(PROGRESS).is_some() {
-            restored = restored.with_at(PROGRESS, request.token.as_ref()?);
-        }
-        if !reply.add(restored) {
-            // A subscription that misses something is worth nothing. A call that runs is not to be broken off for that.
-            return request.listens.then_some(id);
-        }
-        if method == "notifications/cancelled" {
-            // The server has ended a subscription: its stream ends as well.
-            self.requests.remove(&id);
-        }
-        None
-    }
-
-    /// The request that a log message must be about: the only one that can bring any, be its client gone.
-    fn only(&self) -> Option<Id> {
-        let mut requests = self.requests.iter().filter(|(_, request)| !request.listens);
-        let (id, _) = requests.next()?;
-        requests.next().is_none().then(|| id.clone())
     }
 }
