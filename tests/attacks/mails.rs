@@ -159,6 +159,7 @@ async fn what_the_operator_has_named_is_masked_in_the_mail_and_never_on_the_page
             audience: gate.clone(),
             description: None,
             masks: sayso_model::Masks::parse(["/argv/2", "*Iban*"]).expect("masks"),
+            proof: sayso_model::passkey::RequiredProof::default(),
             created_at: world.clock.now(),
         })
         .await

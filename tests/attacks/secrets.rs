@@ -46,7 +46,7 @@ fn a_debug_print_of_a_secret_shows_none_of_it() {
         link_secret_hash: secret.hash(),
     };
     let outcome = Outcome::Approved {
-        decision: Decision { at, proven_by: ProvenBy::EmailLink, note: None },
+        decision: Decision { at, proven_by: ProvenBy::EmailLink, passkey: None, note: None },
         token: token.clone(),
     };
     let printed = [

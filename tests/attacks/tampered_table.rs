@@ -25,7 +25,8 @@ async fn request(world: &World, id: &str) -> Arc<Request> {
 
 /// `approved`, with whatever token.
 async fn approved_row(world: &World, id: &str, token: ApprovalToken) -> ClosedApproval {
-    let decision = Decision { at: world.clock.now(), proven_by: ProvenBy::EmailLink, note: None };
+    let decision =
+        Decision { at: world.clock.now(), proven_by: ProvenBy::EmailLink, passkey: None, note: None };
     ClosedApproval { request: request(world, id).await, outcome: Outcome::Approved { decision, token } }
 }
 

@@ -6,7 +6,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use sayso_cloud::{Clock, random};
 use sayso_local::host::{Backends, Host, Settings};
 use sayso_model::SENDING_LIMIT;
-use sayso_tests::{Agent, Browser, Link, Local, Verdict, asking, five_free_ports};
+use sayso_tests::{Agent, Browser, Link, Local, Verdict, asking, six_free_ports};
 use serde_json::Value;
 
 /// A local host that is killed and started again on the same ports and file.
@@ -33,7 +33,7 @@ impl Killed {
 
 fn killed(directory: &Path) -> Killed {
     let data = directory.join("sayso.db");
-    Killed { port: five_free_ports(), data, key: random::agent_key().expose().to_owned() }
+    Killed { port: six_free_ports(), data, key: random::agent_key().expose().to_owned() }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,7 +3,16 @@ use sayso_tests::Local;
 #[tokio::test(flavor = "multi_thread")]
 async fn json_prints_one_line_when_ready_and_nothing_else() {
     let local = Local::start(&["--port", "0", "--approver", "alex@example.com"]).await;
-    let names = ["agent_key", "audience", "decide_url", "issuer_url", "mcp_url", "outbox_url", "page_url"];
+    let names = [
+        "agent_key",
+        "audience",
+        "decide_url",
+        "enrol_url",
+        "issuer_url",
+        "mcp_url",
+        "outbox_url",
+        "page_url",
+    ];
     let mut told = local.ready.names();
     told.sort_unstable();
     assert_eq!(told, names);
@@ -38,13 +47,20 @@ async fn the_addresses_of_sess_mailbox_simulator_do_here_what_they_do_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_five_ports_follow_each_other() {
-    let port = sayso_tests::five_free_ports();
+async fn the_six_ports_follow_each_other() {
+    let port = sayso_tests::six_free_ports();
     let local = Local::start(&["--port", &port.to_string()]).await;
-    let ports =
-        [("mcp_url", "/mcp"), ("page_url", ""), ("decide_url", ""), ("issuer_url", ""), ("outbox_url", "")];
-    for (offset, (name, path)) in (0..).zip(ports) {
-        assert_eq!(local.ready.get(name), format!("http://127.0.0.1:{}{path}", port + offset));
+    // A passkey belongs to a name, so the page has one.
+    let ports = [
+        ("mcp_url", "127.0.0.1", "/mcp"),
+        ("page_url", "localhost", ""),
+        ("decide_url", "127.0.0.1", ""),
+        ("issuer_url", "127.0.0.1", ""),
+        ("outbox_url", "127.0.0.1", ""),
+        ("enrol_url", "127.0.0.1", ""),
+    ];
+    for (offset, (name, host, path)) in (0..).zip(ports) {
+        assert_eq!(local.ready.get(name), format!("http://{host}:{}{path}", port + offset));
     }
 }
 

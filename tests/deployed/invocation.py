@@ -66,7 +66,7 @@ def main():
         template["Resources"][name]["Properties"]["CodeUri"] = "s3://code/key"
     resources = Translator({}, Parser()).translate(template, {})["Resources"]
     public = sorted(set(functions) - {"Feedback"})
-    assert len(public) == 4, functions
+    assert len(public) == 5, functions
     assert permissions(nested, "FunctionArn") == API, nested
     for front_door, (with_url, with_api) in {"UsesFunctionUrls": (public, []), "UsesHttpApis": ([], public)}.items():
         assert urls(resources, front_door) == with_url, (front_door, urls(resources, front_door))

@@ -168,7 +168,7 @@ def through_http_apis(stack):
     """The other front door, and back: nothing is left of the first. The issuer has a name, because MiniStack's hosts have a port,
     which its events leave out."""
     urls = lambda name: stack.aws("lambda").list_function_url_configs(FunctionName=stack.identity(name))["FunctionUrlConfigs"]
-    public, outputs = ("Mcp", "Page", "Decide", "Redeem"), stack.outputs
+    public, outputs = ("Mcp", "Page", "Decide", "Redeem", "Enrol"), stack.outputs
     stack.change(FrontDoor="http-api", RedeemDomain="issuer.example.com")
     stack.outputs = stack.told()
     [api] = stack.aws("cloudformation").describe_stacks(StackName=stack.identity("RedeemApi"))["Stacks"]

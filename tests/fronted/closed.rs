@@ -122,7 +122,7 @@ async fn a_tool_that_the_server_does_not_list_once_is_not_asked_about() {
     refused(&site, &gate.call("drop_table", ARGUMENTS).await, "more than once");
     refused(&site, &gate.call("forbidden", ARGUMENTS).await, "policy forbids it");
     site.tools(&json!({"no": "list"}));
-    refused(&site, &gate.call("drop_table", ARGUMENTS).await, "its answer holds no list");
+    refused(&site, &gate.call("drop_table", ARGUMENTS).await, "its answer has no list");
     // Without this it would be waited for, as long as a server may take.
     site.tools(&json!("zero"));
     refused(&site, &gate.call("drop_table", ARGUMENTS).await, "an id that it had not been asked with");

@@ -98,13 +98,13 @@ async fn a_gated_call_whose_mail_comes_back_says_so() {
     // The report comes a moment after the mail.
     let mut asked = call(&gated, "write_file", &write).await;
     for _ in 0..10 {
-        if text(&asked).contains("came back") {
+        if text(&asked).contains("bounced") {
             break;
         }
         waiting(&asked, "write_file");
         asked = call(&gated, "write_file", &write).await;
     }
-    assert!(text(&asked).contains("came back") && text(&asked).contains("operator"), "{asked}");
+    assert!(text(&asked).contains("bounced") && text(&asked).contains("operator"), "{asked}");
     assert!(!notes.exists());
     assert_eq!(setting.local.messages().await.len(), 1);
 }

@@ -48,7 +48,7 @@ async fn a_request_in_other_arguments_names_the_first_which_can_be_taken_back() 
     let told = gate.call("drop_table", r#"{"table":"b"}"#).await;
     assert!(told.contains(&second) && !told.contains(&first), "{told}");
     let told = take_back(&mut gate, &first).await;
-    assert!(told.contains("waits for no approval"), "{told}");
+    assert!(told.contains("not waiting for approval"), "{told}");
 
     // A yes that came first is not lost.
     site.decide(&second, Verdict::Approve, "").await;
@@ -98,7 +98,7 @@ async fn only_what_this_gate_waits_for_is_taken_back() {
         sayso_tests::Agent::connect(site.local().ready.get("mcp_url"), site.local().ready.get("agent_key"));
     let other = agent.await.ask("orders_2019").await.field("approval_id").to_owned();
     for (arguments, problem) in [
-        (json!({"approval_id": other}), "waits for no approval"),
+        (json!({"approval_id": other}), "not waiting for approval"),
         (json!({"approval_id": waiting.to_lowercase()}), "26-character id"),
         (json!({"approval_id": waiting, "force": true}), "nothing else"),
         (json!({"approval_id": 1}), "nothing else"),

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sayso_tests::{Link, Local, Program, binary, five_free_ports, workspace};
+use sayso_tests::{Link, Local, Program, binary, six_free_ports, workspace};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -101,7 +101,7 @@ impl Setting {
 
     /// For the gates from now on, nobody answers where Sayso should be.
     pub(crate) fn cut_off(&mut self) {
-        let nowhere = format!("http://127.0.0.1:{}", five_free_ports());
+        let nowhere = format!("http://127.0.0.1:{}", six_free_ports());
         self.environment.insert("SAYSO_MCP_URL".to_owned(), format!("{nowhere}/mcp"));
         self.environment.insert("SAYSO_ISSUER".to_owned(), nowhere);
     }

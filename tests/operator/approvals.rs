@@ -102,7 +102,7 @@ async fn a_row_that_merely_says_approved_is_shown_as_corrupt() {
     world.table().put(row).await;
     let shown = operated.does(&["approvals", "show", id]).await;
     assert!(shown.out.contains("Status    corrupt\n"), "{}", shown.out);
-    assert!(shown.out.contains("This row cannot be believed"), "{}", shown.out);
+    assert!(shown.out.contains("Why this row is corrupt"), "{}", shown.out);
     let listed = operated.does(&["--json", "approvals", "list"]).await;
     assert_eq!(listed.json()["approvals"][0]["status"], "corrupt");
 }

@@ -78,7 +78,7 @@ async fn what_may_not_be_read_is_named_and_the_rest_goes_on() {
     }
     let sandboxed = Account { denied: "Scan", sending: Account::new_and_empty().sending, ..Account::ready() };
     let (shown, _) = checked(sandboxed, &[AFTER]).await;
-    assert!(shown.contains("these credentials may not call dynamodb:Scan"), "{shown}");
+    assert!(shown.contains("these credentials are not allowed to call dynamodb:Scan"), "{shown}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -90,7 +90,7 @@ async fn a_table_of_another_name_or_another_kind() {
         table["KeySchema"][0]["AttributeName"] = "id".into();
     }
     let (shown, _) = checked(account, &[AFTER]).await;
-    assert!(shown.contains("this is no table of Sayso's") && shown.contains("[1]"), "{shown}");
+    assert!(shown.contains("this is not a table of Sayso's") && shown.contains("[1]"), "{shown}");
 }
 
 /// The registered ones are read from a real table; in the sandbox each of them must be verified.

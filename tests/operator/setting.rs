@@ -1,11 +1,10 @@
-use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
 use rmcp::model::ProtocolVersion;
 use sayso_cloud::Clock;
 use sayso_model::{ApprovalId, Timestamp};
-use sayso_tests::{Agent, Program, World, binary, workspace};
+use sayso_tests::{Agent, Program, World, binary, expect_golden};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -148,14 +147,7 @@ pub(crate) fn steady(text: &str, port: &str) -> String {
     shown
 }
 
-/// Compares with `transcripts/NAME`; what differs is left in `target/transcripts` to be looked at, and copied if it is right.
+/// Compares with `transcripts/NAME`.
 pub(crate) fn expect_transcript(name: &str, shown: &str) {
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("operator/transcripts").join(name);
-    let expected = fs::read_to_string(&golden).unwrap_or_default();
-    if expected != shown {
-        let kept = workspace().join("target/transcripts");
-        fs::create_dir_all(&kept).expect("a directory");
-        fs::write(kept.join(name), shown).expect("a file");
-        panic!("not as {}; see {}:\n{shown}", golden.display(), kept.join(name).display());
-    }
+    expect_golden(&format!("operator/transcripts/{name}"), shown);
 }

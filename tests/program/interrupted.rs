@@ -41,7 +41,7 @@ async fn an_interrupt_while_it_asks_withdraws_what_it_asked() {
     let until = Arc::new(Notify::new());
     let (lock, _front, mut program) = asking(Trouble::Hold(Arc::clone(&until))).await;
     signal(&program, "INT").await;
-    program.error_with("waiting to hear").await;
+    program.error_with("waiting for the request's id").await;
     until.notify_one();
     let id = asked(&mut program).await;
     ends(&mut program, 130, "The request is withdrawn. Nothing ran.").await;
@@ -52,9 +52,9 @@ async fn an_interrupt_while_it_asks_withdraws_what_it_asked() {
 async fn a_second_interrupt_does_not_wait_for_anybody() {
     let (lock, front, mut program) = asking(Trouble::Silence).await;
     signal(&program, "INT").await;
-    program.error_with("waiting to hear").await;
+    program.error_with("waiting for the request's id").await;
     signal(&program, "INT").await;
-    ends(&mut program, 130, "the request may be open").await;
+    ends(&mut program, 130, "The request may be open").await;
     // The request, the check that waits, and what is to be withdrawn.
     for trouble in [Trouble::Pass, Trouble::Pass, Trouble::Silence] {
         front.trouble("/mcp", trouble);
@@ -69,7 +69,7 @@ async fn a_second_interrupt_does_not_wait_for_anybody() {
     signal(&program, "TERM").await;
     program.error_with("withdrawing").await;
     signal(&program, "TERM").await;
-    ends(&mut program, 143, "may not be withdrawn").await;
+    ends(&mut program, 143, "may still be open").await;
     assert_eq!(lock.lines(), 0);
 }
 

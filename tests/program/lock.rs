@@ -134,7 +134,7 @@ impl Lock {
 
 /// The id of what the program asks for, as soon as it is asked.
 pub(crate) async fn asked(program: &mut Program) -> String {
-    let line = program.error_with("How it stands: ").await;
+    let line = program.error_with("Status: ").await;
     line.rsplit('/').next().expect("an id").to_owned()
 }
 

@@ -51,7 +51,7 @@ async fn a_mail_that_came_back_is_not_waited_for() {
     let mut again = lock.leave_a_line().await;
     assert_eq!(code(&mut again).await, 75);
     let output = again.output();
-    assert!(output.contains("came back") && output.contains("operator"), "{output}");
+    assert!(output.contains("bounced") && output.contains("operator"), "{output}");
     assert_eq!((lock.lines(), lock.world.mails().len()), (0, 1));
     // Nothing is forgotten: once the address is corrected, the same command sends the mail and waits.
     lock.world.register(&lock.world.agent_key, "deploy-bot", "alex@new.example", &["production"]).await;

@@ -12,7 +12,7 @@ const RUN: [&str; 3] = ["run", "--", "true"];
 async fn a_setting_that_is_missing_or_malformed_is_named_with_how_to_mend_it() {
     let lock = Lock::new().await;
     let names = |all: &[&str], output: &str| all.iter().all(|name| output.contains(name));
-    for (face, expected) in [
+    for (arguments, expected) in [
         (&RUN[..], 78),
         (&["mcp", "--policy", "p", "--upstream", "http://127.0.0.1:9"], 78),
         (&["verify", "--tool", "t", "--arguments", "f"], 2),
@@ -20,7 +20,7 @@ async fn a_setting_that_is_missing_or_malformed_is_named_with_how_to_mend_it() {
         let of_trust = ["--issuer", "SAYSO_ISSUER", "--audience", "SAYSO_AUDIENCE"];
         let of_connection = ["--mcp-url", "SAYSO_MCP_URL", "SAYSO_AGENT_KEY", "--agent-key-file"];
         for value in [None, Some(""), Some("not; what fits")] {
-            let mut command = lock.command(face).await;
+            let mut command = lock.command(arguments).await;
             for name in ["SAYSO_ISSUER", "SAYSO_AUDIENCE", "SAYSO_MCP_URL", "SAYSO_AGENT_KEY"] {
                 match value {
                     Some(value) => command.env(name, value),
@@ -106,12 +106,12 @@ async fn a_state_directory_that_cannot_be_used_is_found_before_anybody_is_asked(
 #[tokio::test(flavor = "multi_thread")]
 async fn help_says_every_exit_status() {
     let lock = Lock::new().await;
-    for (face, texts) in [
+    for (subcommand, texts) in [
         ("run", &["64", "75", "77", "78", "126", "127", "130", "143", "--env-file", "SAYSO_AGENT_KEY"][..]),
         ("verify", &["77", "receipt"]),
         ("mcp", &["--upstream", "--policy", "-- <UPSTREAM COMMAND>"]),
     ] {
-        let mut program = Program::start(lock.command(&[face, "--help"]).await);
+        let mut program = Program::start(lock.command(&[subcommand, "--help"]).await);
         assert_eq!(code(&mut program).await, 0);
         let help = program.printed();
         let key = lock.world.agent_key.expose();

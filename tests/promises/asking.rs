@@ -1,5 +1,5 @@
 use rmcp::model::ProtocolVersion;
-use sayso_tests::{Agent, Fault, Verdict, World, asking};
+use sayso_tests::{Agent, Fault, Verdict, World, asking, expect_golden};
 use serde_json::{Value, json};
 
 // Promise: An agent asks over MCP and gets an id, a status link and what to do next, at once.
@@ -32,12 +32,10 @@ async fn the_mail_goes_to_the_configured_approver() {
     assert_eq!(mail.subject, format!("Sayso: deploy-bot asks for your approval [{}]", &id[20..]));
     let (text, html) = (mail.text.as_deref().expect("text"), mail.html.as_deref().expect("html"));
     let link = world.link(id).0;
-    for part in [text, html] {
-        for shown in
-            ["drop_table", "orders_2019", "Sunday 22 November 2026, 13:00 UTC", "Drop the table", &link]
-        {
-            assert!(part.contains(shown), "{shown} is missing in {part}");
-        }
+    expect_golden("promises/mail.txt", &text.replace(&link, "LINK").replace(id, "ID"));
+    for shown in ["drop_table", "orders_2019", "Sunday 22 November 2026, 13:00 UTC", "Drop the table", &link]
+    {
+        assert!(html.contains(shown), "{shown} is missing in {html}");
     }
     // SES would make the link pass through its click counter.
     assert!(html.contains("ses:no-track"), "{html}");

@@ -77,7 +77,10 @@ async fn reads(deployment: &Deployment, id: &str) -> Page {
     assert_eq!(page.header("cache-control"), "no-store");
     assert_eq!(page.header("referrer-policy"), "no-referrer");
     let policy = page.header("content-security-policy");
-    assert!(policy.contains(&format!("form-action https://{};", domain("Decide"))), "{policy}");
+    assert!(
+        policy.contains(&format!("form-action https://{} https://{};", domain("Decide"), domain("Enrol"))),
+        "{policy}"
+    );
     assert!(page.body.contains("für immer"), "{}", page.body);
 
     let head = deployment.page.call(Call::new("HEAD", path)).await;

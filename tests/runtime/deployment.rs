@@ -11,12 +11,13 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 /// As the template names them, with their binaries and their hosts. `feedback` has none: it is handed events.
-pub(crate) const FUNCTIONS: [(&str, &str, &str); 5] = [
+pub(crate) const FUNCTIONS: [(&str, &str, &str); 6] = [
     ("Mcp", "sayso-mcp", "mcp.lambda-url.eu-west-1.on.aws"),
     ("Page", "sayso-page", "page.lambda-url.eu-west-1.on.aws"),
     ("Decide", "sayso-decide", "decide.lambda-url.eu-west-1.on.aws"),
     ("Redeem", "sayso-redeem", "redeem.lambda-url.eu-west-1.on.aws"),
     ("Feedback", "sayso-feedback", "feedback"),
+    ("Enrol", "sayso-enrol", "enrol.lambda-url.eu-west-1.on.aws"),
 ];
 
 /// The host that a function has.
@@ -24,12 +25,15 @@ pub(crate) fn domain(function: &str) -> &'static str {
     FUNCTIONS.iter().find(|(name, ..)| *name == function).map(|(.., domain)| *domain).expect("a function")
 }
 
-/// What a deployment by the template puts into each variable, with this table and this key alone.
-pub(crate) fn values(table: &str, key_arn: &str) -> BTreeMap<&'static str, String> {
+/// What a deployment by the template puts into each variable, with this table, one key that signs approvals and one that signs
+/// passkeys.
+pub(crate) fn values(table: &str, key_arn: &str, enrolment_key: &str) -> BTreeMap<&'static str, String> {
     BTreeMap::from([
         ("CONFIGURATION_SET", "sayso-MailConfiguration".to_owned()),
         ("DECIDE_URL", format!("https://{}", domain("Decide"))),
         ("DENIED_COOL_DOWN_SECONDS", "600".to_owned()),
+        ("ENROL_URL", format!("https://{}", domain("Enrol"))),
+        ("ENROLMENT_KEY_ID", enrolment_key.to_owned()),
         ("EXTRA_ROOTS", String::new()),
         ("ISSUER", format!("https://{}", domain("Redeem"))),
         ("LONGEST_WAIT_SECONDS", "20".to_owned()),
@@ -50,7 +54,12 @@ pub(crate) fn values(table: &str, key_arn: &str) -> BTreeMap<&'static str, Strin
 
 /// The variables that the template gives a function, with their values; and where AWS is.
 pub(crate) fn environment(template: &Template, function: &str, backends: &Backends) -> Vec<(String, String)> {
-    told(template, function, &values(&backends.table, &backends.key_arn), &backends.endpoints)
+    told(
+        template,
+        function,
+        &values(&backends.table, &backends.key_arn, &backends.enrolment_key_arn),
+        &backends.endpoints,
+    )
 }
 
 fn told(
@@ -84,10 +93,11 @@ pub(crate) struct Deployment {
     pub(crate) decide: Function,
     pub(crate) redeem: Function,
     pub(crate) feedback: Function,
+    pub(crate) enrol: Function,
     pub(crate) backends: Backends,
     pub(crate) agent_key: AgentKey,
     /// In front of what each function calls, in the order of [`FUNCTIONS`].
-    pub(crate) taps: [Tap; 5],
+    pub(crate) taps: [Tap; 6],
     _tasks: JoinSet<()>,
 }
 
@@ -96,14 +106,14 @@ impl Deployment {
         let backends = sayso_tests::backends(&Clock::system()).await;
         let agent_key = random::agent_key();
         register(&backends, &agent_key).await;
-        let values = values(&backends.table, &backends.key_arn);
+        let values = values(&backends.table, &backends.key_arn, &backends.enrolment_key_arn);
         Self::over(backends, agent_key, values).await
     }
 
     /// Deploys again, with a name for the issuer.
     pub(crate) async fn with_issuer(self, issuer: &str) -> Self {
         let Self { backends, agent_key, .. } = self;
-        let mut values = values(&backends.table, &backends.key_arn);
+        let mut values = values(&backends.table, &backends.key_arn, &backends.enrolment_key_arn);
         values.insert("ISSUER", issuer.to_owned());
         Self::over(backends, agent_key, values).await
     }
@@ -111,7 +121,7 @@ impl Deployment {
     /// Deploys again, with other signing keys: the one that signs, and one whose tokens are accepted as well.
     pub(crate) async fn with_keys(self, signing: &str, other: &str) -> Self {
         let Self { backends, agent_key, .. } = self;
-        let mut values = values(&backends.table, signing);
+        let mut values = values(&backends.table, signing, &backends.enrolment_key_arn);
         values.insert("OTHER_SIGNING_KEY_ID", other.to_owned());
         Self::over(backends, agent_key, values).await
     }
@@ -130,10 +140,10 @@ impl Deployment {
         for function in &started {
             function.ready().await;
         }
-        let started = started.try_into().unwrap_or_else(|_| panic!("five functions"));
-        let [mcp, page, decide, redeem, feedback] = started;
-        let taps = taps.try_into().unwrap_or_else(|_| panic!("five taps"));
-        Self { mcp, page, decide, redeem, feedback, backends, agent_key, taps, _tasks: tasks }
+        let started = started.try_into().unwrap_or_else(|_| panic!("six functions"));
+        let [mcp, page, decide, redeem, feedback, enrol] = started;
+        let taps = taps.try_into().unwrap_or_else(|_| panic!("six taps"));
+        Self { mcp, page, decide, redeem, feedback, enrol, backends, agent_key, taps, _tasks: tasks }
     }
 
     /// Returns once a check has read everything and goes on to wait for the outcome.
@@ -147,6 +157,11 @@ impl Deployment {
             }
             tokio::task::yield_now().await;
         }
+    }
+
+    /// What is behind the functions, for whoever has rights to it.
+    pub(crate) fn aws(&self) -> Aws {
+        Aws::at(self.backends.endpoints.clone())
     }
 
     /// The table behind the functions' backs.

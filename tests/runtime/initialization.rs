@@ -36,14 +36,15 @@ fn the_template_gives_each_function_exactly_what_it_reads() {
         "RETENTION_DAYS",
     ];
     assert_eq!(names(&template, "Mcp"), told(&[&mcp[..], &LIMITS].concat()));
-    assert_eq!(names(&template, "Page"), told(&["DECIDE_URL"]));
-    assert_eq!(names(&template, "Decide"), told(&["ISSUER", "RETENTION_DAYS"]));
+    assert_eq!(names(&template, "Page"), told(&["DECIDE_URL", "ENROL_URL"]));
+    assert_eq!(names(&template, "Decide"), told(&["ENROLMENT_KEY_ID", "ISSUER", "RETENTION_DAYS"]));
     assert_eq!(names(&template, "Redeem"), told(&["ISSUER", "RETENTION_DAYS"]));
-    // It reads no approval, so it is told of no key.
+    // These two read no approval, so they are told of no key that signs one.
+    assert_eq!(names(&template, "Enrol"), set(&["TABLE_NAME", "ENROLMENT_KEY_ID"]));
     assert_eq!(names(&template, "Feedback"), set(&["TABLE_NAME", "RETENTION_DAYS"]));
 
     let all: BTreeSet<_> = FUNCTIONS.iter().flat_map(|(function, ..)| names(&template, function)).collect();
-    assert_eq!(all, values("table", "key").into_keys().map(str::to_owned).collect());
+    assert_eq!(all, values("table", "key", "enrolment-key").into_keys().map(str::to_owned).collect());
     // A check holds a call open for 50 s, with three calls of 8 s around it; a sender outlives no such call.
     let timeout: u64 = template.property("Mcp", "Timeout").parse().expect("seconds");
     assert!((50 + 3 * 8..sayso_model::SENDING_LIMIT.as_secs()).contains(&timeout), "{timeout}");
@@ -95,6 +96,9 @@ async fn a_wrong_variable_ends_the_binary_with_its_name_and_no_value() {
         ("Mcp", "DENIED_COOL_DOWN_SECONDS", "86401"),
         ("Feedback", "EXTRA_ROOTS", "-----BEGIN CERTIFICATE-----\\nAAAA\\n-----END CERTIFICATE-----"),
         ("Page", "DECIDE_URL", "http://decide.example.com"),
+        ("Page", "ENROL_URL", "http://enrol.example.com"),
+        ("Enrol", "ENROLMENT_KEY_ID", "arn:aws:kms:eu-west-1:111122223333:key/none"),
+        ("Decide", "ENROLMENT_KEY_ID", "arn:aws:kms:eu-west-1:111122223333:key/none"),
         ("Decide", "ISSUER", "http://issuer.example.com"),
         ("Decide", "RETENTION_DAYS", "-1"),
         ("Redeem", "ISSUER", "http://issuer.example.com"),
@@ -110,7 +114,7 @@ async fn a_wrong_variable_ends_the_binary_with_its_name_and_no_value() {
         given.iter_mut().filter(|(known, _)| known == name).for_each(|(_, known)| value.clone_into(known));
         let told = Function::start(binary, domain, "128", &given).await.init_error().await;
         // The key is named by what was asked of it.
-        let named = if name.ends_with("SIGNING_KEY_ID") { "GetPublicKey" } else { name };
+        let named = if name.ends_with("_KEY_ID") { "GetPublicKey" } else { name };
         assert!(told.contains(named), "{binary} with {name}={value}: {told}");
         names_no_value(&told, &given);
     }

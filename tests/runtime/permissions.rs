@@ -1,11 +1,15 @@
 //! The policies against the code: what each function's process calls in a whole life of approvals is what its role and the
 //! keys' policies allow it, no less and no more.
 
+use sayso_cloud::operator::Registry;
+use sayso_cloud::{Clock, Signer, random};
 use sayso_local::outbox::Fate;
-use sayso_tests::{Fault, Permission, Template};
+use sayso_model::passkey::{Invitation, RequiredProof};
+use sayso_model::{AgentName, ApproverId, BaseUrl};
+use sayso_tests::{Authenticator, Call, Ceremony, Fault, Permission, Template};
 use serde_json::{Value, json};
 
-use crate::deployment::{Deployment, FUNCTIONS, decide, digest, read_page, redeem};
+use crate::deployment::{Deployment, FUNCTIONS, decide, digest, domain, read_page, redeem};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_function_is_permitted_exactly_what_it_calls() {
@@ -14,12 +18,14 @@ async fn each_function_is_permitted_exactly_what_it_calls() {
     approved_and_redeemed(&deployment).await;
     denied_and_withdrawn(&deployment).await;
     a_mail_comes_back(&deployment).await;
+    enrolled_and_approved_by_passkey(&deployment).await;
 
     let template = Template::read();
     for ((function, ..), tap) in FUNCTIONS.iter().zip(&deployment.taps) {
         let mut granted = template.role(function);
-        let keys = template.key_policy("SigningKey", &format!("{function}Role.Arn"));
-        granted.extend(keys);
+        for key in ["SigningKey", "EnrolmentKey"] {
+            granted.extend(template.key_policy(key, &format!("{function}Role.Arn")));
+        }
         let called = tap.permissions();
         let lacking: Vec<&Permission> = called.difference(&granted).collect();
         assert!(lacking.is_empty(), "{function} calls what its policy does not allow: {lacking:?}");
@@ -87,4 +93,49 @@ async fn denied_and_withdrawn(deployment: &Deployment) {
     let id = ask(deployment, action("withdrawn")).await;
     let withdrawn = deployment.tool("withdraw_approval", json!({"approval_id": id})).await;
     assert_eq!(withdrawn["status"], "withdrawn");
+}
+
+/// With an authenticator that counts: one that does not leaves nothing to count.
+async fn enrolled_and_approved_by_passkey(deployment: &Deployment) {
+    let page_url = format!("https://{}", domain("Page"));
+    let mut own = Authenticator::counting_from(1);
+    let (invitation, code) = invitation(deployment, &page_url).await;
+    let made = own.register(&Ceremony::create(&invitation, &page_url)).to_string();
+    let form = format!("invitation={invitation}&code={code}&name=Phone&credential={}", encoded(&made));
+    let call = Call::new("POST", "/").body("application/x-www-form-urlencoded", &form).in_base64();
+    assert_eq!(deployment.enrol.call(call).await.status, 200);
+
+    let registry = Registry::new(deployment.aws().dynamodb(), deployment.backends.table.clone());
+    let agent = AgentName::parse("deploy-bot").expect("a name");
+    registry.set_agent_proof(&agent, RequiredProof::Passkey).await.expect("set");
+    let id = ask(deployment, action("by passkey")).await;
+    let page = read_page(deployment).await;
+    let challenge = page.html.split("data-challenge=\"").nth(1).expect("a challenge").split('"').next();
+    let answer = own.answer(&Ceremony::get(challenge.expect("a challenge"), &page_url)).to_string();
+    let form = page.form();
+    let path = form.action.strip_prefix(&format!("https://{}", domain("Decide"))).expect("a path");
+    let (secret, answer) = (&form.fields["secret"], encoded(&answer));
+    let body = format!("secret={secret}&note=&verdict=approve&credential={answer}");
+    let call = Call::new("POST", path).body("application/x-www-form-urlencoded", &body).in_base64();
+    let decided = deployment.decide.call(call).await;
+    assert_eq!(decided.status, 200);
+    let told = deployment.tool("check_approval", json!({"approval_id": id, "wait_seconds": 0})).await;
+    assert_eq!((&told["status"], &told["proven_by"]), (&json!("approved"), &json!("passkey")));
+}
+
+async fn invitation(deployment: &Deployment, page_url: &str) -> (String, String) {
+    let key = deployment.backends.enrolment_key_arn.clone();
+    let signer = Signer::connect(deployment.aws().kms(), key).await.expect("the key");
+    let (approver, page) = (ApproverId::parse("approver-1"), BaseUrl::parse(page_url));
+    let (code, id) = (random::invitation_code(), random::invitation_id());
+    let now = Clock::system().now();
+    let invitation = Invitation::new(id, approver.expect("an id"), page.expect("a page"), &code, now);
+    let unsigned = invitation.to_sign(&signer.public_key().id());
+    let signature = signer.sign(unsigned.digest()).await.expect("a signature");
+    (unsigned.signed(&signature), code.expose())
+}
+
+/// Percent-encoded, for a form.
+fn encoded(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }

@@ -62,6 +62,33 @@ fn the_audit_key_is_one_of_its_own_and_no_function_signs_with_it() {
     assert!(!policy.contains("Condition: Has"), "it is there whichever key signs");
 }
 
+/// Neither who decides nor who makes the links can make a passkey count; and who makes one count can sign no approval.
+#[test]
+fn only_enrol_and_whom_the_account_gives_it_sign_passkeys() {
+    let template = Template::read();
+    let actions = |principal: &str| -> BTreeSet<String> {
+        template.key_policy("EnrolmentKey", principal).into_iter().map(|(action, _)| action).collect()
+    };
+    for (function, ..) in FUNCTIONS {
+        let theirs = actions(&format!("{function}Role.Arn"));
+        assert_eq!(theirs.contains("kms:Sign"), function == "Enrol", "{function}");
+        let reads = ["Enrol", "Decide"].contains(&function);
+        assert_eq!(theirs.contains("kms:GetPublicKey"), reads, "{function}");
+        let writes = ["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"];
+        let passkeys = template
+            .role(function)
+            .into_iter()
+            .any(|(action, row)| row == "PASSKEY" && writes.contains(&action.as_str()));
+        assert_eq!(passkeys, function == "Enrol", "{function} writes passkeys");
+    }
+    assert_eq!(template.role("Enrol").into_iter().filter(|(_, row)| row != "PASSKEY").count(), 0);
+    let account = actions(":root");
+    assert!(account.contains("kms:Sign") && account.contains("kms:PutKeyPolicy"), "{account:?}");
+    for forbidden in ["kms:CreateGrant", "kms:*", "*"] {
+        assert!(!account.contains(forbidden), "an administrator has {forbidden}");
+    }
+}
+
 #[test]
 fn the_table_and_the_keys_outlive_the_stack() {
     let template = Template::read();
@@ -71,6 +98,7 @@ fn the_table_and_the_keys_outlive_the_stack() {
         ("SigningKey", "RetainExceptOnCreate"),
         ("SecondSigningKey", "RetainExceptOnCreate"),
         ("AuditKey", "RetainExceptOnCreate"),
+        ("EnrolmentKey", "RetainExceptOnCreate"),
         ("SenderIdentity", "RetainExceptOnCreate"),
         ("ApproverIdentity", "RetainExceptOnCreate"),
     ];

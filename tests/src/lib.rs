@@ -3,12 +3,16 @@
 #![expect(clippy::expect_used, clippy::missing_panics_doc, reason = "a test that cannot go on should stop")]
 
 mod agent;
+/// Passkeys in software, honest and not.
+pub mod authenticator;
 mod browser;
 mod chromium;
 mod dice;
 mod engine;
+mod enrolling;
 mod front;
 mod function_url;
+mod golden;
 mod issuing;
 mod local;
 /// Clients of what listens on this machine.
@@ -22,14 +26,17 @@ mod template;
 mod world;
 
 pub use agent::{Agent, Answer, asking};
+pub use authenticator::{Authenticator, Ceremony};
 pub use browser::{Browser, Form, Page, Verdict};
 pub use chromium::{Chromium, DESKTOP, Device, PHONE, Scheme};
 pub use dice::Dice;
 pub use engine::backends;
+pub use enrolling::Invited;
 pub use front::{Front, Trouble};
 pub use function_url::{Call, Reply};
+pub use golden::expect_golden;
 pub use issuing::{Approved, SETTLED, action};
-pub use local::{Local, Ready, five_free_ports};
+pub use local::{Local, Ready, six_free_ports};
 pub use program::{Program, binary, workspace};
 pub use raw::{Protocol, Raw, RawAnswer};
 pub use runtime_api::Function;

@@ -89,15 +89,15 @@ impl Local {
     }
 }
 
-/// Five free ports in a row, by the first. Nothing holds them: a test starts `sayso-local` on them again and again. They are
+/// Six free ports in a row, by the first. Nothing holds them: a test starts `sayso-local` on them again and again. They are
 /// below those that systems give to outgoing connections, which might take one in between.
-pub fn five_free_ports() -> u16 {
-    /// From port 12,000 on, five in each.
+pub fn six_free_ports() -> u16 {
+    /// From port 12,000 on, six in each.
     const BLOCKS: u32 = 3_000;
     static TAKEN: AtomicU32 = AtomicU32::new(0);
-    let first = |block: u32| u16::try_from(12_000 + 5 * (block % BLOCKS)).expect("a port");
-    let free = |first: &u16| (*first..first + 5).all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok());
+    let first = |block: u32| u16::try_from(12_000 + 6 * (block % BLOCKS)).expect("a port");
+    let free = |first: &u16| (*first..first + 6).all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok());
     // Other test processes have other ids, and so begin elsewhere.
     let mut blocks = (0..BLOCKS).map(|_| std::process::id() + TAKEN.fetch_add(1, Ordering::Relaxed));
-    blocks.find_map(|block| Some(first(block)).filter(free)).expect("five free ports in a row")
+    blocks.find_map(|block| Some(first(block)).filter(free)).expect("six free ports in a row")
 }

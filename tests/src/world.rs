@@ -65,10 +65,11 @@ impl World {
     pub async fn off_by([mcp, decide, redeem]: [i64; 3]) -> Self {
         let clock = |off: i64| Clock::scripted(Timestamp::from_unix_seconds(START + off).expect("a time"));
         let (true_clock, page, feedback) = (clock(0), clock(0), clock(0));
-        let clocks = Clocks { mcp: clock(mcp), page, decide: clock(decide), redeem: clock(redeem), feedback };
-        let Clocks { mcp, page, decide, redeem, feedback } = clocks.clone();
+        let [mcp, decide, redeem] = [mcp, decide, redeem].map(clock);
+        let clocks = Clocks { mcp, page, decide, redeem, enrol: clock(0), feedback };
+        let Clocks { mcp, page, decide, redeem, enrol, feedback } = clocks.clone();
         let mut world = Self::with(None, true_clock, clocks, Limits::default()).await;
-        world.others = vec![mcp, page, decide, redeem, feedback];
+        world.others = vec![mcp, page, decide, redeem, enrol, feedback];
         world
     }
 

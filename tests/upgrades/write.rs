@@ -63,6 +63,7 @@ async fn register(world: &World, agents: &mut Map<String, Value>) {
         audience: audience.clone(),
         description,
         masks: sayso_model::Masks::NONE,
+        proof: sayso_model::passkey::RequiredProof::default(),
         created_at: now,
     };
     registry.add_gate(&gate).await.expect("a gate");

@@ -4,12 +4,13 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use http::StatusCode;
 use sayso_cloud::{Concluded, Failure, Settled, random};
-use sayso_model::{ApprovalId, ClosedApproval, DecidingLink, LinkSecret, OpenApproval, Outcome};
-use sayso_page::html;
-use sayso_page::views::{self, FormErrors, Telling};
+use sayso_model::passkey::RequiredProof;
+use sayso_model::{ApprovalId, ClosedApproval, DecidingLink, LinkSecret, OpenApproval, Outcome, Proof};
+use sayso_views::{self as views, Approving, FormErrors, Telling, html};
 
 use crate::Deps;
-use crate::form::{Answer, Fields, Verdict};
+use crate::form::{Answer, Fields, Shown, Verdict};
+use crate::passkey::{self, PasskeyError};
 
 pub(crate) async fn not_found() -> Response {
     html(StatusCode::NOT_FOUND, views::not_found())
@@ -49,12 +50,27 @@ async fn answer(
     link: &DecidingLink,
     fields: &Fields,
 ) -> Response {
-    let answer = match fields.answer(link) {
-        Ok(answer) => answer,
-        Err(errors) => return again(deps, &open, newer, link, fields, &errors),
-    };
     let id = open.request().id;
-    let Answer { verdict, proof, note } = answer;
+    // Never what the request says: `mcp` wrote that.
+    let required = match deps.store.required_proof(open.request()).await {
+        Ok(required) => required,
+        Err(failure) => return not_decided(id, &failure),
+    };
+    let again = |errors: &FormErrors| again(deps, &open, newer, link, (fields, required), errors);
+    let Answer { verdict, shown, note } = match fields.answer(link, required) {
+        Ok(answer) => answer,
+        Err(errors) => return again(&errors),
+    };
+    let proof = match shown {
+        Shown::Code(proof) => Proof::from(proof),
+        Shown::Passkey(answer) => match passkey::prove(deps, open.request(), answer).await {
+            Ok(proof) => proof.into(),
+            Err(PasskeyError::Failed(failure)) => return not_decided(id, &failure),
+            Err(PasskeyError::Refused(problem)) => {
+                return again(&FormErrors { passkey: Some(problem), ..FormErrors::default() });
+            }
+        },
+    };
     let now = deps.clock.now();
     let closed = match verdict {
         Verdict::Deny => open.deny(proof, note, now),
@@ -76,13 +92,18 @@ fn again(
     open: &OpenApproval,
     newer: Option<ApprovalId>,
     link: &DecidingLink,
-    fields: &Fields,
+    (fields, required): (&Fields, RequiredProof),
     errors: &FormErrors,
 ) -> Response {
     // Relative to this very address, so that it holds under any path.
     let target = open.request().id.to_string();
     let code = fields.code_to_keep(errors);
-    let form = views::Form { target: &target, link, code, note: &fields.note, errors };
+    let approving = match required {
+        RequiredProof::EmailLink => Approving::ByCode,
+        // A passkey belongs to the page's origin, and this is another.
+        RequiredProof::Passkey => Approving::ByPasskeyElsewhere,
+    };
+    let form = views::Form { target: &target, link, approving, code, note: &fields.note, errors };
     html(StatusCode::UNPROCESSABLE_ENTITY, views::deciding(open.request(), newer, &form, deps.clock.now()))
 }
 

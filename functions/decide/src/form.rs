@@ -1,5 +1,6 @@
+use sayso_model::passkey::RequiredProof;
 use sayso_model::{DecidingLink, EmailLinkProof, Note};
-use sayso_page::views::FormErrors;
+use sayso_views::FormErrors;
 use serde::Deserialize;
 
 /// The form as sent. A field that is missing is empty; without `Debug`, so that no log shows the secret.
@@ -13,6 +14,9 @@ pub(crate) struct Fields {
     verdict: String,
     #[serde(default)]
     pub(crate) note: String,
+    /// `AuthenticationResponseJSON`, where approving takes a passkey.
+    #[serde(default)]
+    credential: String,
 }
 
 /// Yes or no.
@@ -23,10 +27,18 @@ pub(crate) enum Verdict {
 }
 
 /// An answer with everything it needs.
-pub(crate) struct Answer {
+pub(crate) struct Answer<'a> {
     pub(crate) verdict: Verdict,
-    pub(crate) proof: EmailLinkProof,
+    pub(crate) shown: Shown<'a>,
     pub(crate) note: Option<Note>,
+}
+
+/// What the approver has shown for their answer.
+pub(crate) enum Shown<'a> {
+    /// The code.
+    Code(EmailLinkProof),
+    /// What a passkey answered, still to be verified.
+    Passkey(&'a str),
 }
 
 impl Fields {
@@ -38,16 +50,32 @@ impl Fields {
         }
     }
 
-    /// The answer, or everything that has to change at once.
-    pub(crate) fn answer(&self, link: &DecidingLink) -> Result<Answer, FormErrors> {
-        let proof = link.prove(&self.code);
-        let note = Note::parse(&self.note);
-        match (proof, note, self.verdict()) {
-            (Ok(proof), Ok(note), Some(verdict)) => Ok(Answer { verdict, proof, note }),
-            (proof, note, verdict) => Err(FormErrors {
-                code: proof.err().map(|_| self.about_the_code().to_owned()),
+    /// The answer, or everything that has to change at once. A no takes the code, whatever a yes takes.
+    pub(crate) fn answer(
+        &self,
+        link: &DecidingLink,
+        required: RequiredProof,
+    ) -> Result<Answer<'_>, FormErrors> {
+        let (note, verdict) = (Note::parse(&self.note), self.verdict());
+        let by_passkey = required == RequiredProof::Passkey && verdict != Some(Verdict::Deny);
+        let shown = if by_passkey {
+            let answered = Some(self.credential.as_str()).filter(|answer| !answer.is_empty());
+            answered.map(Shown::Passkey).ok_or(FormErrors {
+                passkey: verdict.map(|_| "Approving this takes your passkey.".to_owned()),
+                ..FormErrors::default()
+            })
+        } else {
+            link.prove(&self.code).map(Shown::Code).map_err(|_| FormErrors {
+                code: Some(self.about_the_code(required).to_owned()),
+                ..FormErrors::default()
+            })
+        };
+        match (shown, note, verdict) {
+            (Ok(shown), Ok(note), Some(verdict)) => Ok(Answer { verdict, shown, note }),
+            (shown, note, verdict) => Err(FormErrors {
                 note: note.err().map(|e| e.to_string().replace("`note`", "The note")),
                 verdict: verdict.is_none().then(|| "Choose: approve or deny.".to_owned()),
+                ..shown.err().unwrap_or_default()
             }),
         }
     }
@@ -57,9 +85,12 @@ impl Fields {
         if errors.code.is_none() { &self.code } else { "" }
     }
 
-    fn about_the_code(&self) -> &'static str {
+    fn about_the_code(&self, required: RequiredProof) -> &'static str {
         if self.code.trim().is_empty() {
-            "Type the six digits shown above, to approve and to deny."
+            match required {
+                RequiredProof::EmailLink => "Type the six digits shown above, to approve and to deny.",
+                RequiredProof::Passkey => "Type the six digits shown above, to deny.",
+            }
         } else {
             "The code does not match. Look at the request again, then type the six digits shown above."
         }
@@ -99,13 +130,15 @@ mod tests {
     }
 
     fn fields(code: &str, verdict: &str, note: &str) -> Fields {
-        Fields { secret: String::new(), code: code.into(), verdict: verdict.into(), note: note.into() }
+        let (secret, credential) = (String::new(), String::new());
+        Fields { secret, code: code.into(), verdict: verdict.into(), note: note.into(), credential }
     }
 
     #[test]
     fn an_answer_needs_the_code_of_the_request_that_was_shown() {
         let shown = link(&request()).code().to_string();
-        let answer = fields(&shown, "deny", " \r\n").answer(&link(&request())).ok().unwrap();
+        let sent = fields(&shown, "deny", " \r\n");
+        let answer = sent.answer(&link(&request()), RequiredProof::EmailLink).ok().unwrap();
         assert_eq!((answer.verdict, answer.note), (Verdict::Deny, None));
         let changed = [
             Request { audience: Audience::parse("staging").unwrap(), ..request() },
@@ -117,7 +150,8 @@ mod tests {
             },
         ];
         for request in changed {
-            let errors = fields(&shown, "approve", "").answer(&link(&request)).err().unwrap();
+            let sent = fields(&shown, "approve", "");
+            let errors = sent.answer(&link(&request), RequiredProof::EmailLink).err().unwrap();
             assert!(errors.code.is_some() && errors.note.is_none() && errors.verdict.is_none());
         }
     }
@@ -139,19 +173,25 @@ mod tests {
             ["\u{200b}", "\u{a0}", "\u{202f}", "\u{2011}", "\u{2013}", ".", "\u{2066}", "\u{fe0f}\u{20e3}"]
                 .map(between);
         for typed in scripts.iter().chain(&separators) {
-            assert!(fields(typed, "deny", "").answer(&link(&request())).is_ok(), "{typed:?}");
+            assert!(
+                fields(typed, "deny", "").answer(&link(&request()), RequiredProof::EmailLink).is_ok(),
+                "{typed:?}"
+            );
         }
         for wrong in
             [format!("{digits}0"), format!("{digits}a"), format!("{digits}\u{2460}"), digits[1..].to_owned()]
         {
-            assert!(fields(&wrong, "deny", "").answer(&link(&request())).is_err(), "{wrong:?}");
+            assert!(
+                fields(&wrong, "deny", "").answer(&link(&request()), RequiredProof::EmailLink).is_err(),
+                "{wrong:?}"
+            );
         }
     }
 
     #[test]
     fn everything_that_has_to_change_is_said_at_once() {
         let sent = fields("", "maybe", &"x".repeat(1_001));
-        let errors = sent.answer(&link(&request())).err().unwrap();
+        let errors = sent.answer(&link(&request()), RequiredProof::EmailLink).err().unwrap();
         assert!(errors.code.is_some() && errors.verdict.is_some());
         assert!(errors.note.unwrap().contains("1001 characters"));
     }

@@ -4,11 +4,13 @@
 //! the table changed between what was shown and what is decided. Bindings: POST alone does anything; the mailed
 //! secret travels in the body (`Referrer-Policy: no-referrer` makes browsers send `Origin: null`, so `Origin` cannot
 //! tell whose form it is, and there is no cookie to ride on); the typed code depends on that secret and on the
-//! whole request as it is stored now, so it matches only beside the request that was shown. An approval that cannot be
-//! signed is not written, and of two answers the first stands. Not done here: proving who reads the mailbox.
+//! whole request as it is stored now, so it matches only beside the request that was shown. Where the operator wants a passkey,
+//! a yes takes one that `enrol` has signed for this approver, unlocked for this very request; a no never does. An approval
+//! that cannot be signed is not written, and of two answers the first stands. Not done here: proving who reads the mailbox.
 
 mod decide;
 mod form;
+mod passkey;
 mod settings;
 
 use axum::Router;
@@ -18,21 +20,23 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use http::header::ALLOW;
 use http::{Method, StatusCode};
-use sayso_cloud::{Aws, Clock, Signer, StartError, Store};
+use sayso_cloud::{Aws, Clock, PublicKeys, Signer, StartError, Store};
 use sayso_model::Retention;
-use sayso_model::token::Issuer;
-use sayso_page::{html, protect, views};
+use sayso_model::token::{Issuer, Jwks};
+use sayso_views::{self as views, html, protect};
 
 pub use settings::Settings;
 
-/// A note of 1,000 characters, each as four bytes in percent encoding, fits.
-const MAX_BODY: usize = 16 * 1024;
+/// A note of 1,000 characters, each as four bytes in percent encoding, fits, and a passkey's answer beside it.
+const MAX_BODY: usize = 24 * 1024;
 
 /// What deciding works with.
 #[derive(Clone)]
 pub struct Deps {
     store: Store,
     signer: Signer,
+    /// What enrolled passkeys verify under.
+    enrolment_keys: Jwks,
     issuer: Issuer,
     retention: Retention,
     clock: Clock,
@@ -46,9 +50,14 @@ impl Deps {
 
     /// Over these endpoints, at this time.
     pub async fn connect(aws: &Aws, settings: Settings, clock: Clock) -> Result<Self, StartError> {
-        let signer = Signer::connect(aws.kms(), settings.keys).await?;
+        let kms = aws.kms();
+        let enrolment_keys = PublicKeys::fetch(&kms, &settings.enrolment_key);
+        let (signer, enrolment_keys) =
+            tokio::try_join!(Signer::connect(kms.clone(), settings.keys), enrolment_keys)?;
+        let enrolment_keys = enrolment_keys.jwks();
         let store = Store::new(aws.dynamodb(), settings.table, signer.keys());
-        Ok(Self { store, signer, issuer: settings.issuer, retention: settings.retention, clock })
+        let Settings { issuer, retention, .. } = settings;
+        Ok(Self { store, signer, enrolment_keys, issuer, retention, clock })
     }
 }
 

@@ -9,6 +9,8 @@ pub struct Settings {
     pub table: String,
     /// The keys that approvals verify under; the first signs.
     pub keys: KeyIds,
+    /// The key that enrolled passkeys are signed with, by `enrol` alone.
+    pub enrolment_key: KeyIds,
     /// What tokens name as their issuer: the gate-facing function.
     pub issuer: Issuer,
     /// How long an outcome stays readable.
@@ -16,12 +18,13 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// From `TABLE_NAME`, the [`KeyIds`], `ISSUER` and, where it is set, `RETENTION_DAYS`.
+    /// From `TABLE_NAME`, the [`KeyIds`], `ENROLMENT_KEY_ID`, `ISSUER` and, where it is set, `RETENTION_DAYS`.
     pub fn from_env() -> Result<Self, VariableError> {
         let text = |value: &str| Ok::<_, std::convert::Infallible>(value.to_owned());
         Ok(Self {
             table: required("TABLE_NAME", text)?,
             keys: KeyIds::from_env()?,
+            enrolment_key: KeyIds::enrolment_from_env()?,
             issuer: required("ISSUER", Issuer::parse)?,
             retention: optional("RETENTION_DAYS", Retention::parse_days)?.unwrap_or_default(),
         })

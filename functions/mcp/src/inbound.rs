@@ -50,7 +50,7 @@ pub(crate) async fn check(State(deps): State<Deps>, request: Request, next: Next
     };
     let reads_events = accepts_events(&parts.headers);
     parts.extensions.insert(Caller { agent, reads_events });
-    // Any method but POST is rmcp's to refuse.
+    // rmcp refuses every method but POST.
     if parts.method != Method::POST {
         return next.run(Request::from_parts(parts, body)).await;
     }
@@ -97,7 +97,7 @@ fn accepts_events(headers: &HeaderMap) -> bool {
     accepted.into_iter().any(|value| value.contains("text/event-stream"))
 }
 
-/// A body that is no JSON-RPC request.
+/// Why a body is not a JSON-RPC request.
 struct NotARequest {
     id: Option<Value>,
     code: i32,
@@ -149,7 +149,7 @@ fn separate(body: &[u8], headers: &HeaderMap) -> Result<(String, String), NotARe
         envelope[*at].1 = params;
     }
     let envelope = object(&envelope);
-    // What is left is small and flat: a parser with a recursion limit reads it, or it is no message.
+    // The rest is small and flat. If a parser with a recursion limit cannot read it, it is not a message.
     let message: Value = serde_json::from_str(&envelope).map_err(|e| refuse(format!("the body: {e}")))?;
     is_message(&message).map_err(|problem| refuse(problem.to_owned()))?;
     match unknown_version(headers, &message) {
@@ -183,7 +183,7 @@ fn is_id(id: &Value) -> bool {
     id.is_string() || id.is_i64() || id.is_u64() || id.as_f64().is_some_and(|id| id.fract() == 0.0)
 }
 
-/// A version that is named in the header alone and that nobody knows: rmcp says so in plain text.
+/// The error for an unknown version that only the header names. rmcp would answer in plain text.
 fn unknown_version(headers: &HeaderMap, message: &Value) -> Option<ErrorData> {
     let version = headers.get("mcp-protocol-version")?.to_str().unwrap_or_default();
     let known = ProtocolVersion::KNOWN_VERSIONS;
@@ -201,7 +201,7 @@ fn is_json(headers: &HeaderMap) -> bool {
     kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
 }
 
-/// The method, however its text is escaped: `tools\/call` is the same.
+/// The method's name, unescaped: `tools\/call` is `tools/call`.
 fn method_name(raw: &RawValue) -> String {
     serde_json::from_str(raw.get()).unwrap_or_default()
 }
@@ -215,7 +215,7 @@ fn refuse(status: StatusCode, id: Option<Value>, code: i32, message: &str) -> Re
     answer(status, id, ErrorData::new(ErrorCode(code), message.to_owned(), None))
 }
 
-/// An error without an id has no member of that name: no version of MCP has an id that is null.
+/// Without an id, the answer has no member `id`: no version of MCP allows a null id.
 fn answer(status: StatusCode, id: Option<Value>, error: ErrorData) -> Response {
     let mut body = json!({"jsonrpc": "2.0", "error": error});
     if let Some(id) = id {

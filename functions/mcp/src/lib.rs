@@ -26,18 +26,18 @@ mod server;
 mod tools;
 mod unauthorized;
 
-/// What the deployment says.
+/// The settings of the deployment.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The table's name.
     pub table: String,
     /// The keys that approvals verify under.
     pub keys: KeyIds,
-    /// Where the approver reads.
+    /// The URL of the approver's page.
     pub page_url: BaseUrl,
-    /// The verified sender.
+    /// The sender of mails, which SES has verified.
     pub mail_from: EmailAddress,
-    /// Where an answer to a mail goes. It decides nothing.
+    /// Where replies to a mail go. A reply decides nothing.
     pub reply_to: EmailAddress,
     /// The SES configuration set that mails are sent under.
     pub configuration_set: Option<String>,
@@ -45,18 +45,18 @@ pub struct Settings {
     pub token_lifetime: TokenLifetime,
     /// How long an answered approval stays readable.
     pub retention: Retention,
-    /// How much may be asked.
+    /// The limits of requests, mails and waits.
     pub limits: Limits,
     /// How long a check may wait for an answer.
     pub longest_wait: LongestWait,
-    /// Which pages in a browser may call.
+    /// The browser pages that may call.
     pub origins: Origins,
 }
 
-/// The `Origin`s that are let through.
+/// The `Origin`s that are allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origins {
-    /// None, as on AWS: no page in a browser has business there.
+    /// None, as on AWS: no browser page needs to call it there.
     None,
     /// Those of pages that this machine serves, for tools such as the MCP Inspector. They get no CORS headers.
     Loopback,
@@ -108,7 +108,7 @@ fn limits_from_env() -> Result<Limits, VariableError> {
     })
 }
 
-/// What a call needs.
+/// The clients and settings that every call uses.
 #[derive(Clone)]
 pub struct Deps {
     store: Store,
@@ -118,12 +118,12 @@ pub struct Deps {
 }
 
 impl Deps {
-    /// As deployed.
+    /// Connects as the environment says.
     pub async fn from_env() -> Result<Self, StartError> {
         Self::connect(&Aws::from_env()?, Settings::from_env()?, Clock::system()).await
     }
 
-    /// Over these endpoints, with this clock.
+    /// Connects to these endpoints, with this clock.
     pub async fn connect(aws: &Aws, settings: Settings, clock: Clock) -> Result<Self, StartError> {
         let keys = PublicKeys::fetch(&aws.kms(), &settings.keys).await?.jwks();
         let store = Store::new(aws.dynamodb(), settings.table.clone(), keys.clone());
@@ -133,8 +133,8 @@ impl Deps {
     }
 }
 
-/// `POST /mcp`. There is no authorization server, so there is no RFC 9728 metadata either: clients that find some go and look
-/// for the server, and their users never read that a key is missing.
+/// `POST /mcp`. There is no authorization server, so there is no RFC 9728 metadata either. Clients that find metadata look for
+/// the server, and their users never read that a key is missing.
 pub fn router(deps: Deps) -> Router {
     // A Function URL checks no Host, and its own is not known before it is deployed: a page that rebinds a name to it
     // gains nothing without the key.

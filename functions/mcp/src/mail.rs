@@ -1,9 +1,9 @@
 //! The mail to the approver: who asks, for what exactly, until when, and one button.
 //!
-//! The subject has a fixed form in which nothing is the agent's. In the body the agent's text is escaped, what misleads
-//! in it is named, and whatever was written by anybody else is taken apart so that a mail client makes no second link
-//! beside ours. A long action is cut in the mail, with a word on how much is missing, and values whose names tell of a
-//! secret are masked; the page shows all of it.
+//! The subject has a fixed form, without the agent's text. In the body the agent's text is escaped, misleading characters
+//! are named, and text that others wrote is broken up so that a mail client makes no second link beside ours. A long
+//! action is cut, and the mail says how much is missing. Values whose names suggest a secret are masked. The page shows
+//! everything.
 
 use sayso_cloud::Mail;
 use sayso_model::{Agent, Masks, Request};
@@ -16,7 +16,7 @@ mod inert;
 mod shown;
 mod telling;
 
-/// People answer mails. The first words are what a list of mails shows.
+/// People reply to mails. This comes first, because a list of mails shows the first words.
 const NO_REPLY: &str = "Replying to this mail decides nothing: open the link.";
 
 /// The mail about `request`, with the deciding link. `masks` are those of its gate.
@@ -24,7 +24,7 @@ pub(crate) fn compose(agent: &Agent, request: &Request, masks: &Masks, link: &st
     let id = request.id.to_string();
     let shown = Shown::of(request, masks);
     Mail {
-        about: request.id,
+        about: Some(request.id),
         to: agent.approver.email.clone(),
         // The id's last characters keep mail clients from folding two requests into one thread.
         subject: format!("Sayso: {} asks for your approval [{}]", request.agent, &id[id.len() - 6..]),
@@ -68,7 +68,7 @@ fn text(request: &Request, link: &str, shown: &Shown) -> String {
     )
 }
 
-/// Broken for the plain text, at the width mail has always had; HTML folds the line ends into spaces.
+/// Wrapped for the plain text. HTML turns the line ends into spaces.
 const FOOTER: &str = "You get this mail because the operator of this Sayso deployment named\n\
     you as the approver for this agent. The link is yours alone: anyone who\n\
     has this mail can decide, so do not forward it. If you did not expect it,\n\

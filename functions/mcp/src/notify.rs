@@ -1,4 +1,4 @@
-//! Sends the mail once, by one sender, and records how it went. A failure loses nothing: the request stands, and the
+//! Sends the mail once, from one call, and records the result. A failure loses nothing: the request stays open, and the
 //! agent's retry sends again.
 
 use sayso_cloud::{Failure, SendError, StoredApproval, random};
@@ -8,7 +8,7 @@ use crate::Deps;
 use crate::answer::incident;
 use crate::mail;
 
-/// What became of the mail.
+/// The result of sending the mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Notified {
     /// The mail service has it.
@@ -21,7 +21,7 @@ pub(crate) enum Notified {
     Unknown,
     /// The mail service took it and reported that it did not arrive or was complained about; nothing more is sent.
     Undelivered(UndeliveredCause),
-    /// The operator named another approver since: the request asks for the first one's word.
+    /// The operator has named another approver since. This request can be decided by the first one only.
     ApproverChanged,
 }
 
@@ -35,8 +35,8 @@ pub(crate) async fn first(deps: &Deps, agent: &Agent, request: &Request, secret:
     notified
 }
 
-/// A later mail, if the last was not taken, its sender died, or it came back from an address that the operator has
-/// corrected since; many may ask, one sends.
+/// A later mail: if the last was not accepted, the call that sent it died, or it came back from an address that the
+/// operator has corrected since. Many calls may try, one sends.
 pub(crate) async fn again(deps: &Deps, agent: &Agent, stored: &StoredApproval) -> Result<Notified, Failure> {
     let (request, notice) = (&stored.request, stored.notice.as_ref());
     let undelivered = stored.undelivered();
@@ -72,8 +72,8 @@ pub(crate) async fn again(deps: &Deps, agent: &Agent, stored: &StoredApproval) -
     Ok(notified)
 }
 
-/// Sends, and says how the attempt ended, if that is known. One that may have gone out stays recorded as being sent, as
-/// that of a sender who died: the next one comes after [`sayso_model::SENDING_LIMIT`], so that an agent that goes on asking
+/// Sends, and returns how the attempt ended, if that is known. A mail that may have gone out stays recorded as being sent,
+/// like that of a call that died: the next one comes after [`sayso_model::SENDING_LIMIT`], so that an agent that goes on asking
 /// while SES's answers are lost does not mail the approver each time.
 async fn send(
     deps: &Deps,
@@ -106,8 +106,7 @@ async fn send(
     }
 }
 
-/// A record that cannot be written is worth a line in the log and no more: the mail is out, and at worst a retry sends
-/// a second one.
+/// Writes the record, or logs that it could not: the mail is out, and at worst a retry sends a second one.
 async fn record(deps: &Deps, request: &Request, known: Option<&Notice>, notice: &Notice) {
     if let Err(failure) = deps.store.put_notice(request, known, notice, deps.settings.retention).await {
         incident(&failure);

@@ -67,7 +67,7 @@ impl ServerHandler for Server {
     ) -> Result<CallToolResponse, ErrorData> {
         let parts = context.extensions.get::<http::request::Parts>().map(|parts| &parts.extensions);
         let found = parts.and_then(|found| found.get::<Caller>().zip(found.get::<RawArguments>()));
-        // Without the layer in front nobody is authenticated.
+        // The layer in front authenticates. Without it nobody is let in.
         let Some((caller, RawArguments(arguments))) = found else {
             return Err(ErrorData::internal_error("the request was not authenticated", None));
         };
@@ -88,7 +88,7 @@ impl ServerHandler for Server {
         result.map(CallToolResponse::from)
     }
 
-    /// A known method arrives here when its parameters are not of the method's shape.
+    /// rmcp calls this for unknown methods, and for known ones whose parameters have the wrong shape.
     async fn on_custom_request(
         &self,
         request: CustomRequest,

@@ -1,5 +1,5 @@
-//! What a caller without a key is told: the challenge of RFC 6750. A Function URL renames `WWW-Authenticate`, so the reason
-//! stands in the body as well.
+//! The answer to a caller without a key: the challenge of RFC 6750. A Function URL renames `WWW-Authenticate`, so the reason
+//! is in the body as well.
 
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
@@ -10,7 +10,7 @@ use serde_json::json;
 /// Where clients register themselves and sign in, when they have found no other address.
 const SIGN_IN: [&str; 3] = ["/register", "/authorize", "/token"];
 
-/// Where they look for another, with or without the endpoint's path behind it.
+/// Where they look for another address, with or without the endpoint's path behind it.
 const METADATA: [&str; 6] = [
     "/.well-known/oauth-authorization-server",
     "/.well-known/oauth-authorization-server/mcp",

@@ -7,12 +7,17 @@ use sayso_model::{ApprovalId, LinkSecret};
 const ID: usize = 26;
 const SECRET: usize = 43;
 
+/// The path of the page for invitations, as `sayso approver invite` mails it.
+const ENROLMENT: &str = "passkey";
+
 /// Where an address leads.
 pub(crate) enum Address {
     /// To the page on which its approver decides, if the secret is right.
     Deciding(ApprovalId, LinkSecret),
     /// To how an approval stands.
     Status(ApprovalId),
+    /// To the page on which an invited approver makes a passkey. Who is invited is in the fragment.
+    Enrolment,
     /// Nowhere: it is no link, or not a whole one any more.
     Nothing,
 }
@@ -20,6 +25,9 @@ pub(crate) enum Address {
 impl Address {
     /// From a path without its first slash, percent-decoded.
     pub(crate) fn parse(path: &str) -> Self {
+        if path.strip_prefix(ENROLMENT).is_some_and(is_added) {
+            return Self::Enrolment;
+        }
         let parsed = split(path, ID).and_then(|(id, rest)| Some((ApprovalId::parse(id).ok()?, rest)));
         let Some((id, rest)) = parsed else { return Self::Nothing };
         if is_added(rest) {

@@ -1,14 +1,12 @@
 //! The approver's pages: the deciding page behind the mailed link, and the status page behind the id alone.
 //!
 //! This function reads and shows. GET and HEAD are all it answers, and its policy lets it write nothing, sign nothing
-//! and send nothing: a mail scanner that opens every link changes nothing here. The form it shows goes to `decide`.
+//! and send nothing: a mail scanner that opens every link changes nothing here. The form it shows goes to `decide`; that of an
+//! invitation, whose page is here because a passkey belongs to the origin it is used on, goes to `enrol`.
 
 mod address;
-mod answer;
-mod headers;
 mod pages;
 mod settings;
-pub mod views;
 
 use axum::Router;
 use axum::extract::Request;
@@ -19,9 +17,8 @@ use http::header::ALLOW;
 use http::{Method, StatusCode};
 use sayso_cloud::{Aws, Clock, PublicKeys, StartError, Store};
 use sayso_model::BaseUrl;
+use sayso_views::{self as views, html, protect};
 
-pub use answer::html;
-pub use headers::protect;
 pub use settings::Settings;
 
 /// What the page works with.
@@ -29,6 +26,7 @@ pub use settings::Settings;
 pub struct Deps {
     store: Store,
     decide_url: BaseUrl,
+    enrol_url: BaseUrl,
     clock: Clock,
 }
 
@@ -42,13 +40,14 @@ impl Deps {
     pub async fn connect(aws: &Aws, settings: Settings, clock: Clock) -> Result<Self, StartError> {
         let keys = PublicKeys::fetch(&aws.kms(), &settings.keys).await?.jwks();
         let store = Store::new(aws.dynamodb(), settings.table, keys.clone());
-        Ok(Self { store, decide_url: settings.decide_url, clock })
+        let Settings { decide_url, enrol_url, .. } = settings;
+        Ok(Self { store, decide_url, enrol_url, clock })
     }
 }
 
-/// `GET /{id}/{secret}`, `GET /{id}`, with what mail clients add to them, and nothing else.
+/// `GET /{id}/{secret}`, `GET /{id}`, `GET /passkey`, with what mail clients add to them, and nothing else.
 pub fn router(deps: Deps) -> Router {
-    let form_action = deps.decide_url.origin().to_owned();
+    let form_action = format!("{} {}", deps.decide_url.origin(), deps.enrol_url.origin());
     let routes = Router::new()
         .route("/{*address}", get(pages::page))
         .fallback(pages::not_found)

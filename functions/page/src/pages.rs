@@ -3,11 +3,12 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use http::StatusCode;
 use sayso_cloud::{Failure, random};
+use sayso_model::passkey::{Challenge, RequiredProof};
 use sayso_model::{Approval, ApprovalId, LinkSecret};
+use sayso_views::{self as views, Approving, Form, FormErrors, Telling, html, with_script};
 
+use crate::Deps;
 use crate::address::Address;
-use crate::views::{self, Form, FormErrors, Telling};
-use crate::{Deps, html};
 
 pub(crate) async fn not_found() -> Response {
     html(StatusCode::NOT_FOUND, views::not_found())
@@ -19,6 +20,7 @@ pub(crate) async fn page(State(deps): State<Deps>, path: Result<Path<String>, Pa
     match address {
         Address::Deciding(id, secret) => deciding(&deps, id, secret).await,
         Address::Status(id) => status(&deps, id).await,
+        Address::Enrolment => with_script(StatusCode::OK, views::enrolment(&format!("{}/", deps.enrol_url))),
         Address::Nothing => not_found().await,
     }
 }
@@ -49,10 +51,21 @@ async fn deciding(deps: &Deps, id: ApprovalId, secret: LinkSecret) -> Response {
     let page = match stored.judge(now) {
         Err(failure) => return failed(id, &failure),
         Ok(Approval::Open(open)) => {
+            let approving = match deps.store.required_proof(open.request()).await {
+                Ok(RequiredProof::EmailLink) => Approving::ByCode,
+                Ok(RequiredProof::Passkey) => {
+                    Approving::ByPasskey(Challenge::to_approve(&open.request().fingerprint()))
+                }
+                Err(failure) => return failed(id, &failure),
+            };
             let target = format!("{}/{id}", deps.decide_url);
             let errors = FormErrors::default();
-            let form = Form { target: &target, link: &link, code: "", note: "", errors: &errors };
-            views::deciding(open.request(), newer, &form, now)
+            let form = Form { target: &target, link: &link, approving, code: "", note: "", errors: &errors };
+            let page = views::deciding(open.request(), newer, &form, now);
+            return match approving {
+                Approving::ByPasskey(_) => with_script(StatusCode::OK, page),
+                Approving::ByCode | Approving::ByPasskeyElsewhere => html(StatusCode::OK, page),
+            };
         }
         // The deadline has passed and no outcome is recorded. This function cannot write, so `mcp` or `decide` will.
         Ok(Approval::Overdue(_)) => views::overdue(&stored.request),

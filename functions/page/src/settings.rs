@@ -10,16 +10,19 @@ pub struct Settings {
     pub keys: KeyIds,
     /// Where the form goes.
     pub decide_url: BaseUrl,
+    /// Where the form of an invitation goes.
+    pub enrol_url: BaseUrl,
 }
 
 impl Settings {
-    /// From `TABLE_NAME`, the [`KeyIds`] and `DECIDE_URL`.
+    /// From `TABLE_NAME`, the [`KeyIds`] `DECIDE_URL` and `ENROL_URL`.
     pub fn from_env() -> Result<Self, VariableError> {
         let text = |value: &str| Ok::<_, std::convert::Infallible>(value.to_owned());
         Ok(Self {
             table: required("TABLE_NAME", text)?,
             keys: KeyIds::from_env()?,
             decide_url: required("DECIDE_URL", BaseUrl::parse)?,
+            enrol_url: required("ENROL_URL", BaseUrl::parse)?,
         })
     }
 }

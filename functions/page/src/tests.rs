@@ -24,6 +24,7 @@ async fn answer(method: &str, path: &str) -> (StatusCode, HeaderMap, String) {
     let deps = Deps {
         store: Store::new(Aws::at(nowhere).dynamodb(), "sayso".to_owned(), &key),
         decide_url: BaseUrl::parse("https://decide.example/").unwrap(),
+        enrol_url: BaseUrl::parse("https://enrol.example/").unwrap(),
         clock: Clock::scripted(Timestamp::from_unix_seconds(1_790_000_000).unwrap()),
     };
     let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
@@ -54,7 +55,7 @@ async fn every_answer_carries_every_header() {
         for part in [
             "default-src 'none';",
             "style-src 'sha256-",
-            "form-action https://decide.example;",
+            "form-action https://decide.example https://enrol.example;",
             "base-uri 'none';",
             "frame-ancestors 'none'",
         ] {

@@ -1,33 +1,33 @@
-//! What the program is told: flags, and the environment where flags are silent. The `--help` here is what most people
-//! read of it.
+//! The program's flags, and the environment variables that stand in for them. The doc comments here are its `--help`.
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::{ArgGroup, Args, Parser, Subcommand};
+use sayso_model::passkey::RequiredProof;
 use sayso_model::token::Issuer;
 use sayso_model::{AgentKey, Audience, BaseUrl, ExpiresIn, GateName, Invalid, Reason, Summary, ToolName};
+use sayso_sdk::{Gate, TlsError};
 use thiserror::Error;
 
 use crate::credentials::credential;
 
-/// Lets a command, or an MCP server's tool, run only after a human has approved exactly that.
+/// Runs a command or an MCP tool only after a human has approved it.
 ///
-/// The human is the one that the operator of your Sayso deployment chose. What runs is what was approved,
-/// to the letter, once.
+/// The operator of your Sayso deployment chose that human. Exactly what they approved runs, once.
 ///
-/// It is a boundary where the credential is on this side of it, out of the agent's reach. Beside an agent
-/// that could do the same without asking, it is a guardrail.
+/// It is a security boundary only if the agent cannot reach the credential behind it. If the agent could do
+/// the same without asking, it is a guardrail.
 #[derive(Parser)]
 #[command(version, name = "sayso-gate", disable_help_subcommand = true, verbatim_doc_comment)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
-    pub(crate) face: Face,
+    pub(crate) command: Command,
 }
 
 #[derive(Subcommand)]
-pub(crate) enum Face {
+pub(crate) enum Command {
     Run(Run),
     Mcp(Mcp),
     Verify(Verify),
@@ -35,9 +35,9 @@ pub(crate) enum Face {
 
 /// Run a command after a human has approved it
 ///
-/// Asks for approval of exactly this command in this directory, waits, and runs it once. The human is shown
-/// the arguments, the program that they start as it is found on PATH now, the directory, the names of the
-/// environment variables that it gets, and whether it may read this standard input.
+/// Asks for approval of exactly this command in this directory, waits, and runs it once. The human sees the
+/// arguments, the program as it is found on PATH now, the directory, the names of the environment variables
+/// that it gets, and whether it may read standard input.
 #[derive(Args)]
 #[command(after_long_help = RUN_NOTES, verbatim_doc_comment)]
 pub(crate) struct Run {
@@ -50,22 +50,22 @@ pub(crate) struct Run {
     /// How long the human may take, from 60 to 604800
     #[arg(long, value_name = "SECONDS", default_value = "3600", value_parser = expires_in)]
     pub(crate) expires_in: ExpiresIn,
-    /// Pass this variable on, too; its value is not shown (repeatable)
+    /// Also pass this variable to the command; the human sees its name, not its value (repeatable)
     #[arg(long, value_name = "NAME", value_parser = variable)]
     pub(crate) env: Vec<String>,
-    /// Set the variables in this file (NAME=VALUE lines); the human sees its digest, and nothing of it
+    /// Set the variables in this file (NAME=VALUE lines); the human sees its digest, not its contents
     #[arg(long, value_name = "FILE")]
     pub(crate) env_file: Option<PathBuf>,
-    /// Let that file set this variable, which changes what programs load (repeatable)
+    /// Let that file set this variable, although it changes what programs load (repeatable)
     #[arg(long, value_name = "NAME", value_parser = variable, requires = "env_file")]
     pub(crate) env_file_allow: Vec<String>,
-    /// Ask about the names of files alone: what is in them may change before the command runs
+    /// Do not pin file contents: files may change between approval and execution
     #[arg(long)]
     pub(crate) no_pin: bool,
-    /// Let the command read this standard input; otherwise it gets none
+    /// Let the command read standard input; without this it gets none
     #[arg(long)]
     pub(crate) stdin: bool,
-    /// What to run, after `--`; no shell reads it unless you name one
+    /// The command to run, after `--`; no shell interprets it unless you name one
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub(crate) command: Vec<OsString>,
     #[command(flatten)]
@@ -74,49 +74,50 @@ pub(crate) struct Run {
 
 const RUN_NOTES: &str = "\
 The environment of the command:
-  PATH HOME USER LOGNAME SHELL LANG LANGUAGE LC_* TERM TZ TMPDIR as far as they are set, what --env
-  names, and what the file of --env-file has. Nothing else, and never a SAYSO_ variable.
+  Those of PATH HOME USER LOGNAME SHELL LANG LANGUAGE LC_* TERM TZ TMPDIR that are set, the variables that
+  --env names, and those in the file of --env-file. Nothing else, and never a SAYSO_ variable.
 
 What is pinned, unless --no-pin:
-  The program, what its first line runs it by, each regular file that an argument names (or names behind the
-  `=` of an option), and the file of --env-file: by path and SHA-256, and short texts (16 KiB together) as
-  they stand. What has changed by the time of the yes is named, nothing runs, and nothing is used up. A
-  script runs from a copy: in it, $0 is not its path.
+  The program, its interpreter if it is a script, each regular file that an argument names (also behind the
+  `=` of an option), and the file of --env-file: by path and SHA-256, and short texts (16 KiB together) in
+  full. If one of them has changed since the human was asked, it is named, nothing runs, and the approval
+  is not used up. A script runs from a copy: in it, $0 is not its path.
 
 What the human does not see:
-  The values of these variables, the file of --env-file, and what a program opens by itself: libraries,
-  other files in the directory, and with PATH which programs a script finds. Files that arguments name are
-  opened again by the program. And what comes in with --stdin, from the terminal, or by other open files that this was started with: do
-  not approve it for a command that executes what it reads, such as a shell.
+  The values of these variables, the contents of the file of --env-file, and what a program opens by
+  itself: libraries, other files in the directory, and the programs that a script finds on PATH. The program
+  opens the files that its arguments name once more. The human does not see either what arrives on --stdin,
+  from the terminal, or through other files that sayso-gate was started with: do not approve those for a
+  command that executes what it reads, such as a shell.
 
 Exit status:
   The command's own, once it runs. Otherwise nothing has run, a line on standard error says why, and
-  2    these arguments are not understood
+  2    the arguments are wrong
   64   this command cannot be shown to a human as it stands
-  75   nobody answered in time, the request was withdrawn, or Sayso cannot be reached: the same command
-       goes on with the same request, or asks again if that is over
-  77   a human said no; or the token is refused, or the approval was used already
+  75   nobody answered in time, the mail bounced, the request was withdrawn, or Sayso cannot be reached: the
+       same command continues the same request, or asks again if that is over
+  77   a human said no, the token is refused, the approval was used already, or what was approved has changed
   78   the settings are missing or wrong, or the file of --env-file cannot be used
   126  the program cannot be executed
   127  the program is not found
   130  Ctrl-C: the request is withdrawn; 143 when terminated, 129 when hung up
 
-If it dies otherwise, the same command finds the same request again, answered or not. What was approved
-runs once or not at all: where it may have been run, the same command says so and does not run.
+If sayso-gate dies in any other way, the same command finds the same request again, answered or not. What
+was approved runs once or not at all: if it may have run already, the same command says so and does not run it.
 
 Example:
   sayso-gate run --reason 'Nothing reads it any more.' -- dropdb --host db.internal orders_2019";
 
-/// Stand in front of an MCP server, and let a human decide about its tools' calls
+/// Stand in front of an MCP server, and ask a human before its tools run
 ///
-/// Everything passes as it is, except that a call of a tool that the policy gates is not forwarded until a
-/// human has approved exactly this tool with exactly these arguments. The agent needs to know nothing of it:
-/// while nobody has answered, it is told to call again with the same arguments.
+/// Everything passes unchanged, except calls of tools that the policy gates. Such a call is forwarded only
+/// after a human has approved exactly this tool with exactly these arguments. The agent does not need to know
+/// about the gate: while nobody has answered, it is told to call again with the same arguments.
 #[derive(Args)]
 #[command(verbatim_doc_comment, override_usage = MCP_USAGE)]
 #[command(group = ArgGroup::new("server").required(true).args(["upstream", "command"]))]
 pub(crate) struct Mcp {
-    /// Which tools are allowed, asked for or denied (TOML)
+    /// Which tools are allowed, asked about or denied (TOML)
     #[arg(long, value_name = "FILE")]
     policy: PathBuf,
     /// The MCP server behind the gate, over streamable HTTP [its Authorization header in env: SAYSO_UPSTREAM_AUTHORIZATION]
@@ -125,10 +126,10 @@ pub(crate) struct Mcp {
     /// Serve over streamable HTTP on this address, such as 127.0.0.1:8080, instead of standard input and output
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
-    /// A host name under which clients may reach --listen, beside localhost (repeatable)
+    /// Another host name, besides localhost, by which clients may reach --listen (repeatable)
     #[arg(long, value_name = "NAME", requires = "listen")]
     allowed_host: Vec<String>,
-    /// Start the server's command as this user, in the user's own group alone; the gate must run as root
+    /// Start the server's command as this user, with only the user's own group; the gate must run as root
     #[arg(long, value_name = "NAME", requires = "command")]
     user: Option<String>,
     /// The MCP server behind the gate, as a command that speaks over its standard input and output, after `--`
@@ -142,15 +143,15 @@ const MCP_USAGE: &str = "\
 sayso-gate mcp --policy <FILE> [OPTIONS] --upstream <URL>
        sayso-gate mcp --policy <FILE> [OPTIONS] -- <UPSTREAM COMMAND>...";
 
-/// [`Mcp`], complete and well-formed.
+/// [`Mcp`], validated.
 #[derive(Debug)]
 pub(crate) struct McpSettings {
     pub(crate) policy: PathBuf,
     pub(crate) upstream: UpstreamServer,
-    /// Over HTTP here, instead of our own standard input and output.
+    /// Where to serve HTTP, instead of standard input and output.
     pub(crate) listen: Option<SocketAddr>,
     pub(crate) allowed_hosts: Vec<String>,
-    /// As whom the server's command is started.
+    /// The user that the server's command runs as.
     pub(crate) user: Option<String>,
     pub(crate) connection: Connection,
 }
@@ -158,14 +159,14 @@ pub(crate) struct McpSettings {
 /// The MCP server behind the gate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum UpstreamServer {
-    /// Over streamable HTTP. May hold a credential: not to be shown.
+    /// Over streamable HTTP. May contain a credential: never print it.
     Url(String),
-    /// Over its standard input and output: the program and its arguments, one at least.
+    /// Over its standard input and output: the program and its arguments. Never empty.
     Command(Vec<OsString>),
 }
 
 impl Mcp {
-    pub(crate) fn resolve(self) -> Result<McpSettings, Unusable> {
+    pub(crate) fn resolve(self) -> Result<McpSettings, SettingsError> {
         Ok(McpSettings {
             policy: self.policy,
             upstream: self.upstream.map_or(UpstreamServer::Command(self.command), UpstreamServer::Url),
@@ -179,8 +180,8 @@ impl Mcp {
 
 /// Check an approval token for an action, and use it up
 ///
-/// Reads the token from standard input. For scripts and CI steps that act themselves: act if and only if this
-/// exits with 0, once, and exactly as FILE says.
+/// Reads the token from standard input. For scripts and CI steps that act themselves: act only if this exits
+/// with 0, only once, and exactly as FILE says.
 #[derive(Args)]
 #[command(after_long_help = VERIFY_NOTES, verbatim_doc_comment)]
 pub(crate) struct Verify {
@@ -196,16 +197,16 @@ pub(crate) struct Verify {
 
 const VERIFY_NOTES: &str = "\
 Exit status:
-  0    this is the one time that this action may be executed; the receipt is on standard output (JSON)
-  2    the settings or the arguments cannot be used; the token was not looked at
+  0    the action may be executed, this once; the receipt is on standard output (JSON)
+  2    the settings or the arguments cannot be used; the token was not checked
   77   the token is refused: the reason is on standard error, and nothing is on standard output
 
-The receipt names the digest, so keep FILE where nobody can change it between this and the act.
+The receipt has a digest, not the arguments: keep FILE where nobody can change it before you act.
 
 Example:
   sayso-gate verify --tool deploy --arguments deploy.json < token.txt && ./deploy deploy.json";
 
-/// Where Sayso is, and who we are there.
+/// How to reach Sayso, and with which key.
 #[derive(Args)]
 #[command(next_help_heading = "Connection")]
 pub(crate) struct ConnectionArguments {
@@ -217,55 +218,66 @@ pub(crate) struct ConnectionArguments {
     agent_key_file: Option<PathBuf>,
     #[command(flatten)]
     trust: TrustArguments,
-    /// Directory that keeps which requests are open, across restarts [default: ~/.local/state/sayso-gate]
+    /// Directory that remembers open requests across restarts [default: ~/.local/state/sayso-gate]
     #[arg(long, value_name = "DIR", env = "SAYSO_STATE", hide_env_values = true)]
     state: Option<PathBuf>,
 }
 
-/// Whose word counts, and under which name.
+/// Which issuer the gate trusts, and what the gate is called.
 #[derive(Args)]
 #[command(next_help_heading = "Connection")]
 pub(crate) struct TrustArguments {
-    /// The issuer of the tokens, the one whose word counts (the deployment's output Issuer)
+    /// The issuer whose tokens this gate accepts (the deployment's output Issuer)
     #[arg(long, value_name = "URL", env = "SAYSO_ISSUER", hide_env_values = true)]
     issuer: Option<String>,
-    /// The audience that tokens for this gate are made out to, as the operator registered it for the agent
+    /// This gate's audience, as the operator registered it for the agent
     #[arg(long, value_name = "NAME", env = "SAYSO_AUDIENCE", hide_env_values = true)]
     audience: Option<String>,
-    /// What receipts call this gate [default: the program and its subcommand]
+    /// This gate's name in receipts [default: the program and its subcommand]
     #[arg(long, value_name = "TEXT", env = "SAYSO_GATE_NAME", hide_env_values = true)]
     name: Option<String>,
+    /// What approvals must be proven by: email-link or passkey [default: email-link]
+    #[arg(long, value_name = "PROOF", env = "SAYSO_REQUIRE_PROOF", hide_env_values = true)]
+    require_proof: Option<String>,
 }
 
-/// [`TrustArguments`], complete and well-formed.
+/// [`TrustArguments`], validated.
 #[derive(Debug, Clone)]
 pub(crate) struct Trust {
     pub(crate) issuer: Issuer,
     pub(crate) audience: Audience,
     pub(crate) name: GateName,
+    pub(crate) proof: RequiredProof,
 }
 
-/// [`ConnectionArguments`], complete and well-formed.
+impl Trust {
+    /// The gate that has this trust.
+    pub(crate) fn gate(self) -> Result<Gate, TlsError> {
+        Ok(Gate::new(self.issuer, self.audience, self.name)?.require(self.proof))
+    }
+}
+
+/// [`ConnectionArguments`], validated.
 #[derive(Debug, Clone)]
 pub(crate) struct Connection {
     pub(crate) mcp_url: BaseUrl,
     pub(crate) agent_key: AgentKey,
     pub(crate) trust: Trust,
-    /// Or the default directory.
+    /// `None` is the default directory.
     pub(crate) state: Option<PathBuf>,
 }
 
-/// Settings that are missing or wrong, a line each: which, what is wrong, how to mend it.
+/// Settings that are missing or wrong, one per line: which one, what is wrong, how to fix it.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{}", .0.join("\n"))]
-pub(crate) struct Unusable(Vec<String>);
+pub(crate) struct SettingsError(Vec<String>);
 
 impl TrustArguments {
-    /// `name` is what the gate is called if it was not told.
-    pub(crate) fn resolve(self, name: &str) -> Result<Trust, Unusable> {
+    /// `name` is the gate's default name.
+    pub(crate) fn resolve(self, name: &str) -> Result<Trust, SettingsError> {
         let mut problems = Vec::new();
         let trust = self.collect(name, &mut problems);
-        trust.ok_or(Unusable(problems))
+        trust.ok_or(SettingsError(problems))
     }
 
     fn collect(self, name: &str, problems: &mut Vec<String>) -> Option<Trust> {
@@ -282,13 +294,19 @@ impl TrustArguments {
         let issuer = issuer.read(self.issuer.as_deref(), BaseUrl::parse, problems);
         let audience = audience.read(self.audience.as_deref(), Audience::parse, problems);
         let name = named.read(Some(self.name.as_deref().unwrap_or(name)), GateName::parse, problems);
-        Some(Trust { issuer: issuer?, audience: audience?, name: name? })
+        let required = Setting {
+            names: "--require-proof or SAYSO_REQUIRE_PROOF",
+            meaning: "what approvals must be proven by",
+        };
+        let proof = self.require_proof.as_deref().unwrap_or(RequiredProof::EmailLink.as_str());
+        let proof = required.read(Some(proof), RequiredProof::parse, problems);
+        Some(Trust { issuer: issuer?, audience: audience?, name: name?, proof: proof? })
     }
 }
 
 impl ConnectionArguments {
-    /// With the agent key from its file or the environment. `name` is what the gate is called if it was not told.
-    pub(crate) fn resolve(self, name: &str) -> Result<Connection, Unusable> {
+    /// Reads the agent key from its file or the environment. `name` is the gate's default name.
+    pub(crate) fn resolve(self, name: &str) -> Result<Connection, SettingsError> {
         let mut problems = Vec::new();
         let mcp_url = Setting {
             names: "--mcp-url or SAYSO_MCP_URL",
@@ -300,18 +318,18 @@ impl ConnectionArguments {
         let state = self.state.filter(|state| !state.as_os_str().is_empty());
         let connection =
             (|| Some(Connection { mcp_url: mcp_url?, agent_key: agent_key?, trust: trust?, state }))();
-        connection.ok_or(Unusable(problems))
+        connection.ok_or(SettingsError(problems))
     }
 }
 
-/// A setting as messages speak of it.
+/// A setting as error messages name it.
 struct Setting {
     names: &'static str,
     meaning: &'static str,
 }
 
 impl Setting {
-    /// What is wrong is added to `problems`; it never repeats the value, which may be a key in the wrong place.
+    /// Adds what is wrong to `problems`, without the value: that may be a key in the wrong place.
     fn read<T>(
         &self,
         value: Option<&str>,
@@ -327,7 +345,7 @@ impl Setting {
     }
 }
 
-/// A key in a process's arguments can be read by everyone on the machine, so there is no flag for the key itself.
+/// There is no flag for the key itself, because everyone on the machine can read a process's arguments.
 fn agent_key(file: Option<&Path>, problems: &mut Vec<String>) -> Option<AgentKey> {
     let meaning = "the key that was printed when the operator registered the agent";
     let Some(file) = file else {
@@ -349,23 +367,23 @@ fn agent_key(file: Option<&Path>, problems: &mut Vec<String>) -> Option<AgentKey
 
 fn expires_in(text: &str) -> Result<ExpiresIn, String> {
     let seconds = text.parse().map_err(|_| "it must be a whole number of seconds".to_owned())?;
-    // The model names the agent's argument.
+    // The model's own message names a tool's argument.
     ExpiresIn::from_seconds(seconds).map_err(|_| "it must be 60 to 604800 (a minute to a week)".to_owned())
 }
 
-/// A name that may be passed on.
+/// The name of a variable that may be passed on.
 fn variable(text: &str) -> Result<String, String> {
     if !is_variable(text) {
         return Err("give a variable's name, of letters, digits and _; its value comes from the environment"
             .to_owned());
     }
     if text.starts_with("SAYSO_") {
-        return Err("what is Sayso's own is never passed on".to_owned());
+        return Err("SAYSO_ variables are never passed on".to_owned());
     }
     Ok(text.to_owned())
 }
 
-/// Whether it is the name of an environment variable as every shell has it.
+/// Whether every shell accepts this as the name of a variable.
 pub(crate) fn is_variable(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
     !name.is_empty() && name.chars().all(plain) && !name.starts_with(|c: char| c.is_ascii_digit())

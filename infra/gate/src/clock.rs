@@ -1,4 +1,4 @@
-//! The clock of this program: the library's.
+//! This program's clock: the SDK's [`SystemClock`].
 
 use std::time::Duration;
 
@@ -9,7 +9,6 @@ pub(crate) fn now() -> Timestamp {
     SystemClock.now()
 }
 
-/// Waits.
 pub(crate) async fn sleep(duration: Duration) {
     SystemClock.sleep(duration).await;
 }

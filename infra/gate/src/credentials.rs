@@ -1,20 +1,20 @@
-//! Credentials, taken out of this process's environment before anything else happens.
+//! Removes the credentials from this process's environment before anything else happens.
 //!
-//! **Threat.** What a process was started with stays in `/proc/<pid>/environ`, whatever it changes later. A server behind the
-//! gate that reads files for the agent reads that, too.
+//! **Threat.** The environment that a process was started with stays readable in `/proc/<pid>/environ`, whatever the process
+//! changes later. A server behind the gate that reads files for the agent can read it.
 //!
-//! **Bindings.** On Linux the program executes itself anew without them, under the same process id, and gets them by memory
-//! that it then empties. Before that it sees to it that nobody but root may look into it (`PR_SET_DUMPABLE`, `prctl(2)`).
+//! **Bindings.** On Linux the program executes itself again without them, under the same process id. It gets them through a
+//! memory file, which it then empties. First it forbids everybody but root to inspect it (`PR_SET_DUMPABLE`, `prctl(2)`).
 //!
-//! **Not done here.** Root reads everything, and so does anyone who can read where the credentials came from: the configuration
-//! of the agent's host, or the environment of what started this. A server as another user is the answer to that.
+//! **Not done here.** Root can read everything. So can anyone who can read where the credentials came from: the configuration
+//! of the agent's host, or the environment of the parent process. Against that, run the server as another user (`--user`).
 
 use std::io;
 use std::sync::OnceLock;
 
 static TAKEN: OnceLock<Vec<(String, String)>> = OnceLock::new();
 
-/// What one of these variables held when the program was started.
+/// The value that this variable had when the program was started.
 #[expect(clippy::disallowed_methods, reason = "a from_env, where nothing was taken")]
 pub(crate) fn credential(name: &str) -> Option<String> {
     match TAKEN.get() {
@@ -23,13 +23,13 @@ pub(crate) fn credential(name: &str) -> Option<String> {
     }
 }
 
-/// Takes them. Comes back in a process that was started without any, or says why there is none.
+/// Takes the credentials. Returns in a process that was started without them, or fails.
 #[cfg(target_os = "linux")]
 pub(crate) fn take_from_env() -> io::Result<()> {
     linux::take_from_env()
 }
 
-/// Elsewhere they stay where they are: `docs/gate.md` says so.
+/// On other systems they stay in the environment, as `docs/gate.md` says.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn take_from_env() -> io::Result<()> {
     Ok(())
@@ -49,17 +49,17 @@ mod linux {
 
     use super::TAKEN;
 
-    /// The variables that hold one.
+    /// The variables that hold a credential.
     const NAMES: [&str; 2] = ["SAYSO_AGENT_KEY", "SAYSO_UPSTREAM_AUTHORIZATION"];
 
-    /// Says by which descriptor they come.
+    /// The variable that names the memory file's descriptor.
     const DESCRIPTOR: &str = "SAYSO_CREDENTIALS_DESCRIPTOR";
 
-    /// What the kernel calls the memory of that name.
+    /// What the kernel calls the memory file.
     const MEMORY: &str = "/memfd:sayso-gate-credentials";
 
-    /// No credential is nearly as long, in bytes.
-    const LONGEST: u64 = 64 * 1024;
+    /// Far above the length of any credentials.
+    const MAX_MEMORY_BYTES: u64 = 64 * 1024;
 
     #[expect(clippy::disallowed_methods, reason = "a from_env, and the first thing that the program does")]
     pub(super) fn take_from_env() -> io::Result<()> {
@@ -74,26 +74,26 @@ mod linux {
             let _ = TAKEN.set(found);
             return Ok(());
         }
-        Err(executed_anew(&found))
+        Err(execute_again(&found))
     }
 
-    /// Reads them, and leaves nothing where they were.
+    /// Reads the credentials, and empties the memory file.
     fn received(descriptor: &str) -> io::Result<Vec<(String, String)>> {
         let path = format!("/proc/self/fd/{}", descriptor.parse::<u32>().map_err(io::Error::other)?);
-        // Another file is none of ours, and not to be emptied.
+        // Nobody else's file may be emptied.
         if !std::fs::read_link(&path)?.to_string_lossy().starts_with(MEMORY) {
             return Err(io::Error::other(format!("{DESCRIPTOR} is set, and not by this program: unset it")));
         }
         let mut memory = File::options().read(true).write(true).open(path)?;
         let mut text = String::new();
-        (&mut memory).take(LONGEST).read_to_string(&mut text)?;
+        (&mut memory).take(MAX_MEMORY_BYTES).read_to_string(&mut text)?;
         memory.set_len(0)?;
         let pairs = text.split('\0').filter_map(|line| line.split_once('='));
         Ok(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
     }
 
-    /// Comes back only if that fails.
-    fn executed_anew(credentials: &[(String, String)]) -> io::Error {
+    /// Replaces this process by itself, without the credentials in its environment. Returns only if that fails.
+    fn execute_again(credentials: &[(String, String)]) -> io::Error {
         let memory = || -> io::Result<File> {
             let memory = rustix::fs::memfd_create("sayso-gate-credentials", MemfdFlags::CLOEXEC)?;
             let mut memory = File::from(memory);

@@ -1,4 +1,5 @@
-//! SIGINT, SIGTERM and SIGHUP, while there is something to take back or to end. On Windows: Ctrl-C, and the closed console.
+//! SIGINT, SIGTERM and SIGHUP, while there is a request to withdraw or a server to end. On Windows: Ctrl-C, Ctrl-Break, and
+//! the closed console.
 
 use crate::terminal::status;
 
@@ -7,7 +8,7 @@ pub(crate) use unix::Interrupts;
 #[cfg(windows)]
 pub(crate) use windows::Interrupts;
 
-/// How it was told.
+/// How the program was asked to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Interrupt {
     /// Ctrl-C.
@@ -18,7 +19,7 @@ pub(crate) enum Interrupt {
 }
 
 impl Interrupt {
-    /// As a shell reports it.
+    /// The exit status that a shell reports for it.
     pub(crate) fn status(self) -> u8 {
         match self {
             Self::Interrupted => status::INTERRUPTED,
@@ -41,12 +42,12 @@ mod unix {
     pub(crate) struct Interrupts {
         interrupt: Signal,
         terminate: Signal,
-        /// Absent where the parent process has it ignored, as `nohup` does.
+        /// `None` if the parent process had it ignored, as `nohup` does.
         hang_up: Option<Signal>,
     }
 
     impl Interrupts {
-        /// From now on none of them ends this process by itself; a command that replaces it has them as usual.
+        /// From now on no signal ends this process by itself. A command that replaces it gets them as usual.
         pub(crate) fn listen() -> io::Result<Self> {
             Ok(Self {
                 interrupt: signal(SignalKind::interrupt())?,
@@ -55,7 +56,7 @@ mod unix {
             })
         }
 
-        /// The next one. Nothing is lost when this is dropped.
+        /// Waits for the next one. Dropping this loses none.
         pub(crate) async fn next(&mut self) -> Interrupt {
             tokio::select! {
                 _ = self.interrupt.recv() => Interrupt::Interrupted,
@@ -72,7 +73,7 @@ mod unix {
         }
     }
 
-    /// As Linux says of this process (`proc_pid_status(5)`); elsewhere it is not known, and taken for no.
+    /// Linux says so in `/proc/self/status` (`proc_pid_status(5)`). On other systems the answer is no.
     fn is_hang_up_ignored() -> bool {
         const SIGHUP: u64 = 1;
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -99,12 +100,12 @@ mod windows {
     }
 
     impl Interrupts {
-        /// From now on none of them ends this process by itself.
+        /// From now on no event ends this process by itself.
         pub(crate) fn listen() -> io::Result<Self> {
             Ok(Self { interrupt: ctrl_c()?, terminate: ctrl_break()?, close: ctrl_close()? })
         }
 
-        /// The next one. Nothing is lost when this is dropped.
+        /// Waits for the next one. Dropping this loses none.
         pub(crate) async fn next(&mut self) -> Interrupt {
             tokio::select! {
                 _ = self.interrupt.recv() => Interrupt::Interrupted,

@@ -1,6 +1,6 @@
-//! `sayso-gate`: the lock as a program. It asks a human before it lets something run, and lets nothing run otherwise.
+//! The program `sayso-gate`: it holds a command or an MCP call until a human has approved it.
 
-#![cfg_attr(windows, expect(dead_code, reason = "what only `run` uses, which is not there"))]
+#![cfg_attr(windows, expect(dead_code, reason = "only `run` uses it, and Windows has no `run`"))]
 
 mod approval;
 mod arguments;
@@ -16,26 +16,26 @@ mod verify;
 
 use std::process::ExitCode;
 
-use arguments::{Arguments, Face};
+use arguments::{Arguments, Command};
 use clap::Parser as _;
 use terminal::{say, status};
 
 fn main() -> ExitCode {
     if let Err(error) = credentials::take_from_env() {
         say(format_args!(
-            "the credentials in the environment cannot be put out of sight ({error}): name a file with --agent-key-file"
+            "cannot hide the credentials in the environment ({error}): name a file with --agent-key-file"
         ));
         return status::CONFIGURATION.into();
     }
-    match Arguments::parse().face {
-        Face::Run(arguments) => run::run(arguments),
-        Face::Mcp(arguments) => match arguments.resolve() {
+    match Arguments::parse().command {
+        Command::Run(arguments) => run::run(arguments),
+        Command::Mcp(arguments) => match arguments.resolve() {
             Ok(settings) => mcp::run(settings),
-            Err(unusable) => {
-                say(unusable);
+            Err(problem) => {
+                say(problem);
                 status::CONFIGURATION.into()
             }
         },
-        Face::Verify(arguments) => verify::verify(arguments),
+        Command::Verify(arguments) => verify::verify(arguments),
     }
 }

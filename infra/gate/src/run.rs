@@ -1,15 +1,15 @@
-//! `sayso-gate run`: a command that runs once a human has approved it, and as it was approved.
+//! `sayso-gate run`: runs a command after a human has approved it, exactly as approved.
 //!
-//! **Threat.** An agent that words the command, the environment and the files around it. What the human sees is what is
-//! hashed, and what is hashed is what [`execute::replace_process`] builds the command from.
+//! **Threat.** An agent that chooses the command, its environment and the files around it. The human sees what is hashed, and
+//! [`execute::replace_process`] builds the command from nothing else.
 //!
-//! **Not done here.** The values of the variables that are passed on are not shown. What a program opens by itself is not
-//! bound (see [`pins`]). An agent with the same rights as this program could run the command without it.
+//! **Not done here.** The human does not see the values of the variables that are passed on. Nothing binds what a program
+//! opens by itself (see [`pins`]). An agent with the same rights as this program could run the command without it.
 
 use std::convert::Infallible;
 use std::process::ExitCode;
 
-use sayso_sdk::{Approvals, Gate};
+use sayso_sdk::Approvals;
 use tokio::runtime;
 
 use crate::approval::{Ask, Asker, StateDir};
@@ -27,7 +27,7 @@ mod starting;
 
 use shell::Shell;
 
-/// Why nothing runs, in words and as an exit status.
+/// Why nothing runs, as an exit status and a message.
 #[derive(Debug, PartialEq, Eq)]
 struct Stopped {
     status: u8,
@@ -40,7 +40,7 @@ impl Stopped {
     }
 }
 
-/// Asks, waits and executes. Returns only when nothing runs: otherwise this process becomes the command.
+/// Asks, waits and executes. Returns only if nothing runs: otherwise this process becomes the command.
 pub(crate) fn run(arguments: Run) -> ExitCode {
     let Err(Stopped { status, why }) = asked_and_executed(arguments);
     say(why);
@@ -55,11 +55,11 @@ fn asked_and_executed(arguments: Run) -> Result<Infallible, Stopped> {
     let connection = arguments.connection.resolve("sayso-gate run").map_err(|e| configuration(&e))?;
     let asker = asker(connection).map_err(|e| configuration(&e))?;
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|e| configuration(&format!("this machine gives no I/O: {e}")))?;
+    let runtime = runtime.map_err(|e| configuration(&format!("cannot start: {e}")))?;
     let permitted = runtime.block_on(async {
         let mut interrupts = Interrupts::listen().map_err(|e| configuration(&e))?;
         let ask = Ask {
-            // One command is no revision of another.
+            // One command does not replace another.
             earlier: None,
             scope: "run",
             action: &action,
@@ -79,7 +79,7 @@ fn asker(connection: Connection) -> Result<Asker, String> {
     let Connection { mcp_url, agent_key, trust, state } = connection;
     let approvals = Approvals::new(mcp_url, agent_key).map_err(|e| e.to_string())?;
     let audience = trust.audience.clone();
-    let gate = Gate::new(trust.issuer, trust.audience, trust.name).map_err(|e| e.to_string())?;
+    let gate = trust.gate().map_err(|e| e.to_string())?;
     let kept = StateDir::open(state).map_err(|e| e.to_string())?;
     Ok(Asker::new(approvals, gate, audience, kept))
 }

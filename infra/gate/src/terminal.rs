@@ -1,10 +1,9 @@
-//! What people read while the program works: on standard error, because standard output is the command's, the
-//! protocol's or the receipt's.
+//! Messages to people. They go to standard error: standard output belongs to the command, the protocol or the receipt.
 
 use std::fmt::Display;
 use std::io::{self, Write as _};
 
-/// How the program ends when it has run nothing: by `sysexits.h` and as shells do, where they have a number for it.
+/// The exit statuses when nothing ran, as in `sysexits.h` and as shells use them.
 pub(crate) mod status {
     pub(crate) const USAGE: u8 = 2;
     pub(crate) const CANNOT_BE_SHOWN: u8 = 64;
@@ -18,7 +17,7 @@ pub(crate) mod status {
     pub(crate) const TERMINATED: u8 = 143;
 }
 
-/// Says it. Nobody may be there to read: what the program does, and does not, never hangs on that.
+/// Prints a message. A failure is ignored: whether somebody reads it must not change what the program does.
 pub(crate) fn say(text: impl Display) {
     let lines = text.to_string().lines().map(|line| format!("sayso-gate: {line}\n")).collect::<String>();
     let _ = io::stderr().write_all(lines.as_bytes());

@@ -1,4 +1,4 @@
-//! `sayso-gate verify`: for scripts that act themselves. Exit 0 means: this one time, and exactly this.
+//! `sayso-gate verify`: for scripts that act themselves. Exit status 0 allows exactly this action, once.
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
@@ -6,33 +6,33 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use sayso_model::{CanonicalJson, MAX_BYTES};
-use sayso_sdk::{Action, ApprovalToken, Gate, Permit, Refusal};
+use sayso_sdk::{Action, ApprovalToken, Permit, Refusal};
 use thiserror::Error;
 
 use crate::arguments::Verify;
 use crate::clock;
 use crate::terminal::{say, status};
 
-/// Twice what any verifier looks at: a longer token is no token, and need not be read to its end.
+/// Twice the length that a verifier accepts. A longer text is not a token, so the rest is not read.
 const MAX_TOKEN_BYTES: u64 = 16 * 1024;
 
-/// Nothing may be executed.
+/// Why the action must not be executed.
 #[derive(Debug, Error)]
-enum NotVerified {
-    /// Before anybody looked at the token.
+enum VerifyError {
+    /// The settings, the arguments or standard input cannot be used. The token was not checked.
     #[error("{0}")]
-    Unusable(String),
-    /// By the gate or the issuer.
+    Input(String),
+    /// The gate or the issuer refused the token.
     #[error("{}: {refusal}", .refusal.reason())]
     Refused {
         #[from]
         refusal: Refusal,
     },
-    /// The caller does not know that it may act.
+    /// The caller does not learn that it may act.
     #[error(
         "The approval is used up, and its receipt cannot be written ({0}): do not act, ask for a new approval."
     )]
-    Unheard(io::Error),
+    Receipt(io::Error),
 }
 
 /// Verifies, redeems and writes the receipt; returns the exit status.
@@ -40,49 +40,49 @@ pub(crate) fn verify(arguments: Verify) -> ExitCode {
     let verified = permit(arguments).and_then(|permit| {
         let receipt = permit.receipt().to_json();
         let mut out = io::stdout().lock();
-        writeln!(out, "{receipt}").and_then(|()| out.flush()).map_err(NotVerified::Unheard)
+        writeln!(out, "{receipt}").and_then(|()| out.flush()).map_err(VerifyError::Receipt)
     });
     match verified {
         Ok(()) => ExitCode::SUCCESS,
         Err(refused) => {
             say(&refused);
             match refused {
-                NotVerified::Unusable(_) => status::USAGE,
-                NotVerified::Refused { .. } | NotVerified::Unheard(_) => status::REFUSED,
+                VerifyError::Input(_) => status::USAGE,
+                VerifyError::Refused { .. } | VerifyError::Receipt(_) => status::REFUSED,
             }
             .into()
         }
     }
 }
 
-fn permit(arguments: Verify) -> Result<Permit, NotVerified> {
-    let unusable = |problem: String| NotVerified::Unusable(problem);
-    let trust = arguments.trust.resolve("sayso-gate verify").map_err(|e| unusable(e.to_string()))?;
+fn permit(arguments: Verify) -> Result<Permit, VerifyError> {
+    let invalid = |problem: String| VerifyError::Input(problem);
+    let trust = arguments.trust.resolve("sayso-gate verify").map_err(|e| invalid(e.to_string()))?;
     let action = Action { tool: arguments.tool, arguments: canonical(&arguments.arguments)? };
-    let gate = Gate::new(trust.issuer, trust.audience, trust.name).map_err(|e| unusable(e.to_string()))?;
+    let gate = trust.gate().map_err(|e| invalid(e.to_string()))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|e| unusable(format!("this machine gives no I/O: {e}")))?;
-    let token = token().map_err(|e| unusable(format!("standard input cannot be read: {e}")))?;
+    let runtime = runtime.map_err(|e| invalid(format!("cannot start: {e}")))?;
+    let token = token().map_err(|e| invalid(format!("standard input cannot be read: {e}")))?;
     Ok(runtime.block_on(gate.permit(&token, action, clock::now()))?)
 }
 
-/// What is about to be executed, from its file.
-fn canonical(file: &Path) -> Result<CanonicalJson, NotVerified> {
+/// Reads the arguments of the action from their file.
+fn canonical(file: &Path) -> Result<CanonicalJson, VerifyError> {
     let shown = file.display();
     let most = u64::try_from(MAX_BYTES).unwrap_or(u64::MAX);
     let mut bytes = Vec::new();
     let read = File::open(file).and_then(|file| file.take(most + 1).read_to_end(&mut bytes));
-    read.map_err(|e| NotVerified::Unusable(format!("--arguments: {shown} cannot be read: {e}")))?;
+    read.map_err(|e| VerifyError::Input(format!("--arguments: {shown} cannot be read: {e}")))?;
     if bytes.len() > MAX_BYTES {
-        return Err(NotVerified::Unusable(format!("--arguments: {shown} has more than {MAX_BYTES} bytes")));
+        return Err(VerifyError::Input(format!("--arguments: {shown} has more than {MAX_BYTES} bytes")));
     }
     let text = String::from_utf8(bytes)
-        .map_err(|_| NotVerified::Unusable(format!("--arguments: {shown} is not UTF-8 text")))?;
+        .map_err(|_| VerifyError::Input(format!("--arguments: {shown} is not UTF-8 text")))?;
     CanonicalJson::parse(&text)
-        .map_err(|violation| NotVerified::Unusable(format!("--arguments: {shown}: {violation}")))
+        .map_err(|violation| VerifyError::Input(format!("--arguments: {shown}: {violation}")))
 }
 
-/// What `echo` and editors put behind the token is no part of it; anything else is for the gate to refuse.
+/// Reads the token without the line feed that `echo` and editors append. The gate refuses anything else.
 fn token() -> io::Result<ApprovalToken> {
     let mut bytes = Vec::new();
     io::stdin().lock().take(MAX_TOKEN_BYTES).read_to_end(&mut bytes)?;

@@ -17,14 +17,16 @@ pub(crate) struct Urls {
     pub(crate) page: BaseUrl,
     /// Where the page's form goes.
     pub(crate) decide: BaseUrl,
+    /// Where the form of an invitation goes.
+    pub(crate) enrol: BaseUrl,
     /// Who signs.
     pub(crate) issuer: BaseUrl,
 }
 
 impl Urls {
-    pub(crate) fn parse(page: &str, decide: &str, issuer: &str) -> Result<Self, Invalid> {
-        let [page, decide, issuer] = [page, decide, issuer].map(BaseUrl::parse);
-        Ok(Self { page: page?, decide: decide?, issuer: issuer? })
+    pub(crate) fn parse(page: &str, decide: &str, issuer: &str, enrol: &str) -> Result<Self, Invalid> {
+        let [page, decide, issuer, enrol] = [page, decide, issuer, enrol].map(BaseUrl::parse);
+        Ok(Self { page: page?, decide: decide?, issuer: issuer?, enrol: enrol? })
     }
 }
 
@@ -34,6 +36,7 @@ pub(crate) struct Functions {
     pub(crate) page: Router,
     pub(crate) decide: Router,
     pub(crate) redeem: Router,
+    pub(crate) enrol: Router,
     pub(crate) feedback: sayso_feedback::Deps,
 }
 
@@ -41,7 +44,7 @@ impl Functions {
     pub(crate) async fn connect(
         aws: &Aws,
         table: &str,
-        keys: KeyIds,
+        (keys, enrolment_key): (KeyIds, KeyIds),
         settings: Settings,
         clocks: Clocks,
         urls: Urls,
@@ -61,20 +64,28 @@ impl Functions {
             longest_wait: sayso_model::LongestWait::default(),
             origins: sayso_mcp::Origins::Loopback,
         };
-        let page = sayso_page::Settings { table: table.clone(), keys: keys.clone(), decide_url: urls.decide };
+        let page = sayso_page::Settings {
+            table: table.clone(),
+            keys: keys.clone(),
+            decide_url: urls.decide,
+            enrol_url: urls.enrol,
+        };
         let decide = sayso_decide::Settings {
             table: table.clone(),
             keys: keys.clone(),
+            enrolment_key: enrolment_key.clone(),
             issuer: urls.issuer,
             retention,
         };
         let redeem = sayso_redeem::Settings { table: table.clone(), keys, retention, issuer: None };
+        let enrol = sayso_enrol::Settings { table: table.clone(), enrolment_key };
         let feedback = sayso_feedback::Settings { table: table.clone(), retention };
         Ok(Self {
             mcp: sayso_mcp::router(sayso_mcp::Deps::connect(aws, mcp, clocks.mcp).await?),
             page: sayso_page::router(sayso_page::Deps::connect(aws, page, clocks.page).await?),
             decide: sayso_decide::router(sayso_decide::Deps::connect(aws, decide, clocks.decide).await?),
             redeem: sayso_redeem::router(sayso_redeem::Deps::connect(aws, redeem, clocks.redeem).await?),
+            enrol: sayso_enrol::router(sayso_enrol::Deps::connect(aws, enrol, clocks.enrol).await?),
             feedback: sayso_feedback::Deps::connect(aws, feedback, clocks.feedback),
         })
     }

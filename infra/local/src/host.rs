@@ -48,7 +48,7 @@ pub enum HostError {
     Backend(#[from] Failure),
     /// An approver or a gate could not be registered.
     #[error(transparent)]
-    Registration(#[from] sayso_cloud::operator::NotDone),
+    Registration(#[from] sayso_cloud::operator::RegistryError),
     /// An address does not parse.
     #[error(transparent)]
     Invalid(#[from] Invalid),
@@ -68,6 +68,8 @@ pub struct Backends {
     pub spare_key_arn: String,
     /// The ARN of the key that signs audit exports.
     pub audit_key_arn: String,
+    /// The ARN of the key that signs invitations and passkeys.
+    pub enrolment_key_arn: String,
     /// Where the AWS clients find them.
     pub endpoints: Endpoints,
     _tasks: JoinSet<()>,
@@ -86,9 +88,17 @@ impl Backends {
             sesv2: Some(serve(&mut tasks, listen(0).await?, outbox.api())),
             kms: Some(serve(&mut tasks, listen(0).await?, signer.router())),
         };
-        let (key_arn, spare_key_arn) = (signer.key_arn().to_owned(), signer.spare_key_arn().to_owned());
-        let (table, audit_key_arn) = (TABLE.to_owned(), signer.audit_key_arn().to_owned());
-        Ok(Self { engine, table, outbox, key_arn, spare_key_arn, audit_key_arn, endpoints, _tasks: tasks })
+        Ok(Self {
+            engine,
+            table: TABLE.to_owned(),
+            outbox,
+            key_arn: signer.key_arn().to_owned(),
+            spare_key_arn: signer.spare_key_arn().to_owned(),
+            audit_key_arn: signer.audit_key_arn().to_owned(),
+            enrolment_key_arn: signer.enrolment_key_arn().to_owned(),
+            endpoints,
+            _tasks: tasks,
+        })
     }
 }
 
@@ -100,6 +110,8 @@ pub struct Host {
     pub page_url: String,
     /// Where an approver decides.
     pub decide_url: String,
+    /// Where an approver's new passkey goes.
+    pub enrol_url: String,
     /// `iss`, where gates find the keys.
     pub issuer_url: String,
     /// The mails.
@@ -118,15 +130,19 @@ impl Host {
         settings: Settings,
         clocks: impl Into<Clocks>,
     ) -> Result<Self, HostError> {
-        let [mcp, page, decide, redeem, outbox] = listen_in_a_row(settings.port).await?;
-        let (page_url, decide_url, issuer_url) = (url(&page), url(&decide), url(&redeem));
-        let urls = Urls::parse(&page_url, &decide_url, &issuer_url)?;
+        let [mcp, page, decide, redeem, outbox, enrol] = listen_in_a_row(settings.port).await?;
+        // A passkey belongs to a name: WebAuthn takes no address.
+        let page_url = url(&page).replace("127.0.0.1", "localhost");
+        let (decide_url, issuer_url, enrol_url) = (url(&decide), url(&redeem), url(&enrol));
+        let urls = Urls::parse(&page_url, &decide_url, &issuer_url, &enrol_url)?;
         let aws = Aws::at(endpoints.clone());
         let keys = KeyIds::from(backends.key_arn.clone());
+        let enrolment_key = KeyIds::from(backends.enrolment_key_arn.clone());
         let public_keys = PublicKeys::fetch(&aws.kms(), &keys).await?;
         let store = Store::new(aws.dynamodb(), backends.table.clone(), public_keys.jwks());
         let functions =
-            Functions::connect(&aws, &backends.table, keys, settings, clocks.into(), urls).await?;
+            Functions::connect(&aws, &backends.table, (keys, enrolment_key), settings, clocks.into(), urls)
+                .await?;
         let registry = Registry::new(aws.dynamodb(), backends.table.clone());
 
         let mut tasks = JoinSet::new();
@@ -136,6 +152,7 @@ impl Host {
             "mcp_url": mcp_url, "issuer_url": issuer_url, "outbox_url": url(&outbox),
             "dynamodb_url": endpoints.dynamodb, "table": backends.table,
             "kms_url": endpoints.kms, "audit_key": backends.audit_key_arn,
+            "page_url": page_url, "sesv2_url": endpoints.sesv2, "enrolment_key": backends.enrolment_key_arn,
         });
         let Functions { feedback, .. } = functions;
         let mcp_router = told(whereabouts).fallback_service(functions.mcp);
@@ -143,12 +160,14 @@ impl Host {
         serve(&mut tasks, page, functions.page.layer(guard::for_people()));
         serve(&mut tasks, decide, functions.decide.layer(guard::for_people()));
         serve(&mut tasks, redeem, functions.redeem.layer(guard::for_people()));
+        serve(&mut tasks, enrol, functions.enrol.layer(guard::for_people()));
         let outbox_url = serve(&mut tasks, outbox, backends.outbox.page());
         tasks.spawn(simulate(backends.outbox.subscribe(), feedback.clone()));
         Ok(Self {
             mcp_url,
             page_url,
             decide_url,
+            enrol_url,
             issuer_url,
             outbox_url,
             store,
@@ -185,8 +204,8 @@ async fn listen(port: u16) -> Result<TcpListener, HostError> {
     TcpListener::bind(address).await.map_err(|source| HostError::Port { port, source })
 }
 
-/// Five ports from `first` on, or any five.
-async fn listen_in_a_row(first: u16) -> Result<[TcpListener; 5], HostError> {
+/// Six ports from `first` on, or any six.
+async fn listen_in_a_row(first: u16) -> Result<[TcpListener; 6], HostError> {
     let port = |offset: u16| if first == 0 { 0 } else { first.saturating_add(offset) };
     Ok([
         listen(port(0)).await?,
@@ -194,6 +213,7 @@ async fn listen_in_a_row(first: u16) -> Result<[TcpListener; 5], HostError> {
         listen(port(2)).await?,
         listen(port(3)).await?,
         listen(port(4)).await?,
+        listen(port(5)).await?,
     ])
 }
 

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
-use sayso_cloud::operator::{NotDone, Refused, RegisteredGate, Registry};
+use sayso_cloud::operator::{RegisteredGate, Registry, RegistryError, RegistryRefusal};
 use sayso_cloud::{Clock, random};
 use sayso_local::engine::Engine;
 use sayso_local::host::{Backends, Host, HostError, Settings};
 use sayso_local::outbox::Mail;
+use sayso_model::passkey::RequiredProof;
 use sayso_model::{
     Agent, AgentKey, AgentName, Approver, ApproverId, Audience, Audiences, EmailAddress, Invalid, Timestamp,
 };
@@ -25,7 +26,7 @@ use tokio::sync::broadcast::error::RecvError;
 #[derive(Parser)]
 #[command(version, name = "sayso-local")]
 struct Arguments {
-    /// Port of the MCP endpoint; page, decide, redeem and outbox take the next four (0: any free ports)
+    /// Port of the MCP endpoint; page, decide, redeem, outbox and enrol take the next five (0: any free ports)
     #[arg(long, default_value_t = 8787)]
     port: u16,
     /// SQLite file that keeps everything across restarts (default: in memory)
@@ -97,11 +98,12 @@ async fn register(registry: &Registry, agent: &Agent, now: Timestamp) -> Result<
             audience: audience.clone(),
             description: None,
             masks: sayso_model::Masks::NONE,
+            proof: RequiredProof::default(),
             created_at: now,
         };
         match registry.add_gate(&gate).await {
             // From an earlier start on the same file.
-            Ok(()) | Err(NotDone::Refused(Refused::GateTaken(_))) => {}
+            Ok(()) | Err(RegistryError::Refused(RegistryRefusal::GateTaken(_))) => {}
             Err(error) => return Err(error.into()),
         }
     }
@@ -116,6 +118,7 @@ fn ready_line(host: &Host, key: &AgentKey) -> serde_json::Value {
         "decide_url": host.decide_url,
         "issuer_url": host.issuer_url,
         "outbox_url": host.outbox_url,
+        "enrol_url": host.enrol_url,
         "audience": AUDIENCE,
     })
 }
@@ -136,6 +139,12 @@ fn print_welcome(host: &Host, key: &AgentKey, in_memory: bool) {
         "  Data           {}\n",
         if in_memory { "in memory: gone when this ends (--data FILE keeps it)" } else { "kept" }
     );
+    println!("A gate in another terminal:\n");
+    println!("  export SAYSO_MCP_URL={mcp_url}");
+    println!("  export SAYSO_ISSUER={}", host.issuer_url);
+    println!("  export SAYSO_AUDIENCE={AUDIENCE}");
+    println!("  export SAYSO_AGENT_KEY={key}");
+    println!("  sayso-gate run -- echo 'It ran.'\n");
     println!("Claude Code:\n");
     println!("  claude mcp add --transport http sayso {mcp_url} --header \"Authorization: Bearer {key}\"\n");
     println!("Any other MCP client:\n");

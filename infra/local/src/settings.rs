@@ -4,7 +4,7 @@ use sayso_model::{EmailAddress, Invalid, Limits, Retention, TokenLifetime};
 /// What the functions are told.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The `mcp` function's port; page, decide, redeem and the outbox take the next four. Zero takes any five.
+    /// The `mcp` function's port; page, decide, redeem, the outbox and enrol take the next five. Zero takes any six.
     pub port: u16,
     /// The sender of the mails.
     pub mail_from: EmailAddress,
@@ -44,12 +44,15 @@ pub struct Clocks {
     pub decide: Clock,
     /// The gate's function.
     pub redeem: Clock,
+    /// The enrolment of passkeys.
+    pub enrol: Clock,
     /// What takes SES's reports.
     pub feedback: Clock,
 }
 
 impl From<Clock> for Clocks {
     fn from(one: Clock) -> Self {
-        Self { mcp: one.clone(), page: one.clone(), decide: one.clone(), redeem: one.clone(), feedback: one }
+        let [mcp, page, decide, redeem, enrol] = [(); 5].map(|()| one.clone());
+        Self { mcp, page, decide, redeem, enrol, feedback: one }
     }
 }

@@ -20,8 +20,8 @@ use crate::engine::{Engine, EngineError, random};
 use crate::outbox::guard;
 
 /// The names of the keys among the host's notes, each its id (16 bytes), then its secret scalar (32 bytes): the one that
-/// signs, the one that could take its place, and the one that signs audit exports.
-const NOTES: [&str; 3] = ["signing-key", "spare-signing-key", "audit-key"];
+/// signs, the one that could take its place, the one that signs audit exports, and the one that signs invitations and passkeys.
+const NOTES: [&str; 4] = ["signing-key", "spare-signing-key", "audit-key", "enrolment-key"];
 const ID_BYTES: usize = 16;
 /// What `Sign` takes with `MessageType: RAW`.
 const MAX_RAW_MESSAGE: usize = 4096;
@@ -56,10 +56,10 @@ pub enum SignerError {
     Damaged,
 }
 
-/// The local stand-in for KMS, holding three ECC_NIST_P256 SIGN_VERIFY keys. Cheap to clone, and without `Debug`: nothing
+/// The local stand-in for KMS, holding four ECC_NIST_P256 SIGN_VERIFY keys. Cheap to clone, and without `Debug`: nothing
 /// that prints it can print the key.
 #[derive(Clone)]
-pub struct Signer(Arc<[Held; 3]>);
+pub struct Signer(Arc<[Held; 4]>);
 
 struct Held {
     key: SigningKey,
@@ -70,8 +70,13 @@ struct Held {
 impl Signer {
     /// Takes up the keys kept in the engine's database, made there at the first start.
     pub fn open(engine: &Engine) -> Result<Self, SignerError> {
-        let [key, spare, audit] = NOTES;
-        Ok(Self(Arc::new([Held::open(engine, key)?, Held::open(engine, spare)?, Held::open(engine, audit)?])))
+        let [key, spare, audit, enrolment] = NOTES;
+        Ok(Self(Arc::new([
+            Held::open(engine, key)?,
+            Held::open(engine, spare)?,
+            Held::open(engine, audit)?,
+            Held::open(engine, enrolment)?,
+        ])))
     }
 
     /// The key that signs, as it is kept: its id, then its secret scalar. For tests that take the table elsewhere.
@@ -94,14 +99,20 @@ impl Signer {
 
     /// The name of the key that could take its place.
     pub fn spare_key_arn(&self) -> &str {
-        let [_, spare, _] = &*self.0;
+        let [_, spare, ..] = &*self.0;
         &spare.arn
     }
 
     /// The name of the key that signs audit exports, and nothing else.
     pub fn audit_key_arn(&self) -> &str {
-        let [.., audit] = &*self.0;
+        let [.., audit, _] = &*self.0;
         &audit.arn
+    }
+
+    /// The name of the key that signs invitations and enrolled passkeys.
+    pub fn enrolment_key_arn(&self) -> &str {
+        let [.., enrolment] = &*self.0;
+        &enrolment.arn
     }
 
     /// The KMS endpoint.

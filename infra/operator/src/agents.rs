@@ -2,11 +2,13 @@ use std::collections::BTreeMap;
 
 use sayso_cloud::operator::RegisteredKey;
 use sayso_cloud::random;
+use sayso_model::passkey::RequiredProof;
 use sayso_model::{Agent, AgentKey, AgentName, KeyLabel, Overlap, Timestamp};
 use serde_json::{Value, json};
 
 use crate::arguments::AddAgent;
 use crate::connection::Deployment;
+use crate::gates::in_words;
 use crate::outcome::{Report, Stopped};
 use crate::terminal::{count, table};
 
@@ -34,14 +36,27 @@ pub(crate) async fn rotate(
     let old = match rotated.old_keys {
         0 => "no other key works".to_owned(),
         old if rotated.old_until <= now => format!("{} stopped", count(old, "old key")),
-        old => format!("{} until {}", count(old, "old key"), rotated.old_until),
+        old => format!("{} valid until {}", count(old, "old key"), rotated.old_until),
     };
-    let mut text = format!("A new key for the agent {name}; {old}.\n\n");
+    let mut text = format!("Created a new key for the agent {name}; {old}.\n\n");
     text.push_str(&shown_once(to, &key));
     let mut json = with_key(to, &rotated.agent, &key);
     json["old_keys"] = rotated.old_keys.into();
     json["old_keys_until"] = rotated.old_until.to_string().into();
     Ok(Report::done(text, json))
+}
+
+pub(crate) async fn proof(
+    to: &Deployment,
+    name: &AgentName,
+    proof: RequiredProof,
+) -> Result<Report, Stopped> {
+    to.registry.set_agent_proof(name, proof).await?;
+    let text = format!(
+        "Approving what the agent {name} asks takes {}. It holds from the next decision on.\n",
+        in_words(proof)
+    );
+    Ok(Report::done(text, json!({"agent": name.as_str(), "proof": proof.as_str()})))
 }
 
 pub(crate) async fn revoke(to: &Deployment, name: &AgentName) -> Result<Report, Stopped> {
@@ -52,7 +67,9 @@ pub(crate) async fn revoke(to: &Deployment, name: &AgentName) -> Result<Report, 
 
 pub(crate) async fn list(to: &Deployment, now: Timestamp) -> Result<Report, Stopped> {
     let keys = to.registry.keys().await?;
-    // What keys of one name stand for is the same, unless somebody wrote rows by hand: then each shows.
+    let proofs = to.registry.agent_proofs().await?;
+    let proof_of = |name: &str| proofs.get(name).copied().unwrap_or_default();
+    // Keys of one agent have the same registration, unless somebody wrote rows by hand: then each is listed.
     let mut agents: BTreeMap<(String, String, String, String), Vec<&RegisteredKey>> = BTreeMap::new();
     for key in &keys {
         let Agent { name, approver, .. } = &key.agent;
@@ -63,15 +80,17 @@ pub(crate) async fn list(to: &Deployment, now: Timestamp) -> Result<Report, Stop
     let rows: Vec<_> = agents
         .iter()
         .map(|((name, approver, address, gates), keys)| {
-            [name.clone(), approver.clone(), address.clone(), gates.clone(), how_many(keys, now)]
+            let proof = proof_of(name).to_string();
+            [name.clone(), approver.clone(), address.clone(), gates.clone(), proof, how_many(keys, now)]
         })
         .collect();
     let text = if rows.is_empty() {
         "No agent is registered: `sayso agent add NAME --approver ID` registers one.\n".to_owned()
     } else {
-        table(["AGENT", "APPROVER", "ADDRESS", "GATES", "KEYS"], &rows)
+        table(["AGENT", "APPROVER", "ADDRESS", "GATES", "PROOF", "KEYS"], &rows)
     };
-    let agents: Vec<_> = agents.values().filter_map(|keys| listed(keys, now)).collect();
+    let agents: Vec<_> =
+        agents.iter().filter_map(|((name, ..), keys)| listed(keys, proof_of(name), now)).collect();
     Ok(Report::done(text, json!({"agents": agents})))
 }
 
@@ -90,7 +109,7 @@ fn how_many(keys: &[&RegisteredKey], now: Timestamp) -> String {
     }
 }
 
-fn listed(keys: &[&RegisteredKey], now: Timestamp) -> Option<Value> {
+fn listed(keys: &[&RegisteredKey], proof: RequiredProof, now: Timestamp) -> Option<Value> {
     let agent = &keys.first()?.agent;
     let keys: Vec<_> = keys
         .iter()
@@ -108,11 +127,12 @@ fn listed(keys: &[&RegisteredKey], now: Timestamp) -> Option<Value> {
         "approver": agent.approver.id.as_str(),
         "address": agent.approver.email.masked(),
         "gates": agent.audiences.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "proof": proof.as_str(),
         "keys": keys,
     }))
 }
 
-/// The one place where a key is shown.
+/// The only place where a key is shown.
 fn shown_once(to: &Deployment, key: &AgentKey) -> String {
     let (key, url) = (key.expose(), mcp_url(to));
     let configuration = configuration(to, key);
@@ -139,7 +159,7 @@ fn configuration(to: &Deployment, key: &str) -> Value {
     json!({"mcpServers": {"sayso": {"type": "http", "url": mcp_url(to), "headers": headers}}})
 }
 
-/// To be filled in by hand, where it was not told.
+/// The MCP endpoint, or a placeholder to be filled in by hand.
 fn mcp_url(to: &Deployment) -> &str {
     to.mcp_url().map_or("MCP_URL", |url| url.as_str())
 }

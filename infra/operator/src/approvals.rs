@@ -1,7 +1,8 @@
-//! What has been asked. Never a link, a secret or a token: what the rows have of those is not even read here, but for the
-//! token's signature, which says whether an approval is one. An address only if its mail came back, and masked.
+//! Lists and shows requests. Links, secrets and tokens are never shown, nor read here, except a token's signature, which proves
+//! an approval. An address is shown only if its mail came back, and is masked by default.
 
 use sayso_cloud::RecordedApproval;
+use sayso_model::passkey::CredentialId;
 use sayso_model::{
     Approval, ApprovalId, EmailAddress, Masks, NoticeState, Outcome, Request, Status, Timestamp, Undelivered,
     masked_arguments, shown_arguments,
@@ -13,25 +14,34 @@ use crate::connection::Deployment;
 use crate::outcome::{Report, Stopped};
 use crate::terminal::{block, complain, fields, marked, one_line, table};
 
-/// What stands for a value that the operator has named. Where a text has these brackets, they are named.
+/// Replaces a value that the operator has named. Where a text has these brackets, they are named.
 const MASK: &str = "⟨masked⟩";
 
-/// How one stands, as far as an operator has to know.
+/// An approval's status, for the operator.
 struct Standing {
     status: &'static str,
     ended_at: Option<Timestamp>,
     proven_by: Option<&'static str>,
+    /// The label of the passkey that proved it.
+    passkey: Option<String>,
     note: Option<String>,
-    /// Why the row cannot be believed.
+    /// Why the row is corrupt.
     problem: Option<String>,
 }
 
 impl Standing {
     fn of(recorded: &RecordedApproval, now: Timestamp) -> Self {
-        let open = |status| Self { status, ended_at: None, proven_by: None, note: None, problem: None };
+        let open = |status| Self {
+            status,
+            ended_at: None,
+            proven_by: None,
+            passkey: None,
+            note: None,
+            problem: None,
+        };
         match recorded.stored.judge(now) {
             Ok(Approval::Open(_)) => open(recorded.stored.open_status().as_str()),
-            // Nobody has noticed yet.
+            // Its expiry is not recorded yet.
             Ok(Approval::Overdue(overdue)) => Self::ended(&overdue.expire().outcome),
             Ok(Approval::Closed(closed)) => Self::ended(&closed.outcome),
             Err(failure) => Self { problem: Some(failure.to_string()), ..open("corrupt") },
@@ -44,6 +54,7 @@ impl Standing {
             status: outcome.status().as_str(),
             ended_at: Some(outcome.at()),
             proven_by: decision.map(|decision| decision.proven_by.as_str()),
+            passkey: decision.and_then(|d| d.passkey.as_ref()).map(CredentialId::label),
             note: decision.and_then(|d| d.note.as_ref()).map(|note| note.as_str().to_owned()),
             problem: None,
         }
@@ -81,7 +92,7 @@ pub(crate) async fn list(to: &Deployment, wanted: &Wanted, now: Timestamp) -> Re
         })
         .collect();
     let text = if rows.is_empty() {
-        "Nothing of the kind has been asked.\n".to_owned()
+        "There are no such requests.\n".to_owned()
     } else {
         table(["APPROVAL", "ASKED", "AGENT", "GATE", "TOOL", "STATUS", "IN THE AGENT'S WORDS"], &rows)
     };
@@ -103,7 +114,7 @@ pub(crate) async fn show(
 ) -> Result<Report, Stopped> {
     let recorded = to.store().await?.recorded_approval(id, now).await?.ok_or_else(|| {
         Stopped::not_done(format!(
-            "no approval {id} is recorded, or no longer: `sayso approvals list` shows those that are"
+            "there is no approval {id}, or it is past its retention: `sayso approvals list` shows the others"
         ))
     })?;
     let gate = to.registry.gate(&recorded.stored.request.audience).await?;
@@ -116,7 +127,8 @@ pub(crate) async fn show(
 fn for_people(recorded: &RecordedApproval, standing: &Standing, masks: &Masks, addresses: bool) -> String {
     let request = &recorded.stored.request;
     let at = standing.ended_at.map(|at| format!(" at {at}")).unwrap_or_default();
-    let proven = standing.proven_by.map(|by| format!(", proven by {by}")).unwrap_or_default();
+    let passkey = standing.passkey.as_ref().map(|label| format!(" {label}")).unwrap_or_default();
+    let proven = standing.proven_by.map(|by| format!(", proven by {by}{passkey}")).unwrap_or_default();
     let used = recorded.redemption.as_ref().map_or("no".to_owned(), |receipt| {
         format!("at {}, by the gate {}", receipt.redeemed_at, one_line(receipt.gate.as_str()))
     });
@@ -144,11 +156,11 @@ fn for_people(recorded: &RecordedApproval, standing: &Standing, masks: &Masks, a
     section("In the agent's words", Some(request.summary.as_str()));
     section("Why, in the agent's words", request.reason.as_ref().map(|reason| reason.as_str()));
     section("The approver's note", standing.note.as_deref());
-    section("This row cannot be believed", standing.problem.as_deref());
+    section("Why this row is corrupt", standing.problem.as_deref());
     text
 }
 
-/// Whether the question reached the mail service, and whether that could deliver it.
+/// Whether the mail service accepted the mail, and whether it came back.
 fn mail(recorded: &RecordedApproval, addresses: bool) -> String {
     if let Some(report) = recorded.stored.undelivered() {
         let Undelivered { address, cause, at, .. } = report;
@@ -157,7 +169,7 @@ fn mail(recorded: &RecordedApproval, addresses: bool) -> String {
     let state = match recorded.stored.notice.as_ref().map(|notice| &notice.state) {
         Some(NoticeState::Accepted { .. }) => "accepted by the mail service",
         Some(NoticeState::Failed) => "not accepted: the agent's next request sends it again",
-        Some(NoticeState::Sending { .. }) | None => "being sent, or its sender died",
+        Some(NoticeState::Sending { .. }) | None => "being sent, or the call that was sending it died",
     };
     state.to_owned()
 }
@@ -180,6 +192,7 @@ fn in_short(recorded: &RecordedApproval, standing: &Standing) -> Value {
         "closes_at": request.closes_at.to_string(),
         "ended_at": standing.ended_at.map(|at| at.to_string()),
         "proven_by": standing.proven_by,
+        "passkey": standing.passkey,
         "used_at": recorded.redemption.as_ref().map(|receipt| receipt.redeemed_at.to_string()),
         "used_by": recorded.redemption.as_ref().map(|receipt| receipt.gate.as_str()),
     })

@@ -19,7 +19,7 @@ pub(crate) async fn add(
     let mut text = format!("Registered the approver {id}, {address}.\n");
     if changed > 0 {
         text.push_str(&format!(
-            "{} of its agents had another address: new questions go to the new one.\n",
+            "{} of its agents had another address: new requests go to the new one.\n",
             count(changed, "key")
         ));
     }

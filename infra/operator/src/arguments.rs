@@ -1,10 +1,11 @@
-//! What the program is told. The `--help` here is what most people read of it.
+//! The command line. Its doc comments are the `--help`, which is all that most people read.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use sayso_model::passkey::RequiredProof;
 use sayso_model::{
     AgentName, ApprovalId, ApproverId, Audience, BaseUrl, EmailAddress, GateDescription, HourlyLimit, Mask,
     Overlap, Timestamp,
@@ -12,7 +13,7 @@ use sayso_model::{
 
 /// Operates a deployment of Sayso: who may ask, who decides, and what has been asked.
 ///
-/// It talks to the deployment's table by AWS's ordinary credentials, or to a local host with --local.
+/// It uses the deployment's table with your AWS credentials, or a local host with --local.
 ///
 /// Exit status: 0 it was done; 1 it was not, and standard error says why; 2 these arguments or settings
 /// cannot be used.
@@ -36,19 +37,22 @@ pub(crate) struct Connection {
     /// The AWS profile whose credentials to use
     #[arg(long, global = true, value_name = "PROFILE", conflicts_with = "local")]
     pub(crate) profile: Option<String>,
-    /// The stack's output McpUrl: for what to paste into a client, and for doctor
+    /// The stack's output McpUrl: for the client configuration that is printed, and for doctor
     #[arg(long, global = true, value_name = "URL", env = "SAYSO_MCP_URL", value_parser = BaseUrl::parse)]
     pub(crate) mcp_url: Option<BaseUrl>,
-    /// The stack's output Issuer, whose keys approvals must verify under: for approvals, audit and doctor
+    /// The stack's output Issuer, whose keys verify approvals: for approvals, audit and doctor
     #[arg(long, global = true, value_name = "URL", env = "SAYSO_ISSUER", value_parser = BaseUrl::parse)]
     pub(crate) issuer: Option<BaseUrl>,
     /// The stack's output AuditKeyId, the key that signs audit exports
     #[arg(long, global = true, value_name = "ID", env = "SAYSO_AUDIT_KEY")]
     pub(crate) audit_key: Option<String>,
-    /// Trust the certificates in this file, and not the machine's
+    /// The stack's output EnrolmentKeyId, the key that signs invitations and enrolled passkeys: for passkeys
+    #[arg(long, global = true, value_name = "ID", env = "SAYSO_ENROLMENT_KEY")]
+    pub(crate) enrolment_key: Option<String>,
+    /// Trust the certificates in this file instead of the machine's
     #[arg(long, global = true, value_name = "FILE", env = "AWS_CA_BUNDLE", value_parser = clap::value_parser!(OsString))]
     pub(crate) ca_bundle: Option<OsString>,
-    /// Talk to the sayso-local on this machine, by the port of its MCP endpoint (8787 if none is given)
+    /// Use the sayso-local on this machine, at the port of its MCP endpoint (8787 if none is given)
     #[arg(
         long,
         global = true,
@@ -65,51 +69,60 @@ pub(crate) struct Connection {
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Whether an AWS account is ready for Sayso, and whether a deployment works in it
+    /// Check an AWS account before a deployment, and try a deployment in it
     #[command(subcommand)]
     Deploy(Deploy),
     #[command(flatten)]
     Deployed(Deployed),
-    /// Keep what happened for longer than the table does, so that nobody can change it unseen
+    /// Export a signed record of what happened, and verify it
     #[command(subcommand)]
     Audit(Audits),
 }
 
-/// What needs a deployment to do it with.
+/// The commands that need a deployment's table.
 #[derive(Subcommand)]
 pub(crate) enum Deployed {
-    /// Who may ask
+    /// Manage agents: who may ask
     #[command(subcommand)]
     Agent(Agents),
-    /// Who decides
+    /// Manage approvers: who decides
     #[command(subcommand)]
     Approver(Approvers),
-    /// What approvals are for
+    /// Manage gates: what approvals are for
     #[command(subcommand)]
     Gate(Gates),
     /// What has been asked, and how it stands
     #[command(subcommand)]
     Approvals(Approvals),
-    /// Ask, decide and redeem from end to end, as an agent that exists for a few minutes
+    /// Test the deployment end to end with a temporary agent
     Doctor(Doctor),
 }
 
 #[derive(Subcommand)]
 pub(crate) enum Agents {
-    /// Register an agent, and print its key: once
+    /// Register an agent and print its key, once
     Add(AddAgent),
-    /// Every agent, and how many keys it has
+    /// List the agents and how many keys each has
     List,
-    /// Make an agent a new key, and print it: once; the old ones go on for the overlap
+    /// Create a new key for an agent and print it once. Old keys keep working for the overlap
     Rotate {
         /// The agent
         #[arg(value_parser = AgentName::parse)]
         name: AgentName,
-        /// How long the old keys go on: a number with s, m, h or d; 0 stops them at once
+        /// How long the old keys keep working: a number with s, m, h or d; 0 stops them at once
         #[arg(long, value_name = "TIME", default_value = "24h", value_parser = Overlap::parse)]
         overlap: Overlap,
     },
-    /// Stop every key of an agent, at once
+    /// Set what it takes to approve an agent's requests
+    Proof {
+        /// The agent
+        #[arg(value_parser = AgentName::parse)]
+        name: AgentName,
+        /// email-link or passkey. If the gate takes more, that counts
+        #[arg(value_parser = RequiredProof::parse)]
+        proof: RequiredProof,
+    },
+    /// Stop every key of an agent at once
     Revoke {
         /// The agent
         #[arg(value_parser = AgentName::parse)]
@@ -119,13 +132,13 @@ pub(crate) enum Agents {
 
 #[derive(Args)]
 pub(crate) struct AddAgent {
-    /// What approvers will read as its name
+    /// The agent's name, as approvers will read it
     #[arg(value_parser = AgentName::parse)]
     pub(crate) name: AgentName,
-    /// Who decides about what it asks
+    /// The approver who decides about its requests
     #[arg(long, value_name = "ID", value_parser = ApproverId::parse)]
     pub(crate) approver: ApproverId,
-    /// A gate it may ask for (repeatable; the first is meant when it names none; default: the only one there is)
+    /// A gate it may ask for (repeatable; the first is the default; may be omitted if only one gate is registered)
     #[arg(long, value_name = "AUDIENCE", value_parser = Audience::parse)]
     pub(crate) gate: Vec<Audience>,
 }
@@ -134,23 +147,43 @@ pub(crate) struct AddAgent {
 pub(crate) enum Approvers {
     /// Register an approver
     Add {
-        /// A pseudonym: it is in tokens and records, where the address never is
+        /// A pseudonym: it appears in tokens and records, where the address never does
         #[arg(value_parser = ApproverId::parse)]
         id: ApproverId,
-        /// Where the questions go
+        /// The address that gets the requests
         #[arg(value_parser = EmailAddress::parse)]
         email: EmailAddress,
-        /// Give an id that is there already this address, and tell its agents' rows
+        /// Change the address of a registered approver, for its agents, too
         #[arg(long)]
         replace: bool,
     },
-    /// Every approver
+    /// List the approvers
     List {
-        /// Show whole addresses
+        /// Show full addresses
         #[arg(long)]
         addresses: bool,
     },
-    /// Take an approver away that no agent has any more
+    /// Mail an approver an invitation to enrol a passkey, and print the code that goes with it, once
+    Invite(Invite),
+    /// List the passkeys of an approver
+    Passkeys {
+        /// The approver
+        #[arg(value_parser = ApproverId::parse)]
+        id: ApproverId,
+    },
+    /// Remove a passkey from an approver at once
+    RemovePasskey {
+        /// The approver
+        #[arg(value_parser = ApproverId::parse)]
+        id: ApproverId,
+        /// The passkey, as `approver passkeys` lists it
+        #[arg(value_name = "PASSKEY", required_unless_present = "unsigned")]
+        passkey: Option<String>,
+        /// Remove the records that nobody enrolled: somebody else has written them
+        #[arg(long, conflicts_with = "passkey")]
+        unsigned: bool,
+    },
+    /// Remove an approver whom no agent asks any more, and their passkeys
     Remove {
         /// The approver
         #[arg(value_parser = ApproverId::parse)]
@@ -158,18 +191,46 @@ pub(crate) enum Approvers {
     },
 }
 
+#[derive(Args)]
+pub(crate) struct Invite {
+    /// The approver
+    #[arg(value_parser = ApproverId::parse)]
+    pub(crate) id: ApproverId,
+    /// The stack's output PageUrl, the address that the passkey will belong to
+    #[arg(long, value_name = "URL", env = "SAYSO_PAGE_URL", value_parser = BaseUrl::parse)]
+    pub(crate) page_url: Option<BaseUrl>,
+    /// Who the mail comes from: the stack's parameter SenderEmail
+    #[arg(long, value_name = "EMAIL", env = "SAYSO_SENDER", value_parser = EmailAddress::parse)]
+    pub(crate) sender: Option<EmailAddress>,
+    /// Print the link, and mail nothing: for whoever has a better way to the approver than mail
+    #[arg(long, conflicts_with = "sender")]
+    pub(crate) print: bool,
+}
+
 #[derive(Subcommand)]
 pub(crate) enum Gates {
     /// Register a gate, by the audience of its tokens
     Add {
-        /// As in the `aud` of a token
+        /// The audience, as in the `aud` of a token
         #[arg(value_parser = Audience::parse)]
         audience: Audience,
-        /// What it stands in front of, in a line
+        /// What the gate protects, in one line
         #[arg(long, value_name = "TEXT", value_parser = GateDescription::parse)]
         description: Option<GateDescription>,
+        /// What it takes to approve what the gate is asked for: email-link or passkey
+        #[arg(long, value_name = "PROOF", default_value = "email-link", value_parser = RequiredProof::parse)]
+        proof: RequiredProof,
     },
-    /// Name the arguments whose values mails, exports and `approvals show` mask, in the place of those named before
+    /// Set what it takes to approve what a gate is asked for
+    Proof {
+        /// The gate
+        #[arg(value_parser = Audience::parse)]
+        audience: Audience,
+        /// email-link or passkey; if the agent needs more, that counts
+        #[arg(value_parser = RequiredProof::parse)]
+        proof: RequiredProof,
+    },
+    /// Set the arguments whose values are masked in mails, exports and `approvals show`. Replaces the previous list
     Mask {
         /// The gate
         #[arg(value_parser = Audience::parse)]
@@ -177,24 +238,24 @@ pub(crate) enum Gates {
         /// A JSON Pointer, like /login/password or /users/*/pin, or a glob over names, like '*token*'
         #[arg(value_name = "ARGUMENT", required_unless_present = "none", value_parser = Mask::parse)]
         masks: Vec<Mask>,
-        /// Mask nothing any more
+        /// Mask nothing
         #[arg(long, conflicts_with = "masks")]
         none: bool,
     },
-    /// Every gate
+    /// List the gates
     List,
 }
 
 #[derive(Subcommand)]
 pub(crate) enum Approvals {
-    /// What has been asked, newest first
+    /// List the requests, newest first
     List(Wanted),
-    /// One approval: what was asked, who decided, how that was proven, and whether it was used
+    /// Show one approval: what was asked, who decided, how that was proven, and whether it was used
     Show {
         /// Its id
         #[arg(value_parser = ApprovalId::parse)]
         id: ApprovalId,
-        /// Show whole the address that a mail came back from
+        /// Show the full address that a mail came back from
         #[arg(long)]
         addresses: bool,
         /// Show the arguments that the gate's masks hide
@@ -205,25 +266,25 @@ pub(crate) enum Approvals {
 
 #[derive(Args)]
 pub(crate) struct Wanted {
-    /// Only what somebody may still decide
+    /// Only requests that can still be decided
     #[arg(long)]
     pub(crate) open: bool,
-    /// Only what this agent asked
+    /// Only requests of this agent
     #[arg(long, value_name = "NAME", value_parser = AgentName::parse)]
     pub(crate) agent: Option<AgentName>,
 }
 
 #[derive(Subcommand)]
 pub(crate) enum Deploy {
-    /// Look whether the account is ready, before a first deployment or after it: reads only, says what to do
+    /// Check whether the account is ready, before or after a first deployment. Read-only
     Check(Check),
-    /// Try a deployment once, step by step, with what only AWS can show: asks you to approve one request
+    /// Test a deployment on AWS, step by step. Asks you to approve one request
     Smoke(Smoke),
 }
 
 #[derive(Args)]
 pub(crate) struct Smoke {
-    /// Whose mailbox the question goes to: yours, because you approve it
+    /// Where the request is mailed: your own address, because you approve it
     #[arg(long, value_name = "EMAIL", value_parser = EmailAddress::parse)]
     pub(crate) email: EmailAddress,
     /// How long to wait for the decision: from 60s to 15m
@@ -233,14 +294,14 @@ pub(crate) struct Smoke {
 
 #[derive(Args)]
 pub(crate) struct Check {
-    /// Who approval mails come from: the stack's parameter SenderEmail
+    /// The sender of approval mails: the stack's parameter SenderEmail
     #[arg(long, value_name = "EMAIL", value_parser = EmailAddress::parse)]
     pub(crate) sender: Option<EmailAddress>,
-    /// Who will decide (repeatable; with --table also every registered approver)
+    /// An approver's address (repeatable; with --table every registered approver is checked, too)
     #[arg(long, value_name = "EMAIL", value_parser = EmailAddress::parse)]
     pub(crate) approver: Vec<EmailAddress>,
-    /// How many concurrent executions the deployment is to reserve: its parameters …Concurrency together
-    #[arg(long, value_name = "NUMBER", default_value_t = 46)]
+    /// How many concurrent executions the deployment reserves: the sum of its …Concurrency parameters
+    #[arg(long, value_name = "NUMBER", default_value_t = 48)]
     pub(crate) reserve: u16,
     /// How many checks of an agent may wait at a time: the parameter WaitsPerAgent
     #[arg(long, value_name = "NUMBER", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=100))]
@@ -248,41 +309,41 @@ pub(crate) struct Check {
     /// How many requests an agent may make in an hour: the parameter RequestsPerAgentPerHour
     #[arg(long, value_name = "NUMBER", value_parser = HourlyLimit::parse, default_value = "20")]
     pub(crate) requests_per_agent: HourlyLimit,
-    /// How many an approver may be mailed in an hour: the parameter MailsPerApproverPerHour
+    /// How many requests an approver may be mailed in an hour: the parameter MailsPerApproverPerHour
     #[arg(long, value_name = "NUMBER", value_parser = HourlyLimit::parse, default_value = "60")]
     pub(crate) mails_per_approver: HourlyLimit,
 }
 
 #[derive(Subcommand)]
 pub(crate) enum Audits {
-    /// Write what happened in a range of time into a file, each line bound to the one before, and sign it
+    /// Write what happened in a range of time to a signed file, in which each line names the digest of the one before
     Export(Export),
-    /// Find whatever was removed, changed, added or reordered since: needs the files and the key's public half, no deployment
+    /// Verify exports: detect entries that were removed, changed, added or reordered. Needs no deployment
     Verify(Verify),
-    /// Print the public half of the audit key, as a JSON Web Key Set, to be kept for `verify --key`
+    /// Print the public half of the audit key as a JSON Web Key Set. Save it for `verify --key`
     Keys,
 }
 
 #[derive(Args)]
 pub(crate) struct Export {
-    /// The file to write; it must not be there yet
+    /// The file to write; it must not exist yet
     #[arg(long, value_name = "FILE")]
     pub(crate) output: PathBuf,
-    /// The first moment, like 2026-11-22 or 2026-11-22T12:00:00Z (default: where --previous ends, or the beginning)
+    /// Start of the range, like 2026-11-22 or 2026-11-22T12:00:00Z (default: where --previous ends, or the beginning)
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub(crate) from: Option<Timestamp>,
-    /// The first moment after it (default, and at the latest: ten minutes ago, when no earlier fact can still come)
+    /// End of the range, exclusive (default and maximum: ten minutes ago)
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub(crate) to: Option<Timestamp>,
-    /// The export that this one continues: it is named, so that its absence shows
+    /// The export that this one continues. This one names it, so that `verify` notices if it is missing
     #[arg(long, value_name = "FILE")]
     pub(crate) previous: Option<PathBuf>,
-    /// Who may have signed --previous besides the key that signs now: what `audit keys` printed before the key was changed, as
-    /// a file, or a key's thumbprint (repeatable)
+    /// A key that may have signed --previous, besides the key that signs now: a file with what `audit keys` printed before the
+    /// key was changed, or a thumbprint (repeatable)
     // One thumbprint in sixty-four begins with a hyphen.
     #[arg(long, value_name = "FILE|ID", allow_hyphen_values = true)]
     pub(crate) key: Vec<String>,
-    /// Keys that the issuer no longer publishes, as a file, for the approvals that they signed (repeatable)
+    /// A file with keys that the issuer no longer publishes, to verify the approvals that they signed (repeatable)
     #[arg(long, value_name = "FILE")]
     pub(crate) issuer_keys: Vec<PathBuf>,
 }
@@ -292,12 +353,12 @@ pub(crate) struct Verify {
     /// The exports, in the order of their ranges
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
-    /// Whose signature counts: what `audit keys` printed, as a file, or a key's thumbprint (repeatable; default: the
-    /// deployment's own audit key, by --audit-key or --local)
+    /// A key to trust: a file with what `audit keys` printed, or a thumbprint (repeatable; default: the deployment's own
+    /// audit key, by --audit-key or --local)
     // One thumbprint in sixty-four begins with a hyphen.
     #[arg(long, value_name = "FILE|ID", allow_hyphen_values = true)]
     pub(crate) key: Vec<String>,
-    /// The issuer's keys, as a file, to verify the approval tokens with (repeatable; default: what --issuer publishes)
+    /// A file with the issuer's keys, to verify the approval tokens (repeatable; default: what --issuer publishes)
     #[arg(long, value_name = "FILE")]
     pub(crate) issuer_keys: Vec<PathBuf>,
 }
@@ -309,7 +370,7 @@ fn moment(text: &str) -> Result<Timestamp, String> {
 
 #[derive(Args)]
 pub(crate) struct Doctor {
-    /// Whose mailbox the question goes to; with --local, doctor decides by itself
+    /// Where the request is mailed; with --local, doctor decides by itself
     #[arg(long, value_name = "EMAIL", value_parser = EmailAddress::parse)]
     pub(crate) email: Option<EmailAddress>,
     /// How long to wait for the decision: from 60s to 15m

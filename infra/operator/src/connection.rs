@@ -1,4 +1,4 @@
-//! Where the deployment is, and as whom to speak to it.
+//! Connects to a deployment: its addresses, its keys, and the credentials.
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,9 +9,9 @@ use aws_types::region::Region;
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client};
 use sayso_cloud::operator::Registry;
-use sayso_cloud::{Aws, Clock, Endpoints, Roots, Signer, Store, interactive_http_client};
-use sayso_model::BaseUrl;
+use sayso_cloud::{Aws, Clock, Endpoints, Mailer, Roots, Signer, Store, interactive_http_client};
 use sayso_model::token::{Issuer, Jwks};
+use sayso_model::{BaseUrl, EmailAddress};
 use serde::Deserialize;
 
 use crate::arguments::Connection;
@@ -20,7 +20,7 @@ use crate::outcome::Stopped;
 /// How long anything but DynamoDB may take to answer.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// Far above any honest answer.
+/// Far above any genuine answer.
 const MAX_ANSWER: usize = 16 * 1024 * 1024;
 
 /// One deployment, as its operator reaches it.
@@ -30,14 +30,17 @@ pub(crate) struct Deployment {
     pub(crate) table: String,
     mcp_url: Option<BaseUrl>,
     issuer: Option<Issuer>,
-    /// Of a local host.
+    /// The outbox of a local host; none on AWS.
     pub(crate) outbox: Option<BaseUrl>,
     audit_key: Option<String>,
+    enrolment_key: Option<String>,
+    /// Of a local host.
+    pub(crate) page_url: Option<BaseUrl>,
     aws: Aws,
     roots: Option<Roots>,
 }
 
-/// What a local host says of itself.
+/// What a local host answers about itself.
 #[derive(Deserialize)]
 struct Whereabouts {
     mcp_url: String,
@@ -47,6 +50,9 @@ struct Whereabouts {
     table: String,
     kms_url: String,
     audit_key: String,
+    page_url: String,
+    sesv2_url: String,
+    enrolment_key: String,
 }
 
 impl Deployment {
@@ -69,7 +75,7 @@ impl Deployment {
         let url = |text: &str| BaseUrl::parse(text).map_err(|_| missing());
         let endpoint = |text: &str| Ok::<_, Stopped>(Some(url(text)?.as_str().to_owned()));
         let (dynamodb, kms) = (endpoint(&told.dynamodb_url)?, endpoint(&told.kms_url)?);
-        let aws = Aws::at(Endpoints { dynamodb, kms, ..Endpoints::default() });
+        let aws = Aws::at(Endpoints { dynamodb, kms, sesv2: endpoint(&told.sesv2_url)? });
         Ok(Self {
             registry: Registry::new(aws.dynamodb(), told.table.clone()),
             clock: Clock::system(),
@@ -78,6 +84,8 @@ impl Deployment {
             issuer: Some(url(&told.issuer_url)?),
             outbox: Some(url(&told.outbox_url)?),
             audit_key: connection.audit_key.clone().or(Some(told.audit_key)),
+            enrolment_key: connection.enrolment_key.clone().or(Some(told.enrolment_key)),
+            page_url: Some(url(&told.page_url)?),
             aws,
             roots: None,
         })
@@ -98,17 +106,19 @@ impl Deployment {
             issuer: connection.issuer.clone(),
             outbox: None,
             audit_key: connection.audit_key.clone(),
+            enrolment_key: connection.enrolment_key.clone(),
+            page_url: None,
             aws,
             roots: roots(connection)?,
         })
     }
 
-    /// Where agents ask, if it is known.
+    /// The MCP endpoint, if it is known.
     pub(crate) fn mcp_url(&self) -> Option<&BaseUrl> {
         self.mcp_url.as_ref()
     }
 
-    /// Where agents ask.
+    /// The MCP endpoint, or a usage error.
     pub(crate) fn need_mcp_url(&self) -> Result<&BaseUrl, Stopped> {
         self.mcp_url.as_ref().ok_or_else(|| {
             Stopped::usage(
@@ -117,19 +127,19 @@ impl Deployment {
         })
     }
 
-    /// Whose keys approvals verify under.
+    /// The issuer, whose keys verify approvals, or a usage error.
     pub(crate) fn need_issuer(&self) -> Result<&Issuer, Stopped> {
         self.issuer.as_ref().ok_or_else(|| {
             Stopped::usage("say who signs: --issuer URL (the stack's output Issuer, or SAYSO_ISSUER)")
         })
     }
 
-    /// Whose certificates to trust in the place of the machine's.
+    /// The certificates to trust instead of the machine's.
     pub(crate) fn roots(&self) -> Option<&Roots> {
         self.roots.as_ref()
     }
 
-    /// The approvals, judged by the issuer's published keys: the table alone is not trusted to say `approved`.
+    /// The approvals, verified with the issuer's published keys. A row that says `approved` is not trusted by itself.
     pub(crate) async fn store(&self) -> Result<Store, Stopped> {
         Ok(self.store_under(self.published_keys(self.need_issuer()?).await?))
     }
@@ -139,12 +149,28 @@ impl Deployment {
         published_keys(issuer, self.roots.as_ref()).await
     }
 
-    /// The approvals, judged by these keys.
+    /// The approvals, verified with these keys.
     pub(crate) fn store_under(&self, keys: Jwks) -> Store {
         Store::new(self.aws.dynamodb(), self.table.clone(), keys)
     }
 
-    /// What signs audit exports, if these credentials may.
+    /// The signer of invitations. Enrolled passkeys verify under its public half.
+    pub(crate) async fn enrolment_signer(&self) -> Result<Signer, Stopped> {
+        let key = self.enrolment_key.as_deref().ok_or_else(|| {
+            Stopped::usage(
+                "say which key signs passkeys: --enrolment-key ID (the stack's output EnrolmentKeyId, or SAYSO_ENROLMENT_KEY)",
+            )
+        })?;
+        signer(&self.aws, key).await
+    }
+
+    /// Sends mail from this address.
+    pub(crate) fn mailer(&self, from: EmailAddress) -> Mailer {
+        let reply_to = from.no_reply();
+        Mailer::new(self.aws.sesv2(), from, reply_to)
+    }
+
+    /// The signer of audit exports, if the credentials are permitted to use it.
     pub(crate) async fn audit_signer(&self) -> Result<Signer, Stopped> {
         signer(&self.aws, need_audit_key(self.audit_key.as_deref())?).await
     }
@@ -163,7 +189,7 @@ fn need_audit_key(key: Option<&str>) -> Result<&str, Stopped> {
     })
 }
 
-/// The same, for what needs no table.
+/// The signer of audit exports, for commands that need no table.
 pub(crate) async fn audit_signer(connection: &Connection) -> Result<Signer, Stopped> {
     if let Some(port) = connection.local {
         return Deployment::on_this_machine(port, connection).await?.audit_signer().await;
@@ -172,7 +198,7 @@ pub(crate) async fn audit_signer(connection: &Connection) -> Result<Signer, Stop
     signer(&account(connection).await?, key).await
 }
 
-/// Who signs approvals, if that is known without a table.
+/// The issuer, if it is known without a table.
 pub(crate) async fn issuer(connection: &Connection) -> Result<Option<Issuer>, Stopped> {
     match (connection.issuer.clone(), connection.local) {
         (None, Some(port)) => Ok(Deployment::on_this_machine(port, connection).await?.issuer),
@@ -180,14 +206,14 @@ pub(crate) async fn issuer(connection: &Connection) -> Result<Option<Issuer>, St
     }
 }
 
-/// The same, for what needs no table.
+/// The keys that an issuer publishes, for commands that need no table.
 pub(crate) async fn published_keys(issuer: &Issuer, roots: Option<&Roots>) -> Result<Jwks, Stopped> {
     let local = issuer.as_str().starts_with("http://");
     let keys = fetch(&http(local, roots)?, &format!("{issuer}/.well-known/jwks.json")).await;
     let keys = keys.and_then(|keys| serde_json::from_str::<Jwks>(&keys).ok());
     keys.ok_or_else(|| {
         Stopped::not_done(format!(
-            "the issuer's keys cannot be fetched from {issuer}, so no approval can be judged: compare --issuer with the stack's output Issuer. Behind a proxy, HTTPS_PROXY must name it, and AWS_CA_BUNDLE the file with its certificate if it reads along"
+            "the issuer's keys cannot be fetched from {issuer}, so no approval can be judged: compare --issuer with the stack's output Issuer. Behind a proxy, set HTTPS_PROXY, and if the proxy inspects TLS, set AWS_CA_BUNDLE to its certificate file"
         ))
     })
 }
@@ -206,8 +232,8 @@ pub(crate) async fn account(connection: &Connection) -> Result<Aws, Stopped> {
     if config.region().is_none() {
         return Err(Stopped::usage("no AWS region: name it with --region, AWS_REGION or the profile"));
     }
-    // Asked here, where it can be said: a call that lacks them only fails. What is wrong with them is not repeated: it may
-    // quote them.
+    // Checked here, where the message can be clear: a call without credentials only fails. The provider's error is not
+    // repeated, because it may quote them.
     let provider = config.credentials_provider();
     let found = match &provider {
         Some(provider) => provider.provide_credentials().await.is_ok(),
@@ -221,7 +247,7 @@ pub(crate) async fn account(connection: &Connection) -> Result<Aws, Stopped> {
     Ok(Aws::of(&config))
 }
 
-/// Whose certificates to trust in the place of the machine's.
+/// The certificates to trust instead of the machine's.
 pub(crate) fn roots(connection: &Connection) -> Result<Option<Roots>, Stopped> {
     let Some(path) = connection.ca_bundle.as_deref().filter(|path| !path.is_empty()).map(Path::new) else {
         return Ok(None);
@@ -236,7 +262,7 @@ pub(crate) fn roots(connection: &Connection) -> Result<Option<Roots>, Stopped> {
         .map_err(|problem| Stopped::usage(format!("{file} (--ca-bundle, AWS_CA_BUNDLE): {problem}")))
 }
 
-/// A client that goes nowhere but where it is sent, without TLS on this machine only.
+/// An HTTP client that follows no redirects. Only on this machine does it work without TLS.
 pub(crate) fn http(local: bool, roots: Option<&Roots>) -> Result<Client, Stopped> {
     let builder = Client::builder().timeout(PATIENCE).redirect(Policy::none()).retry(reqwest::retry::never());
     let built = match roots.map(|roots| Certificate::from_pem_bundle(roots.as_pem())).transpose() {
@@ -245,20 +271,16 @@ pub(crate) fn http(local: bool, roots: Option<&Roots>) -> Result<Client, Stopped
         Ok(None) => builder.https_only(true).build(),
         Err(error) => Err(error),
     };
-    built.map_err(|_| {
-        Stopped::usage(
-            "no TLS on this machine: install its root certificates, or see to those of AWS_CA_BUNDLE",
-        )
-    })
+    built.map_err(|_| Stopped::usage("no usable root certificates: install them, or fix AWS_CA_BUNDLE"))
 }
 
-/// What is there, if it is there and is text of an honest length.
+/// The text at a URL, if there is one and it is not longer than [`MAX_ANSWER`].
 pub(crate) async fn fetch(http: &Client, url: &str) -> Option<String> {
     let answer = http.get(url).send().await.ok().filter(|answer| answer.status().is_success())?;
     read(answer).await
 }
 
-/// The text of an answer, if its length is honest.
+/// The text of an answer, if it is not longer than [`MAX_ANSWER`].
 pub(crate) async fn read(mut answer: reqwest::Response) -> Option<String> {
     let mut body = Vec::new();
     while let Some(chunk) = answer.chunk().await.ok()? {

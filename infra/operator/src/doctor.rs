@@ -1,4 +1,4 @@
-//! `doctor`: a deployment tried from end to end, as one agent and one person use it.
+//! `doctor`: tests a deployment end to end, with one agent and one approver.
 
 use sayso_model::EmailAddress;
 
@@ -24,7 +24,7 @@ pub(crate) async fn run(to: &Deployment, doctor: &Doctor, quiet: bool) -> Result
     if tried.is_err() {
         trial.withdraw().await;
     }
-    // What became of it is in the steps.
+    // The steps have the result.
     let _ = trial.remove(&mut steps).await;
     steps.into_report()
 }

@@ -1,4 +1,5 @@
 use sayso_cloud::operator::RegisteredGate;
+use sayso_model::passkey::RequiredProof;
 use sayso_model::{Audience, GateDescription, Mask, Masks, Timestamp};
 use serde_json::json;
 
@@ -10,15 +11,38 @@ pub(crate) async fn add(
     to: &Deployment,
     audience: Audience,
     description: Option<GateDescription>,
+    proof: RequiredProof,
     now: Timestamp,
 ) -> Result<Report, Stopped> {
-    let gate = RegisteredGate { audience, description, masks: Masks::NONE, created_at: now };
+    let gate = RegisteredGate { audience, description, masks: Masks::NONE, proof, created_at: now };
     to.registry.add_gate(&gate).await?;
     let json = json!({
         "gate": gate.audience.as_str(),
         "description": gate.description.as_ref().map(GateDescription::as_str),
+        "proof": gate.proof.as_str(),
     });
     Ok(Report::done(format!("Registered the gate {}.\n", gate.audience), json))
+}
+
+pub(crate) async fn proof(
+    to: &Deployment,
+    audience: &Audience,
+    proof: RequiredProof,
+) -> Result<Report, Stopped> {
+    to.registry.set_gate_proof(audience, proof).await?;
+    let text = format!(
+        "Approving what the gate {audience} is asked for takes {}. It holds from the next decision on.\n",
+        in_words(proof)
+    );
+    Ok(Report::done(text, json!({"gate": audience.as_str(), "proof": proof.as_str()})))
+}
+
+/// What an approver needs.
+pub(crate) fn in_words(proof: RequiredProof) -> &'static str {
+    match proof {
+        RequiredProof::EmailLink => "the mailed link and its code",
+        RequiredProof::Passkey => "a passkey of the approver",
+    }
 }
 
 pub(crate) async fn mask(to: &Deployment, audience: &Audience, masks: Vec<Mask>) -> Result<Report, Stopped> {
@@ -26,10 +50,10 @@ pub(crate) async fn mask(to: &Deployment, audience: &Audience, masks: Vec<Mask>)
     to.registry.mask_gate(audience, &masks).await?;
     let texts: Vec<&str> = masks.texts().collect();
     let told = if texts.is_empty() {
-        format!("Nothing that the gate {audience} is asked for is masked any more.\n")
+        format!("The gate {audience} masks nothing now.\n")
     } else {
         format!(
-            "Masked at the gate {audience}: {}. It holds for the next mail, and for whatever is exported or shown from now on. Mails that are out and earlier exports stay as they are.\n",
+            "Masked at the gate {audience}: {}. This applies to all mails, exports and `approvals show` from now on. Mails already sent and earlier exports do not change.\n",
             one_line(&texts.join(", "))
         )
     };
@@ -45,13 +69,14 @@ pub(crate) async fn list(to: &Deployment) -> Result<Report, Stopped> {
         .iter()
         .map(|gate| {
             let masked = one_line(&gate.masks.texts().collect::<Vec<_>>().join(", "));
-            [gate.audience.to_string(), gate.created_at.to_string(), masked, description(gate)]
+            let proof = gate.proof.to_string();
+            [gate.audience.to_string(), gate.created_at.to_string(), proof, masked, description(gate)]
         })
         .collect();
     let text = if rows.is_empty() {
         "No gate is registered: `sayso gate add AUDIENCE` registers one.\n".to_owned()
     } else {
-        table(["GATE", "SINCE", "MASKED", "DESCRIPTION"], &rows)
+        table(["GATE", "SINCE", "PROOF", "MASKED", "DESCRIPTION"], &rows)
     };
     let listed: Vec<_> = gates
         .iter()
@@ -60,6 +85,7 @@ pub(crate) async fn list(to: &Deployment) -> Result<Report, Stopped> {
                 "gate": gate.audience.as_str(),
                 "created_at": gate.created_at.to_string(),
                 "description": gate.description.as_ref().map(GateDescription::as_str),
+                "proof": gate.proof.as_str(),
                 "masked": gate.masks.texts().collect::<Vec<_>>(),
             })
         })

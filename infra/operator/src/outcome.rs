@@ -1,7 +1,7 @@
 //! How a command ends.
 
 use sayso_cloud::Failure;
-use sayso_cloud::operator::{NotDone, Refused};
+use sayso_cloud::operator::{RegistryError, RegistryRefusal};
 use serde_json::Value;
 
 /// Exit statuses.
@@ -17,7 +17,7 @@ pub(crate) mod status {
 /// What a command found or did, for people and for scripts.
 #[derive(Debug)]
 pub(crate) struct Report {
-    /// Lines for a terminal, in which everything from outside is visible; each ends in a line feed.
+    /// Lines for a terminal, each with a line feed. Invisible characters from outside are named.
     pub(crate) text: String,
     /// One document.
     pub(crate) json: Value,
@@ -47,14 +47,14 @@ impl Stopped {
     }
 }
 
-impl From<NotDone> for Stopped {
-    fn from(error: NotDone) -> Self {
+impl From<RegistryError> for Stopped {
+    fn from(error: RegistryError) -> Self {
         match error {
-            NotDone::Refused(refused) => Self::not_done(match what_to_do(&refused) {
+            RegistryError::Refused(refused) => Self::not_done(match what_to_do(&refused) {
                 Some(advice) => format!("{refused}: {advice}"),
                 None => refused.to_string(),
             }),
-            NotDone::Failed(failure) => failure.into(),
+            RegistryError::Failed(failure) => failure.into(),
         }
     }
 }
@@ -69,34 +69,37 @@ impl From<Failure> for Stopped {
 }
 
 /// What an operator can do about a change that the registry refuses, in this program's commands.
-fn what_to_do(refused: &Refused) -> Option<String> {
+fn what_to_do(refused: &RegistryRefusal) -> Option<String> {
     Some(match refused {
-        Refused::AgentTaken(name) => {
-            format!("choose another name, or make it a new key with `sayso agent rotate {name}`")
+        RegistryRefusal::AgentTaken(name) => {
+            format!("choose another name, or create a new key for it with `sayso agent rotate {name}`")
         }
-        Refused::UnknownAgent(_) => "`sayso agent list` shows who is".to_owned(),
-        Refused::AgentDiffers(name) => {
+        RegistryRefusal::UnknownAgent(_) => "`sayso agent list` shows the registered agents".to_owned(),
+        RegistryRefusal::AgentDiffers(name) => {
             format!("revoke it with `sayso agent revoke {name}` and add it again")
         }
-        Refused::TooManyKeys(_) => "revoke it and add it again".to_owned(),
-        Refused::UnknownApprover(id) => format!("`sayso approver add {id} EMAIL` registers one"),
-        Refused::ApproverTaken(_) => "to give it another address, add --replace".to_owned(),
-        Refused::ApproverDiffers(..) => "to change theirs, too, add --replace".to_owned(),
-        Refused::ApproverInUse(id, _) => format!(
+        RegistryRefusal::TooManyKeys(_) => "revoke it and add it again".to_owned(),
+        RegistryRefusal::UnknownApprover(id) => format!("`sayso approver add {id} EMAIL` registers one"),
+        RegistryRefusal::ApproverTaken(_) => "to give it another address, add --replace".to_owned(),
+        RegistryRefusal::ApproverDiffers(..) => "to change theirs, too, add --replace".to_owned(),
+        RegistryRefusal::ApproverInUse(id, _) => format!(
             "revoke them first, or give the id to someone else with `sayso approver add {id} EMAIL --replace`"
         ),
-        Refused::UnknownGate(audience) => format!("`sayso gate add {audience}` registers it"),
-        Refused::GateTaken(_) => return None,
-        Refused::NoGates => "`sayso gate add AUDIENCE` registers one, then add --gate AUDIENCE".to_owned(),
-        Refused::WhichGate => "say which the agent may ask for, with --gate AUDIENCE".to_owned(),
-        Refused::Contended => "run it again".to_owned(),
+        RegistryRefusal::UnknownPasskey(id) => format!("`sayso approver passkeys {id}` lists them"),
+        RegistryRefusal::UnknownGate(audience) => format!("`sayso gate add {audience}` registers it"),
+        RegistryRefusal::GateTaken(_) => return None,
+        RegistryRefusal::NoGates => {
+            "`sayso gate add AUDIENCE` registers one, then add --gate AUDIENCE".to_owned()
+        }
+        RegistryRefusal::WhichGate => "say which the agent may ask for, with --gate AUDIENCE".to_owned(),
+        RegistryRefusal::Contended => "run it again".to_owned(),
     })
 }
 
 /// What an operator can do about a call that did not succeed.
 pub(crate) fn advice(failure: &Failure) -> &'static str {
     let Failure::Call { code, .. } = failure else {
-        return "nothing of Sayso's writes such a row; find out who may write to the table";
+        return "Sayso does not write such rows; find out who can write to the table";
     };
     match code.as_str() {
         "AccessDeniedException" | "UnauthorizedOperation" => {
@@ -106,19 +109,19 @@ pub(crate) fn advice(failure: &Failure) -> &'static str {
             "there is no such table in this region: compare --table and --region with the stack's output TableName"
         }
         "NotFoundException" => {
-            "there is no such key in this region: compare --audit-key and --region with the stack's output AuditKeyId"
+            "there is no such key in this region: compare --audit-key or --enrolment-key, and --region, with the stack's outputs"
         }
         "ExpiredTokenException" | "UnrecognizedClientException" | "InvalidSignatureException" => {
-            "AWS does not take these credentials: log in again, or choose others with --profile"
+            "AWS rejects these credentials: log in again, or choose others with --profile"
         }
         "no connection" => {
             "check the network and --region; behind a proxy, HTTPS_PROXY and AWS_CA_BUNDLE; with --local, that sayso-local runs"
         }
         "unreadable answer" => {
-            "AWS's answer is not one that Sayso can use: a signing key has to be of the type ECC_NIST_P256, for SIGN_VERIFY"
+            "Sayso cannot use AWS's answer: a signing key must be of type ECC_NIST_P256, for SIGN_VERIFY"
         }
         "request could not be built" => "this is a fault of this program: report it with this message",
-        "timed out" => "check the network; whether it was done is not known: list, and run it again",
+        "timed out" => "check the network. It is not known whether it was done: list, and run it again",
         "ThrottlingException" | "ProvisionedThroughputExceededException" => "the table is busy: run it again",
         _ => "",
     }

@@ -6,15 +6,15 @@ use sayso_model::{Reading, reveal_to_string};
 
 use crate::outcome::{Report, Stopped};
 
-/// Prints one or the other, and gives back the exit status.
+/// Prints the text or the JSON, and returns the exit status.
 pub(crate) fn print(report: &Report, json: bool) -> Result<u8, Stopped> {
     let text = if json { ascii(&format!("{:#}\n", report.json)) } else { report.text.clone() };
     write(&text)?;
     Ok(report.status)
 }
 
-/// The same JSON without a character that a terminal could take for more than a letter: beyond ASCII there is nothing but
-/// text in it, where an escape means the same.
+/// The same JSON in ASCII, so that no character can control a terminal. Beyond ASCII there are only strings, in which an
+/// escape means the same.
 fn ascii(json: &str) -> String {
     let mut shown = String::with_capacity(json.len());
     for c in json.chars() {
@@ -28,35 +28,35 @@ fn ascii(json: &str) -> String {
     shown
 }
 
-/// What is said at once, while a command goes on.
+/// Prints at once, while a command goes on.
 pub(crate) fn write(text: &str) -> Result<(), Stopped> {
     let mut out = io::stdout().lock();
     let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     written.map_err(|e| Stopped::not_done(format!("standard output cannot be written: {e}")))
 }
 
-/// On standard error, with whatever cannot be seen named. Nobody may be there to read it.
+/// Prints to standard error, with invisible characters named. Ignores a failure: perhaps nobody reads it.
 pub(crate) fn complain(message: &str) {
     let lines = message.lines().map(|line| format!("sayso: {}\n", one_line(line))).collect::<String>();
     let _ = io::stderr().write_all(lines.as_bytes());
 }
 
-/// Text from outside on one line, with whatever cannot be seen named.
+/// Text from outside on one line, with invisible characters named.
 pub(crate) fn one_line(text: &str) -> String {
     reveal_to_string(text, Reading::Words).replace('\n', "⟨U+000A line feed⟩").replace('\t', "⟨U+0009 tab⟩")
 }
 
-/// Text from outside on lines of its own, each marked, so that none can pass for a line of ours.
+/// Text from outside on its own lines, each marked, so that none can pass for a line of ours.
 pub(crate) fn block(text: &str) -> String {
     marked(&reveal_to_string(text, Reading::Words))
 }
 
-/// As [`block`], of what is revealed already.
+/// Like [`block`], for text that is revealed already.
 pub(crate) fn marked(revealed: &str) -> String {
     revealed.split('\n').map(|line| format!("  | {line}\n")).collect()
 }
 
-/// Columns as wide as what is in them, two spaces between; the last is as long as it is.
+/// Columns as wide as their widest cell, with two spaces between. The last one is not padded.
 pub(crate) fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> String {
     let head = head.map(str::to_owned);
     let width = |column: usize| {

@@ -25,7 +25,8 @@ pub use failure::{Failure, StartError};
 pub use mailer::{APPROVAL_TAG, Mail, Mailer, SendError};
 pub use operator::{Audited, Recorded, RecordedApproval};
 pub use roots::{Roots, RootsError};
-pub use signer::{KeyIds, PublicKeys, Signer};
+pub use signer::{KeyIds, PublicKeys, Signer, verifies_rs256};
 pub use store::{
-    Claim, Concluded, PointerClaim, Reached, Redeemed, RequestRef, Settled, Store, StoredApproval, Wait,
+    Claim, Concluded, Enrolled, MAX_PASSKEYS, Passkeys, PointerClaim, Reached, Redeemed, RequestRef, Settled,
+    Store, StoredApproval, Wait,
 };

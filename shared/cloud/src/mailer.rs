@@ -13,8 +13,8 @@ pub const APPROVAL_TAG: &str = "approval_id";
 
 /// A mail to an approver. No `Debug`: it holds the deciding link.
 pub struct Mail {
-    /// What it asks about.
-    pub about: ApprovalId,
+    /// The approval that it asks about, if it does.
+    pub about: Option<ApprovalId>,
     /// One recipient.
     pub to: EmailAddress,
     /// One line of which no part is an agent's.
@@ -76,8 +76,9 @@ impl Mailer {
 
     /// Hands the mail to SES and gives back its message id.
     pub async fn send(&self, mail: &Mail) -> Result<MessageId, SendError> {
-        let tag = MessageTag::builder().name(APPROVAL_TAG).value(mail.about.to_string()).build();
-        let tag = tag.map_err(|_| SendError::Refused(Failure::not_built(CALL)))?;
+        let tag = |id: ApprovalId| MessageTag::builder().name(APPROVAL_TAG).value(id.to_string()).build();
+        let tags = mail.about.map(tag).transpose();
+        let tags = tags.map_err(|_| SendError::Refused(Failure::not_built(CALL)))?.map(|tag| vec![tag]);
         let answer = self
             .client
             .send_email()
@@ -85,7 +86,7 @@ impl Mailer {
             .reply_to_addresses(self.reply_to.expose())
             .destination(Destination::builder().to_addresses(mail.to.expose()).build())
             .content(EmailContent::builder().simple(message(mail).map_err(SendError::Refused)?).build())
-            .email_tags(tag)
+            .set_email_tags(tags)
             .set_configuration_set_name(self.configuration_set.clone())
             .send()
             .await

@@ -1,5 +1,6 @@
 //! Every random value there is, from the kernel's generator.
 
+use sayso_model::passkey::{InvitationCode, InvitationId};
 use sayso_model::{AgentKey, ApprovalId, LinkSecret, Timestamp};
 
 /// `N` random bytes.
@@ -31,4 +32,14 @@ pub fn link_secret() -> LinkSecret {
 /// A key for an agent.
 pub fn agent_key() -> AgentKey {
     AgentKey::from_random(bytes())
+}
+
+/// A name for an invitation to enrol a passkey.
+pub fn invitation_id() -> InvitationId {
+    InvitationId::from_random(bytes())
+}
+
+/// The code that goes with it.
+pub fn invitation_code() -> InvitationCode {
+    InvitationCode::from_random(u128::from_be_bytes(bytes()))
 }

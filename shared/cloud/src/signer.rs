@@ -24,6 +24,13 @@ impl KeyIds {
     }
 }
 
+impl KeyIds {
+    /// From `ENROLMENT_KEY_ID`: the key that signs invitations and enrolled passkeys.
+    pub fn enrolment_from_env() -> Result<Self, VariableError> {
+        required("ENROLMENT_KEY_ID", |id| Ok::<_, std::convert::Infallible>(Self::from(id.to_owned())))
+    }
+}
+
 impl From<String> for KeyIds {
     fn from(signing: String) -> Self {
         Self { signing, other: None }
@@ -105,4 +112,11 @@ async fn public_key_of(client: &aws_sdk_kms::Client, key_id: &str) -> Result<Pub
     let answer = client.get_public_key().key_id(key_id).send().await.map_err(|e| Failure::call(call, &e))?;
     let der = answer.public_key.unwrap_or_else(|| Blob::new([]));
     PublicKey::from_spki_der(der.as_ref()).map_err(|_| Failure::unreadable(call))
+}
+
+/// Whether an RSA key (`SubjectPublicKeyInfo`, DER) verifies a message's RS256 signature: some passkeys sign with one. By
+/// the library that also does TLS.
+pub fn verifies_rs256(public_key: &[u8], message: &[u8], signature: &[u8]) -> bool {
+    use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
+    UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, public_key).verify(message, signature).is_ok()
 }

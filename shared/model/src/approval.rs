@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::invalid::check_prose;
+use crate::passkey::{CredentialId, PasskeyProof};
 use crate::text::text_traits;
 use crate::token::{ApprovalToken, Claims, Issuer, KeyId, Signature, UnsignedToken};
 use crate::{EmailLinkProof, Invalid, Request, Status, Timestamp};
@@ -59,14 +60,14 @@ impl OpenApproval {
         key: &KeyId,
         now: Timestamp,
     ) -> ApprovalToSign {
-        let decision = Decision { at: now, proven_by: proof.into().kind(), note };
+        let decision = proof.into().decided(note, now);
         let unsigned = UnsignedToken::new(key, &Claims::new(&self.0, &decision, issuer));
         ApprovalToSign { request: self.0, decision, unsigned }
     }
 
     /// The approver says no.
     pub fn deny(self, proof: impl Into<Proof>, note: Option<Note>, now: Timestamp) -> ClosedApproval {
-        let decision = Decision { at: now, proven_by: proof.into().kind(), note };
+        let decision = proof.into().decided(note, now);
         ClosedApproval { request: self.0, outcome: Outcome::Denied(decision) }
     }
 
@@ -175,6 +176,8 @@ pub struct Decision {
     pub at: Timestamp,
     /// How we know who it was.
     pub proven_by: ProvenBy,
+    /// The passkey that proved it, if one did.
+    pub passkey: Option<CredentialId>,
     /// The approver's words to the agent.
     pub note: Option<Note>,
 }
@@ -184,6 +187,8 @@ pub struct Decision {
 pub enum ProvenBy {
     /// The mailed link and the code its page showed: access to the mailbox.
     EmailLink,
+    /// One of the approver's passkeys, unlocked by whoever holds it.
+    Passkey,
 }
 
 impl ProvenBy {
@@ -191,6 +196,7 @@ impl ProvenBy {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::EmailLink => "email-link",
+            Self::Passkey => "passkey",
         }
     }
 
@@ -198,20 +204,23 @@ impl ProvenBy {
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         match text {
             "email-link" => Ok(Self::EmailLink),
-            _ => Err(Invalid::new("a proof is `email-link`")),
+            "passkey" => Ok(Self::Passkey),
+            _ => Err(Invalid::new("a proof is `email-link` or `passkey`")),
         }
     }
 
     /// From a token's `amr`; `None` for a proof of a later version.
     pub(crate) fn from_amr(amr: &[String]) -> Option<Self> {
-        [Self::EmailLink].into_iter().find(|known| known.amr() == amr)
+        [Self::EmailLink, Self::Passkey].into_iter().find(|known| known.amr() == amr)
     }
 
-    /// The token's `amr` (RFC 8176 names authentication methods; `email` is ours).
+    /// The token's `amr` (RFC 8176 names authentication methods; `email`, `passkey` and `uv`, for "user verified", are ours).
     pub fn amr(self) -> Vec<String> {
-        match self {
-            Self::EmailLink => vec!["email".to_owned()],
-        }
+        let methods: &[&str] = match self {
+            Self::EmailLink => &["email"],
+            Self::Passkey => &["passkey", "uv"],
+        };
+        methods.iter().map(|&method| method.to_owned()).collect()
     }
 }
 
@@ -220,6 +229,8 @@ impl ProvenBy {
 pub enum Proof {
     /// See [`DecidingLink::prove`](crate::DecidingLink::prove).
     EmailLink(EmailLinkProof),
+    /// See [`Passkey::prove`](crate::passkey::Passkey::prove).
+    Passkey(PasskeyProof),
 }
 
 impl Proof {
@@ -227,7 +238,23 @@ impl Proof {
     pub fn kind(&self) -> ProvenBy {
         match self {
             Self::EmailLink(_) => ProvenBy::EmailLink,
+            Self::Passkey(_) => ProvenBy::Passkey,
         }
+    }
+
+    fn decided(self, note: Option<Note>, at: Timestamp) -> Decision {
+        let proven_by = self.kind();
+        let passkey = match self {
+            Self::EmailLink(_) => None,
+            Self::Passkey(proof) => Some(proof.credential().clone()),
+        };
+        Decision { at, proven_by, passkey, note }
+    }
+}
+
+impl From<PasskeyProof> for Proof {
+    fn from(proof: PasskeyProof) -> Self {
+        Self::Passkey(proof)
     }
 }
 

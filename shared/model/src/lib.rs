@@ -14,6 +14,7 @@ mod limits;
 mod link;
 mod masks;
 mod notice;
+pub mod passkey;
 mod registration;
 mod request;
 mod revealed;

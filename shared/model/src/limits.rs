@@ -193,7 +193,12 @@ mod tests {
     fn only_a_no_has_a_cool_down_and_it_ends() {
         let ten_minutes = Limits::default().cool_down;
         let no = |moment: &str| {
-            Outcome::Denied(Decision { at: at(moment), proven_by: ProvenBy::EmailLink, note: None })
+            Outcome::Denied(Decision {
+                at: at(moment),
+                proven_by: ProvenBy::EmailLink,
+                passkey: None,
+                note: None,
+            })
         };
         let rows = [
             (no("2026-11-22T12:00:00Z"), 600),

@@ -13,6 +13,7 @@ pub struct BaseUrl {
     url: String,
     /// Scheme, host and port.
     origin: String,
+    host: String,
 }
 
 impl BaseUrl {
@@ -34,7 +35,8 @@ impl BaseUrl {
         if !fits {
             return Err(refuse());
         }
-        Ok(Self { url: url.to_owned(), origin: format!("{scheme}://{authority}") })
+        let (origin, host) = (format!("{scheme}://{authority}"), host.to_owned());
+        Ok(Self { url: url.to_owned(), origin, host })
     }
 
     /// The URL, without a slash at its end.
@@ -45,6 +47,11 @@ impl BaseUrl {
     /// Scheme, host and port: what a page's policy allows or a browser compares.
     pub fn origin(&self) -> &str {
         &self.origin
+    }
+
+    /// The host without its port: what WebAuthn calls the relying party's id, where it is a name.
+    pub fn host(&self) -> &str {
+        &self.host
     }
 }
 

@@ -193,7 +193,7 @@ fn a_signature_by_another_key_is_refused() {
 fn a_stored_token_attests_its_own_request_only() {
     let fixture = Fixture::new();
     let jwks = Jwks::of(&public(&fixture.key));
-    let decision = Decision { at: time(NOW), proven_by: ProvenBy::EmailLink, note: None };
+    let decision = Decision { at: time(NOW), proven_by: ProvenBy::EmailLink, passkey: None, note: None };
     assert!(attests(&fixture.token, &jwks, &fixture.request, &decision).is_ok());
     let later = Decision { at: time(NOW + 1), ..decision.clone() };
     assert_eq!(attests(&fixture.token, &jwks, &fixture.request, &later), Err(TokenRefusal::Action));

@@ -1,3 +1,4 @@
+use sayso_model::passkey::RequiredProof;
 use sayso_model::token::{ApprovalToken, Expectations, Issuer, key_id, verify};
 use sayso_model::{Action, Audience, GateName, Receipt, RedemptionRequest, Timestamp};
 
@@ -11,6 +12,7 @@ use crate::{Refusal, nonce};
 #[derive(Debug)]
 pub struct Gate {
     expectations: Expectations,
+    required: RequiredProof,
     name: GateName,
     issuer: IssuerClient,
     keys: KeyCache,
@@ -43,10 +45,18 @@ impl Gate {
         let client = IssuerClient::new(&issuer, roots)?;
         Ok(Self {
             expectations: Expectations { issuer, audience },
+            required: RequiredProof::default(),
             name,
             issuer: client,
             keys: KeyCache::default(),
         })
+    }
+
+    /// Takes only approvals that were proven by as much. What a deployment asks of its approvers is its operator's to set; this
+    /// holds even if somebody has changed that in the table.
+    #[must_use]
+    pub fn require(self, proof: RequiredProof) -> Self {
+        Self { required: proof, ..self }
     }
 
     /// Uses `token` up for `action`, if it permits exactly that, here and `now`.
@@ -63,6 +73,9 @@ impl Gate {
         let kid = key_id(token)?;
         let keys = self.keys.holding(&kid, &self.issuer, now).await?;
         let verified = verify(token, &keys, &self.expectations, &action, now)?;
+        if !self.required.is_met_by(verified.proven_by) {
+            return Err(Refusal::ProofRequired { required: self.required, shown: verified.proven_by });
+        }
         let request = RedemptionRequest {
             token: token.clone(),
             digest: action.digest(),

@@ -51,6 +51,7 @@ pub use gate::{Gate, Permit};
 pub use http::{ATTEMPT_LIMIT, ATTEMPTS, CONNECT_LIMIT, TlsError};
 pub use keys::{MAX_FRESH, REFETCH_INTERVAL};
 pub use refusal::Refusal;
+pub use sayso_model::passkey::RequiredProof;
 pub use sayso_model::token::{ApprovalToken, Issuer, TokenRefusal};
 pub use sayso_model::{
     Action, ActionDigest, AgentKey, ApprovalId, Audience, BaseUrl, CanonicalJson, ExpiresIn, GateName,

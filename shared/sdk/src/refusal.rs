@@ -1,6 +1,7 @@
+use sayso_model::passkey::RequiredProof;
 use sayso_model::token::TokenRefusal;
 use sayso_model::wire::{ALREADY_REDEEMED, NO_SUCH_APPROVAL};
-use sayso_model::{GateName, Timestamp};
+use sayso_model::{GateName, ProvenBy, Timestamp};
 use thiserror::Error;
 
 /// Why nothing may run. `Display` is a sentence for the caller: what is wrong, and what to do.
@@ -10,6 +11,16 @@ pub enum Refusal {
     /// The token does not permit this action here and now, as the gate sees it or as the issuer does.
     #[error("The token is refused: {0}.")]
     Token(#[from] TokenRefusal),
+    /// The approver proved themselves by less than this gate takes. The token is not used up.
+    #[error(
+        "This gate takes approvals that are proven by {required}, and this one is proven by {shown}: nothing ran, and the token is not used up. The operator sets what approving takes with `sayso gate proof`; then ask for a new approval."
+    )]
+    ProofRequired {
+        /// By the gate.
+        required: RequiredProof,
+        /// By the approver.
+        shown: ProvenBy,
+    },
     /// Another attempt used the approval up.
     #[error(
         "This approval was used at {at}, by the gate “{gate}”. What is to run again has to be approved again."
@@ -55,6 +66,7 @@ impl Refusal {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Token(refusal) => refusal.reason(),
+            Self::ProofRequired { .. } => "proof_required",
             Self::AlreadyRedeemed { .. } => ALREADY_REDEEMED,
             Self::NoSuchApproval => NO_SUCH_APPROVAL,
             Self::KeysUnavailable => "keys_unavailable",

@@ -6,7 +6,7 @@ use sayso_model::{Reading, Request, counted, misleading};
 use super::{json, text};
 
 /// The action in full, and what binds a decision to it.
-pub(super) fn action(request: &Request, title: &str, explanation: &str) -> Markup {
+pub(crate) fn action(request: &Request, title: &str, explanation: &str) -> Markup {
     let length = request.action.arguments.as_str().len();
     html! {
         section aria-labelledby="action" {
@@ -27,7 +27,7 @@ pub(super) fn action(request: &Request, title: &str, explanation: &str) -> Marku
 }
 
 /// The agent's own words: never mixed with what is known.
-pub(super) fn words(request: &Request) -> Markup {
+pub(crate) fn words(request: &Request) -> Markup {
     html! {
         section aria-labelledby="words" {
             h2 #words { "What the agent says about it" }
@@ -41,7 +41,7 @@ pub(super) fn words(request: &Request) -> Markup {
 }
 
 /// A warning above everything, when the request holds what misleads.
-pub(super) fn warning(request: &Request) -> Markup {
+pub(crate) fn warning(request: &Request) -> Markup {
     let acted = json::misleading(&request.action.arguments);
     let words = |text: &str| misleading(text, Reading::Words);
     let reason = request.reason.as_ref().map_or(0, |reason| words(reason.as_str()));

@@ -1,7 +1,8 @@
 use maud::{Markup, PreEscaped, html};
+use sayso_model::passkey::Challenge;
 use sayso_model::{ApprovalId, DecidingLink, Request, Timestamp};
 
-use super::{action, layout};
+use super::{action, layout, passkey};
 
 /// The form as it stands: empty on the first visit, as it was sent when something in it has to change.
 #[derive(Clone, Copy)]
@@ -10,12 +11,25 @@ pub struct Form<'a> {
     pub target: &'a str,
     /// What opened this page; it goes back in the form's body.
     pub link: &'a DecidingLink,
+    /// What approving takes.
+    pub approving: Approving,
     /// The code as typed.
     pub code: &'a str,
     /// The note as typed.
     pub note: &'a str,
     /// What has to change.
     pub errors: &'a FormErrors,
+}
+
+/// What approving takes, beside the mailed link. Denying always takes the code alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Approving {
+    /// The code.
+    ByCode,
+    /// A passkey that answers this challenge, on this page.
+    ByPasskey(Challenge),
+    /// A passkey, which works on the page that the mailed link leads to and not on this one.
+    ByPasskeyElsewhere,
 }
 
 /// What has to change in a form that was sent, field by field.
@@ -27,6 +41,8 @@ pub struct FormErrors {
     pub note: Option<String>,
     /// About the choice between the two buttons.
     pub verdict: Option<String>,
+    /// About the passkey.
+    pub passkey: Option<String>,
 }
 
 impl FormErrors {
@@ -70,57 +86,123 @@ pub fn deciding(request: &Request, newer: Option<ApprovalId>, form: &Form<'_>, n
             (fields(form))
         }
     };
-    layout::document(&format!("{title}: {}", request.action.tool), "Approval request", &main)
+    let title = format!("{title}: {}", request.action.tool);
+    match form.approving {
+        Approving::ByPasskey(_) => layout::document_with_script(&title, "Approval request", &main),
+        Approving::ByCode | Approving::ByPasskeyElsewhere => {
+            layout::document(&title, "Approval request", &main)
+        }
+    }
 }
 
 fn fields(form: &Form<'_>) -> Markup {
-    let errors = form.errors;
-    let focus_note = errors.code.is_none() && errors.note.is_some();
-    let focus_verdict = errors.code.is_none() && errors.note.is_none();
+    let (kind, challenge) = match form.approving {
+        Approving::ByPasskey(challenge) => (Some("approve"), Some(challenge.to_base64url())),
+        Approving::ByCode | Approving::ByPasskeyElsewhere => (None, None),
+    };
     html! {
-        form method="post" action=(form.target) {
+        form method="post" action=(form.target) data-passkey=[kind] data-challenge=[challenge] {
             // Enter in a field presses a form's first submit button: this one, which does nothing.
             button type="submit" disabled hidden {}
             input type="hidden" name="secret" value=(form.link.secret().expose());
-            div {
-                label for="code" {
-                    "Type " span.number translate="no" { (form.link.code()) }
-                    " to confirm you read this"
-                }
-                @if let Some(error) = &errors.code { p.error #code-error role="alert" { (error) } }
-                input #code name="code" value=(form.code) type="text" inputmode="numeric" autocomplete="off"
-                    autocorrect="off" spellcheck="false" aria-required="true"
-                    aria-invalid=[errors.code.as_ref().map(|_| "true")]
-                    aria-describedby=[errors.code.as_ref().map(|_| "code-error")]
-                    autofocus[errors.code.is_some()];
-            }
-            div {
-                label for="note" {
-                    "Note " small { "Optional, at most 1,000 characters. Your note goes back to the agent." }
-                }
-                @if let Some(error) = &errors.note { p.error #note-error role="alert" { (error) } }
-                textarea #note name="note" rows="3"
-                    aria-invalid=[errors.note.as_ref().map(|_| "true")]
-                    aria-describedby=[errors.note.as_ref().map(|_| "note-error")]
-                    autofocus[focus_note] {
-                    // HTML drops a line feed right after the tag: this one, and not the approver's.
-                    (PreEscaped("\n")) (form.note)
-                }
-            }
-            p { "If you did not expect this, deny it." }
-            fieldset aria-label="Your decision" aria-describedby=[errors.verdict.as_ref().map(|_| "verdict-error")] {
-                @if let Some(error) = &errors.verdict {
-                    p.error #verdict-error role="alert" tabindex="-1" autofocus[focus_verdict] { (error) }
-                }
-                div.verdicts {
-                    button type="submit" name="verdict" value="approve" { "Approve" }
-                    button type="submit" name="verdict" value="deny" { "Deny" }
-                }
+            @match form.approving {
+                Approving::ByCode => (by_code(form)),
+                Approving::ByPasskey(_) | Approving::ByPasskeyElsewhere => (by_passkey(form)),
             }
         }
         p.fine.quiet {
-            "Your decision will be recorded as proven by " code { "email-link" }
-            ": by access to the mailbox this link was sent to. That does not show who you are."
+            "Your decision will be recorded as proven by "
+            @match form.approving {
+                Approving::ByCode => {
+                    code { "email-link" } ": by access to the mailbox this link was sent to. That does not show who you are."
+                }
+                Approving::ByPasskey(_) | Approving::ByPasskeyElsewhere => {
+                    code { "passkey" } " if you approve, and by " code { "email-link" }
+                    ", access to the mailbox this link was sent to, if you deny."
+                }
+            }
+        }
+    }
+}
+
+fn by_code(form: &Form<'_>) -> Markup {
+    html! {
+        (code(form, "to confirm you read this"))
+        (note(form))
+        p { "If you did not expect this, deny it." }
+        fieldset aria-label="Your decision" aria-describedby=[form.errors.verdict.as_ref().map(|_| "verdict-error")] {
+            (verdict_error(form))
+            div.verdicts {
+                button type="submit" name="verdict" value="approve" { "Approve" }
+                button type="submit" name="verdict" value="deny" { "Deny" }
+            }
+        }
+    }
+}
+
+/// Two roads, one below the other, so that nobody takes one for the other.
+fn by_passkey(form: &Form<'_>) -> Markup {
+    html! {
+        (note(form))
+        fieldset aria-labelledby="to-approve" {
+            h3 #to-approve { "To approve, use your passkey" }
+            @if let Some(error) = &form.errors.passkey { p.error role="alert" { (error) } }
+            @if form.approving == Approving::ByPasskeyElsewhere {
+                p { "Your passkey works on the page that the mail leads to. Go back to it, or open the link from the mail again." }
+            } @else {
+                (passkey::parts("Approve with your passkey"))
+            }
+        }
+        fieldset aria-labelledby="to-deny" {
+            h3 #to-deny { "To deny, type the code" }
+            (verdict_error(form))
+            (code(form, "to deny"))
+            div.verdicts.alone { button type="submit" name="verdict" value="deny" { "Deny" } }
+            p.quiet { "If you did not expect this, deny it." }
+        }
+    }
+}
+
+fn verdict_error(form: &Form<'_>) -> Markup {
+    let focus = form.errors.code.is_none() && form.errors.note.is_none();
+    html! {
+        @if let Some(error) = &form.errors.verdict {
+            p.error #verdict-error role="alert" tabindex="-1" autofocus[focus] { (error) }
+        }
+    }
+}
+
+fn code(form: &Form<'_>, purpose: &str) -> Markup {
+    let error = &form.errors.code;
+    html! {
+        div {
+            label for="code" { "Type " span.number translate="no" { (form.link.code()) } " " (purpose) }
+            @if let Some(error) = error { p.error #code-error role="alert" { (error) } }
+            input #code name="code" value=(form.code) type="text" inputmode="numeric" autocomplete="off"
+                autocorrect="off" spellcheck="false" aria-required="true"
+                aria-invalid=[error.as_ref().map(|_| "true")]
+                aria-describedby=[error.as_ref().map(|_| "code-error")]
+                autofocus[error.is_some()];
+        }
+    }
+}
+
+fn note(form: &Form<'_>) -> Markup {
+    let error = &form.errors.note;
+    let focus = form.errors.code.is_none() && error.is_some();
+    html! {
+        div {
+            label for="note" {
+                "Note " small { "Optional, at most 1,000 characters. Your note goes back to the agent." }
+            }
+            @if let Some(error) = error { p.error #note-error role="alert" { (error) } }
+            textarea #note name="note" rows="3"
+                aria-invalid=[error.as_ref().map(|_| "true")]
+                aria-describedby=[error.as_ref().map(|_| "note-error")]
+                autofocus[focus] {
+                // HTML drops a line feed right after the tag: this one, and not the approver's.
+                (PreEscaped("\n")) (form.note)
+            }
         }
     }
 }

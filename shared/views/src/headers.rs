@@ -1,8 +1,8 @@
 //! The headers of every answer, whatever its status.
 //!
 //! Threat: content from an agent, a page that frames ours, a link that leaks to the next site, a cache that keeps it.
-//! The policy starts from nothing and allows one stylesheet by its hash and one target for forms: no script runs, even
-//! if one got in. Not done here: deciding who may post a form. `no-referrer` makes browsers send `Origin: null` across
+//! The policy starts from nothing and allows one stylesheet by its hash and the targets of our forms. On the pages that use a
+//! passkey it allows one script, by its hash; no other script runs, even if one got in. Not done here: deciding who may post a form. `no-referrer` makes browsers send `Origin: null` across
 //! origins, so `Origin` cannot tell; the link's secret in the form's body does.
 
 use axum::Router;
@@ -13,7 +13,8 @@ use http::header::{
     STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 
-use crate::views::style_source;
+use crate::layout::style_source;
+use crate::passkey::script_source;
 
 const FIXED: [(HeaderName, &str); 9] = [
     (CACHE_CONTROL, "no-store"),
@@ -30,16 +31,16 @@ const FIXED: [(HeaderName, &str); 9] = [
     ),
 ];
 
+/// Marks an answer whose page uses a passkey: see [`with_script`](crate::with_script).
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct UsesPasskey;
+
 /// Puts the headers on every answer of `router`. `form_action` is where its forms may go, as the policy writes it.
 pub fn protect(router: Router, form_action: &str) -> Router {
-    let policy = format!(
-        "default-src 'none'; style-src {}; base-uri 'none'; form-action {form_action}; frame-ancestors 'none'",
-        style_source()
-    );
-    // Were the text no header, the strictest policy there is would stand in.
-    let policy =
-        HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static("default-src 'none'; sandbox"));
+    let [policy, with_script] = ["", script_source()].map(|script| policy(script, form_action));
     router.layer(map_response(move |mut response: Response| {
+        let script = response.extensions().get::<UsesPasskey>().is_some();
+        let policy = if script { &with_script } else { &policy };
         let headers = response.headers_mut();
         headers.insert(CONTENT_SECURITY_POLICY, policy.clone());
         for (name, value) in &FIXED {
@@ -47,4 +48,14 @@ pub fn protect(router: Router, form_action: &str) -> Router {
         }
         std::future::ready(response)
     }))
+}
+
+fn policy(script: &str, form_action: &str) -> HeaderValue {
+    let script = if script.is_empty() { String::new() } else { format!(" script-src {script};") };
+    let policy = format!(
+        "default-src 'none'; style-src {};{script} base-uri 'none'; form-action {form_action}; frame-ancestors 'none'",
+        style_source()
+    );
+    // Were the text no header, the strictest policy there is would stand in.
+    HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static("default-src 'none'; sandbox"))
 }

@@ -12,7 +12,7 @@ use super::text;
 const DEEP: usize = 8;
 
 /// The arguments, two spaces a level.
-pub(super) fn pretty(json: &CanonicalJson) -> Markup {
+pub(crate) fn pretty(json: &CanonicalJson) -> Markup {
     let mut lines =
         Lines { html: String::with_capacity(json.as_str().len() * 4), depth: 0, deepest: 0, in_block: false };
     lines.begin();
@@ -25,7 +25,7 @@ pub(super) fn pretty(json: &CanonicalJson) -> Markup {
 }
 
 /// How many characters of keys and strings are named because they mislead.
-pub(super) fn misleading(json: &CanonicalJson) -> usize {
+pub(crate) fn misleading(json: &CanonicalJson) -> usize {
     let count = |token| match token {
         Token::Key(literal) | Token::Text(literal) => {
             sayso_model::misleading(&Token::decoded(literal), Reading::Arguments)

@@ -5,18 +5,29 @@ use base64::engine::general_purpose::STANDARD;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest as _, Sha256};
 
+use super::passkey;
+
 /// The one stylesheet, inline in every page: no second request, and a hash in the policy instead of an address.
 const STYLE: &str = include_str!("style.css");
 
 /// What `style-src` allows: `'sha256-…'` of the one stylesheet.
-pub fn style_source() -> &'static str {
+pub(crate) fn style_source() -> &'static str {
     static SOURCE: LazyLock<String> =
         LazyLock::new(|| format!("'sha256-{}'", STANDARD.encode(Sha256::digest(STYLE.as_bytes()))));
     &SOURCE
 }
 
 /// A whole page. `kind` stands at the top, beside the product's name.
-pub(super) fn document(title: &str, kind: &str, main: &Markup) -> Markup {
+pub(crate) fn document(title: &str, kind: &str, main: &Markup) -> Markup {
+    page(title, kind, main, None)
+}
+
+/// A whole page that uses a passkey.
+pub(crate) fn document_with_script(title: &str, kind: &str, main: &Markup) -> Markup {
+    page(title, kind, main, Some(passkey::SCRIPT))
+}
+
+fn page(title: &str, kind: &str, main: &Markup, script: Option<&str>) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -32,13 +43,14 @@ pub(super) fn document(title: &str, kind: &str, main: &Markup) -> Markup {
             body {
                 header.top { (mark()) "Sayso" span { (kind) } }
                 main { (main) }
+                @if let Some(script) = script { script { (PreEscaped(script)) } }
             }
         }
     }
 }
 
 /// A short page: a headline and what to do about it.
-pub(super) fn notice(title: &str, paragraphs: &[&str]) -> Markup {
+pub(crate) fn notice(title: &str, paragraphs: &[&str]) -> Markup {
     let main = html! {
         div.middle {
             h1 { (title) }

@@ -15,7 +15,7 @@ pub enum Telling {
 }
 
 /// What can be said after the deadline, before an outcome is recorded: an answer given in time may be on its way.
-pub(super) const NOTHING_RECORDED: &str =
+pub(crate) const NOTHING_RECORDED: &str =
     "The time to decide is over, and no answer is recorded so far. Reload this page to see what stands.";
 
 /// A request that nobody can decide any more, and of which nobody has recorded how it ended.
@@ -129,6 +129,13 @@ fn proof_and_note(decision: &Decision) -> Markup {
             @match decision.proven_by {
                 ProvenBy::EmailLink => {
                     p.quiet { "Access to the mailbox the link was sent to. That does not show who it was." }
+                }
+                ProvenBy::Passkey => {
+                    p.quiet {
+                        "A passkey of the approver, unlocked by fingerprint, face or PIN"
+                        @if let Some(passkey) = &decision.passkey { " (" code translate="no" { (passkey.label()) } ")" }
+                        "."
+                    }
                 }
             }
         }

@@ -7,7 +7,7 @@ use sayso_model::{
     TokenLifetime, ToolName,
 };
 
-use super::{Form, FormErrors, Telling, deciding, status};
+use super::{Approving, Form, FormErrors, Telling, deciding, status};
 
 fn now() -> Timestamp {
     Timestamp::from_unix_seconds(1_795_380_180).unwrap()
@@ -41,7 +41,8 @@ fn request(arguments: &str) -> Request {
 }
 
 fn asked(request: &Request, code: &str, note: &str, errors: &FormErrors) -> String {
-    let form = Form { target: "https://decide.example/ID", link: &link(request), code, note, errors };
+    let (target, approving) = ("https://decide.example/ID", Approving::ByCode);
+    let form = Form { target, link: &link(request), approving, code, note, errors };
     deciding(request, None, &form, now()).into_string()
 }
 
@@ -102,7 +103,7 @@ fn the_page_says_until_when_and_for_how_long_before_anyone_decides() {
 #[test]
 fn an_outcome_tells_everything_but_the_token() {
     let note = Note::parse("Take the \u{200b}backup <first>").unwrap();
-    let decision = Decision { at: now(), proven_by: ProvenBy::EmailLink, note };
+    let decision = Decision { at: now(), proven_by: ProvenBy::EmailLink, passkey: None, note };
     let token = ApprovalToken::from_text("header.claims.signature");
     let approved = Outcome::Approved { decision, token };
     let request = request("{}");

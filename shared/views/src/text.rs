@@ -6,7 +6,7 @@ use maud::{Escaper, Markup, PreEscaped};
 use sayso_model::{Piece, Reading, reveal};
 
 /// Prose: lines are lines, and anything made to push text out of sight is named in its place.
-pub(super) fn prose(text: &str) -> Markup {
+pub(crate) fn prose(text: &str) -> Markup {
     let mut html = String::with_capacity(text.len() + 64);
     for piece in reveal(text, Reading::Words) {
         show(&mut html, &piece, escape);
@@ -15,7 +15,7 @@ pub(super) fn prose(text: &str) -> Markup {
 }
 
 /// The inside of a JSON string, as JSON writes it; each line feed is `\n`, and the last of a run also ends the line.
-pub(super) fn json_text(html: &mut String, text: &str) {
+pub(crate) fn json_text(html: &mut String, text: &str) {
     for piece in reveal(text, Reading::Arguments) {
         show(html, &piece, json_escaped);
     }
@@ -42,7 +42,7 @@ fn show(html: &mut String, piece: &Piece<'_>, plain: impl Fn(&mut String, &str))
     }
 }
 
-pub(super) fn escape(html: &mut String, text: &str) {
+pub(crate) fn escape(html: &mut String, text: &str) {
     // Writing to a String cannot fail.
     let _ = Escaper::new(html).write_str(text);
 }

@@ -143,7 +143,7 @@ async fn what_cannot_be_believed_is_named_in_every_export_and_never_as_approved(
     let middle = history.middle.to_string();
     for (name, range) in [("all", &[][..]), ("early", &["--to", &middle]), ("late", &["--from", &middle])] {
         let ran = history.export(name, range).await;
-        assert!(ran.status == 0 && ran.all.contains("sayso: 8 rows cannot be believed"), "{}", ran.all);
+        assert!(ran.status == 0 && ran.all.contains("sayso: 8 rows failed verification"), "{}", ran.all);
         let lines = history.lines(name);
         let entries = entries(&lines);
         let corrupt = entries.iter().filter(|entry| entry["kind"] == "corrupt");
@@ -202,7 +202,7 @@ async fn the_file_is_whole_or_not_there_and_nobody_elses_to_read() {
     let mode = std::fs::metadata(folder.join("audit.jsonl")).expect("the file").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     let again = history.export("audit.jsonl", &[]).await;
-    assert!(again.status == 1 && again.all.contains("is there already"), "{}", again.all);
+    assert!(again.status == 1 && again.all.contains("already exists"), "{}", again.all);
     assert_eq!(history.lines("audit.jsonl"), first);
     assert_eq!(there(), 1);
     let nowhere = history.export("no/such/folder", &[]).await;

@@ -91,7 +91,7 @@ async fn an_export_signed_by_another_key_is_refused_whatever_it_brings_along() {
             .await;
     assert_eq!(both.status, 0, "{}", both.all);
     let unpinned = run_in(folder, &[], &["audit", "verify", "genuine"]).await;
-    assert!(unpinned.status == 2 && unpinned.all.contains("say whose signature counts"), "{}", unpinned.all);
+    assert!(unpinned.status == 2 && unpinned.all.contains("name the key to trust"), "{}", unpinned.all);
     // By the deployment itself.
     history.operated.does(&["audit", "verify", "genuine"]).await;
     assert_eq!(history.operated.run(&["audit", "verify", "other"]).await.status, 1);
@@ -176,7 +176,7 @@ async fn whoever_may_sign_exports_cannot_invent_an_approval() {
                     if id.to_string() == denied =>
                 {
                     let at = at.minus(Duration::from_secs(2 * 3_600));
-                    let decision = Decision { at, proven_by: ProvenBy::EmailLink, note: None };
+                    let decision = Decision { at, proven_by: ProvenBy::EmailLink, passkey: None, note: None };
                     let token = ApprovalToken::from_text(token);
                     let outcome = Outcome::Approved { decision, token: token.clone() };
                     let later = Fact::Token { id, at: at.plus(Duration::from_secs(3_630)), token };
@@ -309,7 +309,7 @@ async fn an_approval_without_a_token_is_missed_however_often_it_is_told() {
     let hour = |hours: u64| end.plus(Duration::from_secs(hours * 3_600));
     let id = ApprovalId::parse(&denied).expect("an id");
     let invented = |at: Timestamp| {
-        let decision = Decision { at, proven_by: ProvenBy::EmailLink, note: None };
+        let decision = Decision { at, proven_by: ProvenBy::EmailLink, passkey: None, note: None };
         Fact::Outcome {
             id,
             outcome: Outcome::Approved { decision, token: ApprovalToken::from_text("forged") },

@@ -11,7 +11,7 @@
 use maud::{Escaper, PreEscaped};
 use std::fmt::Write as _;
 
-/// What a mail says where [`bracketed`] has changed something.
+/// What a mail says if [`bracketed`] has changed something.
 pub(super) const ABOUT_BRACKETS: &str = "In this plain text, \u{27e8}.\u{27e9} stands for a dot, and \u{27e8}:\u{27e9} and \u{27e8}@\u{27e9} for those, so that no mail\n\
      program makes a link of what the agent wrote. The page shows it as it is.";
 
@@ -44,7 +44,7 @@ pub(super) fn taken_apart(text: &str) -> PreEscaped<String> {
     PreEscaped(html)
 }
 
-/// Where a client could see an address: each character without which it would see none.
+/// The characters without which a client would see no address.
 fn links(text: &str) -> impl Iterator<Item = (usize, char)> {
     let all: Vec<(usize, char)> = text.char_indices().collect();
     let at = |index: Option<usize>| index.and_then(|index| all.get(index)).map_or(' ', |(_, c)| *c);
@@ -76,7 +76,7 @@ fn may_begin_a_label(c: char) -> bool {
     !c.is_whitespace() && (!c.is_ascii_punctuation() || matches!(c, '_' | '-' | '%' | '~'))
 }
 
-/// Whether the dot stands in a number like 1.5 or 1.2.3; an IPv4 address has one dot more.
+/// Whether the dot is in a number like 1.5 or 1.2.3. An IPv4 address has one dot more.
 fn in_a_decimal(all: &[(usize, char)], dot: usize) -> bool {
     let numeric = |(_, c): &&(usize, char)| c.is_ascii_digit() || *c == '.';
     let before = all[..dot].iter().rev().take_while(numeric).count();

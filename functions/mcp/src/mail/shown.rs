@@ -8,11 +8,11 @@ use super::telling::is_telling;
 const MAX_CHARACTERS: usize = 2_000;
 const MAX_LINES: usize = 40;
 
-/// What stands for a value whose name tells of a secret, or that the operator has named. Nothing that an agent writes can look
-/// like it: these brackets are named where a text has them.
+/// Replaces a value whose name suggests a secret, or that the operator has named. An agent cannot imitate it: these brackets
+/// are named where a text has them.
 const MASK: &str = "⟨masked in this mail, shown on the page⟩";
 
-/// What the mail shows of a request: nothing hidden in it, its addresses not yet taken apart.
+/// What the mail shows of a request. Invisible characters are named; addresses are not yet broken up.
 pub(super) struct Shown {
     pub(super) arguments: String,
     /// What to know before reading them.

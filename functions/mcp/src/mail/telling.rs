@@ -1,6 +1,6 @@
-//! Names of arguments whose values are secrets, as far as names tell.
+//! Names of arguments whose values are probably secrets.
 
-/// Words that say so by themselves.
+/// Words that suggest a secret by themselves.
 const WORDS: [&str; 16] = [
     "password",
     "passwords",
@@ -19,7 +19,7 @@ const WORDS: [&str; 16] = [
     "bearer",
     "otp",
 ];
-/// Words that say so together, and without anything between them.
+/// Pairs of words that suggest a secret, joined.
 const PAIRS: [&str; 10] = [
     "apikey",
     "privatekey",
@@ -32,7 +32,7 @@ const PAIRS: [&str; 10] = [
     "connectionstring",
     "authheader",
 ];
-/// Words after which it is no longer the secret itself.
+/// Last words after which the value is not the secret itself.
 const ABOUT: [&str; 12] =
     ["id", "ids", "name", "names", "arn", "path", "type", "count", "length", "policy", "ttl", "expiry"];
 

@@ -1,4 +1,4 @@
-//! `check_approval`: says how an approval stands, and waits for the human.
+//! `check_approval`: returns an approval's status, and waits for the human.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use sayso_model::{Agent, ClosedApproval};
 
 use super::{no_approval, own_approval};
 use crate::Deps;
-use crate::answer::{NotDone, arguments};
+use crate::answer::{ToolError, arguments};
 
 mod answer;
 mod definition;
@@ -23,7 +23,7 @@ pub(super) use definition::definition;
 const MAX_SECONDS: u64 = 50;
 const DEFAULT_SECONDS: u64 = 45;
 
-/// How often a waiting client hears that we are still here.
+/// How often a waiting client gets a progress notification.
 const PROGRESS_EVERY: Duration = Duration::from_secs(5);
 
 /// Tells a client that asked for it that the wait goes on.
@@ -54,7 +54,7 @@ pub(crate) async fn call(
     agent: &Agent,
     text: &str,
     progress: Progress<'_>,
-) -> Result<CheckApprovalResult, NotDone> {
+) -> Result<CheckApprovalResult, ToolError> {
     let CheckApprovalArguments { approval_id, wait_seconds } = arguments(CHECK_APPROVAL, text)?;
     let wait = wait_duration(wait_seconds)?;
     let stored = own_approval(deps, agent, &approval_id).await?;
@@ -65,7 +65,7 @@ pub(crate) async fn call(
     }
 }
 
-async fn look(deps: &Deps, stored: &StoredApproval) -> Result<Settled, NotDone> {
+async fn look(deps: &Deps, stored: &StoredApproval) -> Result<Settled, ToolError> {
     Ok(deps.store.settle(stored, deps.clock.now(), deps.settings.retention).await?)
 }
 
@@ -76,15 +76,15 @@ fn answer(deps: &Deps, stored: &StoredApproval, settled: &Settled) -> CheckAppro
     }
 }
 
-/// Waits, unless the operator's limit of waiting checks is reached: then it answers at once. Counting the wait is part of the
-/// wait.
+/// Waits, unless the operator's limit of waiting checks is reached: then it answers at once. The time that counting takes
+/// belongs to the wait.
 async fn wait_in_turn(
     deps: &Deps,
     agent: &Agent,
     stored: &StoredApproval,
     wait: Duration,
     progress: Progress<'_>,
-) -> Result<CheckApprovalResult, NotDone> {
+) -> Result<CheckApprovalResult, ToolError> {
     let wait = wait.min(deps.settings.longest_wait.duration());
     let (now, started) = (deps.clock.now(), deps.clock.elapsed());
     let most = deps.settings.limits.waits;
@@ -99,10 +99,10 @@ async fn wait_in_turn(
     answer
 }
 
-fn wait_duration(seconds: Option<i64>) -> Result<Duration, NotDone> {
+fn wait_duration(seconds: Option<i64>) -> Result<Duration, ToolError> {
     match seconds.map_or(Ok(DEFAULT_SECONDS), u64::try_from) {
         Ok(fits) if fits <= MAX_SECONDS => Ok(Duration::from_secs(fits)),
-        _ => Err(NotDone::Refused(format!(
+        _ => Err(ToolError::Refused(format!(
             "`wait_seconds` must be 0 to {MAX_SECONDS}, not {}: longer waits are cut by clients",
             seconds.unwrap_or_default()
         ))),
@@ -115,15 +115,15 @@ async fn wait_for_answer(
     started: Duration,
     wait: Duration,
     progress: Progress<'_>,
-) -> Result<CheckApprovalResult, NotDone> {
+) -> Result<CheckApprovalResult, ToolError> {
     let request = &stored.request;
     let mut said = None;
     loop {
         let waited = deps.clock.elapsed().saturating_sub(started);
-        // The deadline may pass during the wait. While it has not, this calls nobody.
+        // The deadline may pass during the wait. Until then this makes no calls.
         let settled = look(deps, stored).await?;
         if matches!(settled, Settled::Closed(_)) || waited >= wait {
-            // Or the last look took all the time that there was.
+            // The outcome is there, or the last look took the rest of the time.
             return Ok(answer(deps, stored, &settled));
         }
         if said.is_none_or(|said| waited >= said + PROGRESS_EVERY) {
@@ -133,7 +133,7 @@ async fn wait_for_answer(
         let pause = poll_interval(request.created_at.until(deps.clock.now())).min(wait - waited);
         deps.clock.sleep(pause).await;
         if waited + pause >= wait {
-            // A wait ends with a look at everything, as a check without a wait: the mail may have bounced meanwhile.
+            // A wait ends with a full look, like a check without a wait: the mail may have bounced meanwhile.
             let now = deps.clock.now();
             let stored =
                 deps.store.approval(request.id, now).await?.ok_or_else(|| no_approval(request.id))?;
@@ -146,7 +146,7 @@ async fn wait_for_answer(
     }
 }
 
-/// Someone who is going to answer at once does so in the first minutes; an old request is looked at less often.
+/// People who answer at once do so in the first minutes. An old request is polled less often.
 fn poll_interval(age: Duration) -> Duration {
     match age.as_secs() {
         0..300 => Duration::from_millis(250),

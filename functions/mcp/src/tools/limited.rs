@@ -1,4 +1,4 @@
-//! What an agent is told when it may not ask now. Nothing was written, nobody was mailed, and what is pending stays so.
+//! The errors for an agent that has reached a limit. Nothing was written, nobody was mailed, and pending requests stay pending.
 
 use std::time::Duration;
 
@@ -6,17 +6,17 @@ use sayso_cloud::Reached;
 use sayso_model::{Agent, ApprovalId, Hour, Outcome};
 
 use crate::Deps;
-use crate::answer::NotDone;
+use crate::answer::ToolError;
 
-/// When to ask again with nothing to go by but that somebody may have answered: at most.
+/// The longest wait before asking again, when any answer would make room.
 const MAX_PATIENCE: Duration = Duration::from_secs(60);
 
-/// Refuses, unless some of the requests that count as pending are over: then the claim is worth another try.
-pub(super) async fn make_room(deps: &Deps, agent: &Agent, reached: Reached) -> Result<(), NotDone> {
+/// Refuses, unless some of the requests that count as pending are closed: then the claim can be tried again.
+pub(super) async fn make_room(deps: &Deps, agent: &Agent, reached: Reached) -> Result<(), ToolError> {
     let (now, limits) = (deps.clock.now(), &deps.settings.limits);
     let next_hour = now.until(Hour::of(now).ends_at());
     match reached {
-        Reached::Requests => Err(NotDone::Limited {
+        Reached::Requests => Err(ToolError::Limited {
             limit: "requests_per_agent_per_hour",
             message: format!(
                 "You have made {} new requests in this hour, the most that your operator allows. Nobody was asked. What is \
@@ -25,7 +25,7 @@ pub(super) async fn make_room(deps: &Deps, agent: &Agent, reached: Reached) -> R
             ),
             retry_after: next_hour,
         }),
-        Reached::Mails => Err(NotDone::Limited {
+        Reached::Mails => Err(ToolError::Limited {
             limit: "mails_per_approver_per_hour",
             message: format!(
                 "The approver has been sent as many requests in this hour as your operator allows: {}, of which {} are kept for \
@@ -40,7 +40,7 @@ pub(super) async fn make_room(deps: &Deps, agent: &Agent, reached: Reached) -> R
                 return Ok(());
             }
             let deadline = pending.iter().map(|named| now.until(named.closes_at)).min();
-            Err(NotDone::Limited {
+            Err(ToolError::Limited {
                 limit: "pending_per_agent",
                 message: format!(
                     "{} of your requests are unanswered, the most that your operator allows. Nobody was asked. Wait for an \
@@ -53,13 +53,13 @@ pub(super) async fn make_room(deps: &Deps, agent: &Agent, reached: Reached) -> R
     }
 }
 
-/// Refuses what a human has just refused.
-pub(super) fn cool_down(deps: &Deps, id: ApprovalId, outcome: &Outcome) -> Result<(), NotDone> {
+/// Refuses an action that a human has just denied.
+pub(super) fn cool_down(deps: &Deps, id: ApprovalId, outcome: &Outcome) -> Result<(), ToolError> {
     let left = deps.settings.limits.cool_down.left(outcome, deps.clock.now());
     if left.is_zero() {
         return Ok(());
     }
-    Err(NotDone::Limited {
+    Err(ToolError::Limited {
         limit: "denied_cool_down",
         message: format!(
             "A human has just said no to exactly this (approval {id}; check_approval has the note). Nobody was asked again. \
@@ -69,9 +69,9 @@ pub(super) fn cool_down(deps: &Deps, id: ApprovalId, outcome: &Outcome) -> Resul
     })
 }
 
-/// Refuses when others have been writing all along.
-pub(super) fn busy() -> NotDone {
-    NotDone::Limited {
+/// Refuses because other calls wrote first in every round.
+pub(super) fn busy() -> ToolError {
+    ToolError::Limited {
         limit: "busy",
         message:
             "Sayso is busy: other requests were written first. Nothing was recorded, and nobody was asked."

@@ -8,7 +8,7 @@ use sayso_model::{Agent, ApprovalId, Status};
 use serde_json::Value;
 
 use crate::Deps;
-use crate::answer::NotDone;
+use crate::answer::ToolError;
 
 pub(crate) mod check_approval;
 mod limited;
@@ -42,13 +42,13 @@ fn tool(
         .with_annotations(hints)
 }
 
-/// A member of an output schema that is one of these.
+/// The `enum` of a status in an output schema.
 fn statuses(of: &[Status]) -> Value {
     of.iter().map(|status| status.as_str()).collect()
 }
 
 /// The agent's own approval. Another agent's id and an unknown one get the same answer.
-async fn own_approval(deps: &Deps, agent: &Agent, id: &str) -> Result<StoredApproval, NotDone> {
+async fn own_approval(deps: &Deps, agent: &Agent, id: &str) -> Result<StoredApproval, ToolError> {
     let id = ApprovalId::parse(id)?;
     match deps.store.approval(id, deps.clock.now()).await? {
         Some(approval) if approval.request.agent == agent.name => Ok(approval),
@@ -56,8 +56,8 @@ async fn own_approval(deps: &Deps, agent: &Agent, id: &str) -> Result<StoredAppr
     }
 }
 
-fn no_approval(id: ApprovalId) -> NotDone {
-    NotDone::Refused(format!(
+fn no_approval(id: ApprovalId) -> ToolError {
+    ToolError::Refused(format!(
         "You have no approval with the id {id}. Check the id, or call request_approval for a new one."
     ))
 }

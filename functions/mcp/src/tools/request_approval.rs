@@ -8,7 +8,7 @@ use sayso_model::{
 };
 
 use crate::Deps;
-use crate::answer::{NotDone, arguments, incident};
+use crate::answer::{ToolError, arguments, incident};
 use crate::notify;
 
 mod answer;
@@ -26,7 +26,7 @@ struct Draft {
     earlier: Option<ApprovalId>,
 }
 
-pub(crate) async fn call(deps: &Deps, agent: &Agent, text: &str) -> Result<RequestApprovalResult, NotDone> {
+pub(crate) async fn call(deps: &Deps, agent: &Agent, text: &str) -> Result<RequestApprovalResult, ToolError> {
     let draft = draft(deps, agent, text)?;
     match claim::claim(deps, agent, &draft).await? {
         Claimed::Won => open(deps, agent, draft).await,
@@ -34,10 +34,10 @@ pub(crate) async fn call(deps: &Deps, agent: &Agent, text: &str) -> Result<Reque
     }
 }
 
-fn draft(deps: &Deps, agent: &Agent, text: &str) -> Result<Draft, NotDone> {
+fn draft(deps: &Deps, agent: &Agent, text: &str) -> Result<Draft, ToolError> {
     let given: RequestApprovalArguments<'_> = arguments(REQUEST_APPROVAL, text)?;
     let canonical = CanonicalJson::parse(given.arguments.get()).map_err(|violation| {
-        NotDone::Refused(format!(
+        ToolError::Refused(format!(
             "`arguments` cannot be approved as written: {violation}. Correct it and call again."
         ))
     })?;
@@ -63,7 +63,7 @@ fn draft(deps: &Deps, agent: &Agent, text: &str) -> Result<Draft, NotDone> {
 }
 
 /// Writes the request under its id and mails it; if someone else wrote it first, theirs counts.
-async fn open(deps: &Deps, agent: &Agent, draft: Draft) -> Result<RequestApprovalResult, NotDone> {
+async fn open(deps: &Deps, agent: &Agent, draft: Draft) -> Result<RequestApprovalResult, ToolError> {
     if deps.store.put_request(&draft.request, deps.settings.retention).await? {
         let ((), notified) = tokio::join!(
             tell_of_newer(deps, draft.earlier, &draft.request),
@@ -78,8 +78,8 @@ async fn open(deps: &Deps, agent: &Agent, draft: Draft) -> Result<RequestApprova
     }
 }
 
-/// Tells the approver of the request that this one names as its earlier. Whether it is one, the page sees. What cannot be written
-/// is worth a line in the log and no more: the approver has a mail about each.
+/// Tells the approver of the earlier request about this newer one. The page checks whether it is one. If that cannot be written,
+/// it is only logged: the approver has a mail about each.
 async fn tell_of_newer(deps: &Deps, earlier: Option<ApprovalId>, request: &Request) {
     let Some(earlier) = earlier else { return };
     if let Err(failure) = deps.store.put_newer(earlier, request, deps.settings.retention).await {
@@ -87,15 +87,15 @@ async fn tell_of_newer(deps: &Deps, earlier: Option<ApprovalId>, request: &Reque
     }
 }
 
-/// Goes on with the approval that a row names: answers for it, or writes the request in place of the caller that died before
-/// it did, with the same deadline.
+/// Continues with the approval that a row names: answers for it, or writes the request for a caller that died before it
+/// could, with the same deadline.
 async fn join(
     deps: &Deps,
     agent: &Agent,
     draft: Draft,
     named: RequestRef,
     found: Found,
-) -> Result<RequestApprovalResult, NotDone> {
+) -> Result<RequestApprovalResult, ToolError> {
     match found {
         Found::Open(stored) => resume(deps, agent, &draft, *stored).await,
         Found::NotYet | Found::Forgotten => {
@@ -115,7 +115,7 @@ async fn resume(
     agent: &Agent,
     draft: &Draft,
     stored: StoredApproval,
-) -> Result<RequestApprovalResult, NotDone> {
+) -> Result<RequestApprovalResult, ToolError> {
     match deps.store.settle(&stored, deps.clock.now(), deps.settings.retention).await? {
         Settled::Closed(closed) => Ok(answer::closed(deps, agent, &closed)),
         Settled::Open(open) => {
@@ -131,6 +131,6 @@ async fn resume(
     }
 }
 
-fn vanished(id: ApprovalId) -> NotDone {
-    NotDone::Refused(format!("The request {id} was removed while it was being made. Call again."))
+fn vanished(id: ApprovalId) -> ToolError {
+    ToolError::Refused(format!("The request {id} was removed while it was being made. Call again."))
 }

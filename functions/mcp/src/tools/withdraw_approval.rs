@@ -8,13 +8,13 @@ use serde_json::json;
 
 use super::{own_approval, statuses, tool};
 use crate::Deps;
-use crate::answer::{NotDone, arguments};
+use crate::answer::{ToolError, arguments};
 
 const DESCRIPTION: &str = "Take back a request for approval that you no longer need, so that nobody spends time on it. \
     Call it when the plan changed or the user cancelled, while the request is still `pending`. If it was answered or \
     closed before, nothing changes and you get the status that stands.";
 
-/// What an approval can be once it was to be withdrawn.
+/// The possible statuses after a withdrawal.
 const CLOSED: [Status; 4] = [Status::Withdrawn, Status::Approved, Status::Denied, Status::Expired];
 
 pub(super) fn definition() -> Tool {
@@ -45,7 +45,11 @@ pub(super) fn definition() -> Tool {
     tool(WITHDRAW_APPROVAL, DESCRIPTION, input, output, hints.open_world(false))
 }
 
-pub(crate) async fn call(deps: &Deps, agent: &Agent, text: &str) -> Result<WithdrawApprovalResult, NotDone> {
+pub(crate) async fn call(
+    deps: &Deps,
+    agent: &Agent,
+    text: &str,
+) -> Result<WithdrawApprovalResult, ToolError> {
     let WithdrawApprovalArguments { approval_id } = arguments(WITHDRAW_APPROVAL, text)?;
     let (now, retention) = (deps.clock.now(), deps.settings.retention);
     let stored = own_approval(deps, agent, &approval_id).await?;

@@ -1,5 +1,5 @@
-//! Asking a human, as `run` and `mcp` do: an approval is asked for once, found again by a repeated call,
-//! in this process or a later one, and used up once.
+//! Asks a human, for `run` and `mcp`. An approval is requested once, found again by a repeated call, in this process or a
+//! later one, and redeemed once.
 
 use std::time::Duration;
 
@@ -13,12 +13,12 @@ mod outcome;
 mod state_dir;
 
 pub(crate) use outcome::{
-    Approved, AskError, AskOutcome, Denied, NotApproved, Waiting, is_over, when_undelivered,
+    Approved, AskError, AskOutcome, Denied, NotApproved, Undelivered, Waiting, is_over, when_undelivered,
 };
 use state_dir::{Key, Scope};
 pub(crate) use state_dir::{SavedAnswer, SavedApproval, StateDir, StateDirError};
 
-/// How much longer than it was asked for a request may be open: those who ask at once have clocks of their own.
+/// How much longer a request may be open than this gate asks for: several gates that ask at once have different clocks.
 const BETWEEN_CLOCKS: Duration = Duration::from_secs(60);
 
 /// Asks, waits and redeems.
@@ -33,21 +33,18 @@ pub(crate) struct Asker {
 /// What is asked.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ask<'a> {
-    /// What would run it: `run`, or which upstream. It namespaces the state files and nothing else. It is not part of the approved
-    /// action, so two scopes with one audience share a pending approval, and the first to redeem it runs. Use separate
-    /// audiences to prevent that.
+    /// What would run it: `run`, or the name of the upstream server. It only namespaces the state files. It is not part of the
+    /// approved action, so two scopes with one audience share a pending approval, and the first to redeem it runs. Use
+    /// separate audiences to prevent that.
     pub(crate) scope: &'a str,
-    /// What would be executed.
     pub(crate) action: &'a Action,
-    /// In words.
     pub(crate) summary: &'a Summary,
-    /// Why.
     pub(crate) reason: Option<&'a Reason>,
     /// How long the human may take.
     pub(crate) expires_in: ExpiresIn,
-    /// A fingerprint of the tool's definition as it is now, where there is one.
+    /// A fingerprint of the tool's current definition, if it has one.
     pub(crate) definition: Option<&'a str>,
-    /// A pending approval of the same tool with other arguments.
+    /// A pending approval of the same tool with other arguments, which this one may replace.
     pub(crate) earlier: Option<ApprovalId>,
 }
 
@@ -56,8 +53,8 @@ impl Asker {
         Self { approvals, gate, audience, kept }
     }
 
-    /// Finds the kept approval of this action or asks for one, and waits up to `wait` for the human. `waiting` is called
-    /// once, when it is known what is waited for.
+    /// Finds the saved approval of this action, or requests one, and waits for the human up to `wait`. Calls `waiting` once,
+    /// as soon as the pending approval is known.
     pub(crate) async fn ask(
         &self,
         ask: &Ask<'_>,
@@ -73,9 +70,9 @@ impl Asker {
             Found::Pending(kept) => Some(kept),
             Found::Nothing => None,
         };
-        // For one that is pending too: it sends the mail, if that failed before.
+        // Also if one is pending: this sends the mail if that failed before.
         let requested = match (self.request(ask).await, &before) {
-            // Nothing new may be asked now: either way the kept one counts, and it may have just been answered.
+            // Nothing new may be requested now. The saved approval counts, and it may just have been answered.
             (Err(AskError::Sayso(ApprovalError::Limited { .. })), Some(kept)) => {
                 return self.go_on(kept.clone(), wait, waiting).await;
             }
@@ -95,28 +92,28 @@ impl Asker {
         Ok(AskOutcome::new(standing, kept))
     }
 
-    /// Asks, or joins the request that is pending, if the human reads there what would be asked here. Another one, which
-    /// anybody with this agent's key can have made, is withdrawn, and the question asked anew, once: a human who has said
-    /// yes to it has not said yes to this.
+    /// Requests an approval, or joins a pending one if its human reads the same words there. A pending request in other words
+    /// may come from anybody with this agent's key. It is withdrawn, and the approval is requested again, once: a human who
+    /// approves those words has not approved these.
     async fn request(&self, ask: &Ask<'_>) -> Result<PendingApproval, AskError> {
         let asking = self.asking(ask);
         let requested = self.approvals.request(&asking).await?;
         if reads_as(&requested, ask) {
             return Ok(requested);
         }
-        // However it has ended meanwhile: a yes to it counts only where it was kept, so in words that were this gate's own.
+        // Its outcome does not matter: an approval of other words was never saved here, so nothing runs on it.
         self.approvals.withdraw(requested.id).await?;
         let anew = self.approvals.request(&asking).await?;
         if reads_as(&anew, ask) { Ok(anew) } else { Err(AskError::InOtherWords) }
     }
 
-    /// Uses the approval up.
+    /// Redeems the approval.
     pub(crate) async fn redeem(&self, approved: Approved, action: Action) -> Result<Permit, Refusal> {
         self.gate.permit(&approved.token, action, clock::now()).await
     }
 
-    /// Tells Sayso that it is no longer wanted, then forgets it. It may have been answered before. When Sayso is not told,
-    /// it is not forgotten.
+    /// Withdraws the approval at Sayso, then forgets it. It may have been answered before. If Sayso cannot be told, it stays
+    /// saved.
     pub(crate) async fn withdraw(&self, kept: &SavedApproval) -> Result<Withdrawal, ApprovalError> {
         let withdrawn = self.approvals.withdraw(kept.id).await;
         if matches!(withdrawn, Ok(_) | Err(ApprovalError::Unknown)) {
@@ -140,8 +137,8 @@ impl Asker {
         Scope::new(self.approvals.url(), &self.audience, scope)
     }
 
-    /// What was asked for last before this action, for the same tool with other arguments, and has not ended as far as is
-    /// known here.
+    /// The last approval that was requested before this action's, for the same tool with other arguments. It has not ended as
+    /// far as this gate knows.
     pub(crate) fn earlier(&self, scope: &str, action: &Action) -> Option<SavedApproval> {
         match self.kept.find(&Key::new(self.approvals.url(), &self.audience, scope, action)) {
             Some(own) => self.earlier_than(scope, &own).into_iter().next(),
@@ -149,7 +146,7 @@ impl Asker {
         }
     }
 
-    /// The same for what is kept, all of it, the newest first.
+    /// All earlier approvals of the tool of `kept`, the newest first.
     pub(crate) fn earlier_than(&self, scope: &str, kept: &SavedApproval) -> Vec<SavedApproval> {
         let is_earlier = |it: &SavedApproval| it.id != kept.id && it.id.made_at() <= kept.id.made_at();
         self.of_tool(scope, &kept.tool).filter(is_earlier).collect()
@@ -160,8 +157,8 @@ impl Asker {
         kept.into_iter().filter(move |kept| kept.tool == *tool)
     }
 
-    /// Takes back what was asked for in this scope under this id; `None` if nothing is kept under it. What a human has
-    /// answered stays kept: the call that asked gets their answer.
+    /// Withdraws the approval with this id, if it was requested in this scope; `None` if none is saved. If a human has answered
+    /// already, it stays saved: the call that asked gets their answer.
     pub(crate) async fn take_back(
         &self,
         scope: &str,
@@ -176,7 +173,7 @@ impl Asker {
         Some(withdrawn)
     }
 
-    /// What the kept approval is worth now.
+    /// Checks the saved approval of this action.
     async fn find(&self, ask: &Ask<'_>, key: &Key) -> Result<Found, ApprovalError> {
         let Some(kept) = self.kept.find(key) else { return Ok(Found::Nothing) };
         let standing = match self.approvals.check(kept.id, Duration::ZERO).await {
@@ -192,7 +189,7 @@ impl Asker {
                 Found::Answered(NotApproved::DefinitionChanged(kept).into())
             }
             ApprovalStatus::Pending { .. } | ApprovalStatus::Undeliverable { .. } if changed => {
-                // Until this is done it stays kept, so that nobody takes it for an approval of the tool as it is now.
+                // It stays saved until it is withdrawn. Otherwise it could pass for an approval of the tool as it is now.
                 self.approvals.withdraw(kept.id).await?;
                 Found::Answered(NotApproved::DefinitionChanged(kept).into())
             }
@@ -201,7 +198,7 @@ impl Asker {
         })
     }
 
-    /// Waits for a kept approval as it is.
+    /// Waits for a saved approval without requesting it again.
     async fn go_on(
         &self,
         kept: SavedApproval,
@@ -218,8 +215,8 @@ impl Asker {
         Ok(AskOutcome::new(standing, kept))
     }
 
-    /// The human's answer to the kept approval, if it came before the same was asked again: then it counts, and the new
-    /// question is taken back.
+    /// The human's answer to the saved approval, if it came before the request was repeated. Then that answer counts, and the
+    /// repeated request is withdrawn.
     async fn answered_meanwhile(
         &self,
         before: Option<SavedApproval>,
@@ -228,7 +225,7 @@ impl Asker {
         let Some(kept) = before else { return Ok(None) };
         match self.approvals.check(kept.id, Duration::ZERO).await? {
             decided @ (ApprovalStatus::Approved { .. } | ApprovalStatus::Denied { .. }) => {
-                // It is nothing but a mail too many when this fails.
+                // If this fails, the human has got one mail too many, and nothing else happens.
                 let _ = self.approvals.withdraw(asked_again).await;
                 Ok(Some(AskOutcome::new(decided, kept)))
             }
@@ -237,7 +234,7 @@ impl Asker {
     }
 }
 
-/// Whether the human is asked in these words, and for no longer. A Sayso that does not say so is taken as before it could.
+/// Whether the pending request has these words, and is not open for longer. An old Sayso does not say: then it is assumed.
 fn reads_as(requested: &PendingApproval, ask: &Ask<'_>) -> bool {
     requested.asked.as_ref().is_none_or(|asked| {
         let open_for = asked.created_at.until(requested.closes_at);
@@ -247,13 +244,13 @@ fn reads_as(requested: &PendingApproval, ask: &Ask<'_>) -> bool {
     })
 }
 
-/// What a kept approval is worth.
+/// What a check of the saved approval found.
 enum Found {
-    /// It is over, and this came of it.
+    /// It has ended, like this.
     Answered(AskOutcome),
     /// Nobody has answered.
     Pending(SavedApproval),
-    /// There is none, or none that anything could run on: it is to be asked for.
+    /// There is none, or nothing can run on it any more: request one.
     Nothing,
 }
 

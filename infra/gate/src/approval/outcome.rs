@@ -1,3 +1,5 @@
+//! What comes of asking a human.
+
 use sayso_sdk::{
     ApprovalError, ApprovalId, ApprovalStatus, ApprovalToken, Note, Refusal, Timestamp, UndeliveredCause,
 };
@@ -9,18 +11,18 @@ use super::state_dir::{SavedAnswer, SavedApproval, StateDirError};
 #[derive(Debug, Clone)]
 pub(crate) struct Waiting {
     pub(crate) id: ApprovalId,
-    /// Who was asked, masked.
+    /// The approver's masked address.
     pub(crate) approver: String,
     pub(crate) closes_at: Timestamp,
-    /// A page that shows how it stands, and cannot decide.
+    /// A page that shows the status. Nobody can decide there.
     pub(crate) status_url: String,
-    /// Whether the mail is known to have gone out. If not, asking again sends it.
+    /// Whether the mail has certainly gone out. If not, asking again sends it.
     pub(crate) mail_sent: bool,
     /// For [`Asker::withdraw`](super::Asker::withdraw).
     pub(crate) kept: SavedApproval,
 }
 
-/// A yes that has not been used.
+/// A human approved, and the approval is not redeemed yet.
 #[derive(Debug, Clone)]
 pub(crate) struct Approved {
     pub(crate) token: ApprovalToken,
@@ -28,40 +30,37 @@ pub(crate) struct Approved {
     pub(crate) kept: SavedApproval,
 }
 
-/// A no.
+/// A human denied.
 #[derive(Debug, Clone)]
 pub(crate) struct Denied {
     pub(crate) note: Option<Note>,
     pub(crate) kept: SavedApproval,
 }
 
-/// How it stands when [`Asker::ask`](super::Asker::ask) returns.
+/// What [`Asker::ask`](super::Asker::ask) returns.
 #[derive(Debug, Clone)]
 pub(crate) enum AskOutcome {
-    /// A human said yes.
     Approved(Approved),
-    /// Nobody has answered yet: the same call finds the same approval.
+    /// Nobody has answered yet. The same call finds the same approval.
     Waiting(Waiting),
-    /// Nothing runs, and waiting is no use.
+    /// Nothing runs, and waiting does not help.
     NotApproved(NotApproved),
 }
 
-/// Why waiting is no use. What holds a [`SavedApproval`] is final: that is to be forgotten when the answer has been delivered.
-/// Until then the same call gets the same answer.
+/// Why waiting does not help. A variant that holds a [`SavedApproval`] is final: forget that approval once the answer is
+/// delivered. Until then the same call gets the same answer.
 #[derive(Debug, Clone)]
 pub(crate) enum NotApproved {
-    /// The mail did not reach the approver: the same call finds the same approval, and after a bounce sends the mail once the
-    /// approver's address has been corrected.
+    /// The mail did not reach the approver. The same call finds the same approval. After a bounce it sends the mail again, once
+    /// the approver's address has been corrected.
     Undeliverable(Waiting, UndeliveredCause),
-    /// A human said no.
     Denied(Denied),
     /// Nobody answered in time.
     Expired(SavedApproval),
-    /// It was taken back.
     Withdrawn(SavedApproval),
-    /// The tool is not what it was when this was asked, so nothing may run on it. A pending request has been withdrawn.
+    /// The tool's definition has changed since this was asked, so nothing may run. A pending request has been withdrawn.
     DefinitionChanged(SavedApproval),
-    /// It ran before, and its client never got the result.
+    /// It has run already, and the client never got the result.
     Ran(SavedAnswer),
 }
 
@@ -71,18 +70,18 @@ impl From<NotApproved> for AskOutcome {
     }
 }
 
-/// Why there is no answer: nothing may run. What was asked stays kept.
+/// Why there is no answer. Nothing may run. A saved approval stays saved.
 #[derive(Debug, Error)]
 pub(crate) enum AskError {
-    /// By Sayso.
+    /// Sayso was not reached, or refused.
     #[error(transparent)]
     Sayso(#[from] ApprovalError),
-    /// The approval cannot be found again, so it is not waited for.
+    /// The approval cannot be saved. A later call could not find it, so nobody waits for it.
     #[error(transparent)]
     NotKept(#[from] StateDirError),
-    /// Somebody else asks for it, and asked again when that was withdrawn.
+    /// Somebody else asks for the same action in other words, and asked again after that was withdrawn.
     #[error(
-        "Somebody with this agent key keeps asking for the same action in other words or for longer: nothing ran. Ask your operator who else has the key, and for another one."
+        "Another program with this agent key keeps asking for the same action with other words or another deadline. Nothing ran. Ask your operator who else has the key, and for a new key."
     )]
     InOtherWords,
 }
@@ -100,21 +99,32 @@ impl Waiting {
     }
 }
 
-/// What has happened to a mail, and what the operator has to be told.
-pub(crate) fn when_undelivered(cause: UndeliveredCause) -> (&'static str, &'static str) {
+/// A mail that did not arrive, in whole sentences.
+pub(crate) struct Undelivered {
+    /// What happened to the mail.
+    pub(crate) what: String,
+    /// What to do now.
+    pub(crate) then: &'static str,
+}
+
+pub(crate) fn when_undelivered(approver: &str, cause: UndeliveredCause) -> Undelivered {
     match cause {
-        UndeliveredCause::Bounce => (
-            "came back: as far as is known, nobody has been asked",
-            "that the approver's address does not take mail. Once it is corrected, the same again sends the mail.",
-        ),
-        UndeliveredCause::Complaint => (
-            "was reported as spam, and no more will reach that address",
-            "that the approver has to get mail elsewhere, or by another. Until then this request stays as it is.",
-        ),
-        UndeliveredCause::Reject => (
-            "was taken for malware by the mail service: nobody has been asked",
-            "so. The same action cannot be asked about in these words.",
-        ),
+        UndeliveredCause::Bounce => Undelivered {
+            what: format!("The mail to {approver} bounced, so probably nobody has been asked."),
+            then: "Tell your operator that the approver's address does not take mail. After they correct it, ask for the same again.",
+        },
+        UndeliveredCause::Complaint => Undelivered {
+            what: format!(
+                "The mail to {approver} was reported as spam, and no more mail will reach that address."
+            ),
+            then: "Tell your operator to give the approver another address, or to name another approver. This request stays open until it expires or is withdrawn.",
+        },
+        UndeliveredCause::Reject => Undelivered {
+            what: format!(
+                "The mail service refused the mail to {approver} as malware, so nobody has been asked."
+            ),
+            then: "Tell your operator. The same action cannot be asked about as it is written. Write it in another way, and ask for that.",
+        },
     }
 }
 
@@ -133,8 +143,8 @@ impl AskOutcome {
     }
 }
 
-/// Whether an approval that was refused with this can never be used any more. Otherwise it is not used up, or nobody knows,
-/// or another clock or other settings are all it takes.
+/// Whether this refusal means that the approval can never be redeemed any more. For the other refusals the approval may still
+/// be unused, or a corrected clock or setting is enough.
 pub(crate) fn is_over(refusal: &Refusal) -> bool {
     use sayso_sdk::TokenRefusal::{Audience, Issuer, NotYetValid, Proof, UnknownKey};
     !matches!(
@@ -144,6 +154,7 @@ pub(crate) fn is_over(refusal: &Refusal) -> bool {
             | Refusal::Unanswered
             | Refusal::NotUnderstood { .. }
             | Refusal::NoRandomness
+            | Refusal::ProofRequired { .. }
             | Refusal::Token(NotYetValid | UnknownKey | Issuer | Audience | Proof)
     )
 }

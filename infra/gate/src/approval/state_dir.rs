@@ -1,5 +1,5 @@
-//! The approvals that are being asked for, each in a file of its own: what lets a repeated call find its approval, also from
-//! a later process. Nothing here is secret: an id locates an approval and decides nothing.
+//! Saves the requested approvals, each in its own file, so that a repeated call finds its approval, also from a later process.
+//! Nothing here is secret: an id names an approval and cannot decide it.
 
 use std::fmt::Display;
 use std::fs::{self, File};
@@ -15,33 +15,33 @@ use thiserror::Error;
 #[cfg_attr(windows, path = "state_dir/ownership_windows.rs")]
 mod ownership;
 
-/// How long after its deadline an approval is of no use to anybody: a token lives a day at most.
+/// How long after its deadline an approval is useless for certain: a token lives for a day at most.
 const LONG_OVER: Duration = Duration::from_secs(8 * 86_400);
 
 /// Far above any honest file, in bytes.
 const MAX_FILE_BYTES: u64 = 64 * 1024;
 
-/// What a file is called until it is complete.
+/// The prefix of a file's name until the file is complete.
 const UNFINISHED: &str = ".sayso-gate-";
 
 const EXTENSION: &str = "json";
 
-/// What the answer to a call is called beside its approval.
+/// The extension of a saved answer, beside its approval.
 const ANSWER_EXTENSION: &str = "answer";
 
-/// The longest answer that is kept, in bytes.
+/// The longest answer that is saved, in bytes.
 const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
 
-/// How long an answer is kept for the same call.
+/// How long an answer is saved for the same call.
 const ANSWER_KEPT: Duration = Duration::from_secs(600);
 
-/// A directory of approvals.
+/// The directory with the saved approvals.
 #[derive(Debug)]
 pub(crate) struct StateDir {
     directory: PathBuf,
 }
 
-/// What an approval is found by: its scope, and the action.
+/// What a saved approval is found by: its scope and its action.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Key {
     name: String,
@@ -58,7 +58,7 @@ impl Key {
     }
 }
 
-/// Where an approval was asked for, for which gate and by what.
+/// The deployment, the gate's audience and the part of the program that an approval was requested for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Scope(String);
 
@@ -71,34 +71,34 @@ impl Scope {
 fn hash(parts: &[&[u8]]) -> String {
     let mut hash = Sha256::new();
     for part in parts {
-        // Each with its length, so that no text can move from one part to the next.
+        // With its length, so that no text can move from one part to the next.
         hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
         hash.update(part);
     }
     base16ct::lower::encode_string(&hash.finalize())
 }
 
-/// An approval that was asked for and whose outcome has not been delivered.
+/// An approval that was requested, and whose outcome has not been delivered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SavedApproval {
     pub(crate) id: ApprovalId,
-    /// Who was asked, masked.
+    /// The approver's masked address.
     pub(crate) approver: String,
     pub(crate) closes_at: Timestamp,
     pub(crate) status_url: String,
     pub(crate) tool: ToolName,
-    /// Of the tool's definition, as it was when this was asked.
+    /// The fingerprint of the tool's definition when this was requested.
     pub(crate) definition: Option<String>,
-    /// Absent from what an earlier version kept.
+    /// `None` if an earlier version saved it.
     scope: Option<String>,
     file: PathBuf,
 }
 
-/// What a server answered to an approved call that its client had given up.
+/// A server's answer to an approved call whose client had given up.
 #[derive(Debug, Clone)]
 pub(crate) struct SavedAnswer {
     pub(crate) approval: SavedApproval,
-    /// As it was given to [`SavedApproval::keep_answer`].
+    /// The message that was given to [`SavedApproval::keep_answer`].
     pub(crate) message: String,
 }
 
@@ -126,8 +126,8 @@ impl StateDirError {
 }
 
 impl StateDir {
-    /// Opens the directory, or the default one: `$XDG_STATE_HOME/sayso-gate`, else `$HOME/.local/state/sayso-gate`. Made if
-    /// it is not there; what is long over in it is removed.
+    /// Opens the directory, or the default one: `$XDG_STATE_HOME/sayso-gate`, else `$HOME/.local/state/sayso-gate`. Creates it
+    /// if it does not exist, and removes files that are long over.
     pub(crate) fn open(directory: Option<PathBuf>) -> Result<Self, StateDirError> {
         let directory = directory.map_or_else(ownership::default_from_env, ownership::chosen)?;
         let cannot = |error: io::Error| StateDirError::because(&directory, error);
@@ -136,7 +136,7 @@ impl StateDir {
         ownership::create(&directory)?;
         ownership::check(&directory)?;
         let kept = Self { directory };
-        // Better now than when somebody waits; and a file of ours says who we are.
+        // A write that fails should fail now. And the owner of a file that we make is the user we run as.
         let ours = kept.unfinished().and_then(|file| file.as_file().metadata());
         let ours = ours.map_err(|error| StateDirError::because(&kept.directory, error))?;
         ownership::is_of_the_owner_of(&ours, &kept.directory)?;
@@ -144,12 +144,12 @@ impl StateDir {
         Ok(kept)
     }
 
-    /// What is kept under this key; a file that does not read as one is none.
+    /// The approval that is saved under this key. A file that cannot be read as one does not count.
     pub(super) fn find(&self, key: &Key) -> Option<SavedApproval> {
         read(&self.directory.join(format!("{}.{EXTENSION}", key.name)))
     }
 
-    /// What is kept of this scope and still open, the newest first.
+    /// The saved approvals of this scope that are still open, the newest first.
     pub(super) fn of_scope(&self, scope: &Scope, now: Timestamp) -> Vec<SavedApproval> {
         let entries = fs::read_dir(&self.directory).into_iter().flatten().flatten();
         let files = entries.map(|entry| entry.path()).filter(|path| is_ours(path, EXTENSION));
@@ -161,7 +161,7 @@ impl StateDir {
         kept
     }
 
-    /// What the server answered to the call of this key when nobody heard it.
+    /// The saved answer to the call of this key.
     pub(super) fn answer(&self, key: &Key, now: Timestamp) -> Option<SavedAnswer> {
         let approval = self.find(key)?;
         let file = approval.file.with_extension(ANSWER_EXTENSION);
@@ -173,7 +173,7 @@ impl StateDir {
         Some(SavedAnswer { message: message.to_owned(), approval })
     }
 
-    /// Keeps an approval under this key, in the place of whatever was there.
+    /// Saves an approval under this key, and replaces an older one.
     pub(super) fn keep(
         &self,
         key: &Key,
@@ -195,7 +195,7 @@ impl StateDir {
         Ok(kept)
     }
 
-    /// All of it or nothing, whenever the process or the machine stops.
+    /// Writes all of it or nothing, even if the process or the machine stops.
     fn write(&self, kept: &SavedApproval) -> io::Result<()> {
         let json = KeptJson {
             approval_id: kept.id.to_string(),
@@ -218,7 +218,7 @@ impl StateDir {
         tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(&self.directory)
     }
 
-    /// Only files of ours: somebody may have chosen a directory with others in it.
+    /// Removes only the gate's own files: somebody may have chosen a directory with other files in it.
     fn remove_what_is_over(&self, now: Timestamp) {
         let Ok(entries) = fs::read_dir(&self.directory) else { return };
         for entry in entries.flatten() {
@@ -233,7 +233,7 @@ impl StateDir {
                 None => written_at(&path).unwrap_or(now),
             };
             if ended.until(now) > if answer { ANSWER_KEPT } else { LONG_OVER } {
-                // What cannot be removed is in nobody's way.
+                // A file that cannot be removed does no harm.
                 let _ = fs::remove_file(&path);
             }
         }
@@ -241,8 +241,8 @@ impl StateDir {
 }
 
 impl SavedApproval {
-    /// Removes the file, if it still holds this approval: the next call for the same action asks anew. When that fails,
-    /// the next call is given the same outcome again, and what was used stays used.
+    /// Removes the file if it still holds this approval, so that the next call for the same action asks again. If that fails,
+    /// the next call gets the same outcome again. What was used up stays used up.
     pub(crate) fn forget(self) {
         if read(&self.file).is_some_and(|there| there.id == self.id) {
             let _ = fs::remove_file(self.file.with_extension(ANSWER_EXTENSION));
@@ -250,8 +250,8 @@ impl SavedApproval {
         }
     }
 
-    /// Keeps what the server answered for the same call, for ten minutes. When that fails, or the answer is too long, the
-    /// approval stays kept, and the same call is told that it was used.
+    /// Saves the server's answer for the same call, for ten minutes. If that fails, or the answer is too long, the approval
+    /// stays saved, and the same call is told that it was used.
     pub(crate) fn keep_answer(&self, message: &str) {
         let text = format!("{}\n{message}", self.id);
         let (Some(directory), true) = (self.file.parent(), text.len() < MAX_ANSWER_BYTES) else { return };
@@ -265,14 +265,14 @@ impl SavedApproval {
     }
 }
 
-/// Whether a file is called as a kept approval is, or its answer.
+/// Whether a file's name is that of a saved approval, or of its answer.
 fn is_ours(path: &Path, extension: &str) -> bool {
     let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
     let is_key = stem.len() == 64 && stem.bytes().all(|byte| byte.is_ascii_hexdigit());
     is_key && path.extension().is_some_and(|there| there == extension)
 }
 
-/// A file that is shorter than this.
+/// A file's text, if it is shorter than `longest` bytes.
 fn read_text(path: &Path, longest: u64) -> Option<String> {
     let mut text = String::new();
     let read = File::open(path).ok()?.take(longest).read_to_string(&mut text).ok()?;

@@ -1,5 +1,5 @@
-//! What an agent is told instead of a tool's result: what happened, that nothing ran, and what to do now. It is a tool
-//! error (`isError`), because a model reads those, and because no client checks one against the tool's output schema.
+//! The answers that an agent gets instead of a tool's result: what happened, that nothing ran, and what to do now. They are tool
+//! errors (`isError`): models read those, and no client checks them against the tool's output schema.
 
 use std::fmt::Display;
 
@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 
 use super::call::Call;
 use super::definition::{Definition, changed_members};
-use super::listed::NotListed;
+use super::listed::ToolNotListed;
 use super::policy::WaitingIs;
-use crate::approval::{AskError, Denied, SavedAnswer, SavedApproval, Waiting, when_undelivered};
+use crate::approval::{AskError, Denied, SavedAnswer, SavedApproval, Undelivered, Waiting, when_undelivered};
 use crate::clock;
 use crate::relay::message::{Message, code};
 
@@ -41,7 +41,7 @@ pub(super) fn forbidden(call: &Call) -> Message {
     )
 }
 
-/// Nobody is asked about it now.
+/// Too many calls are held, so nobody is asked about this one.
 pub(super) fn too_many(call: &Call) -> Message {
     let tool = &call.tool;
     tool_error(
@@ -52,14 +52,14 @@ pub(super) fn too_many(call: &Call) -> Message {
     )
 }
 
-/// The tool is not what the server lists: nobody can be asked about it.
-pub(super) fn not_listed(call: &Call, problem: &NotListed) -> Message {
+/// The server does not list the tool, so nobody can be asked about it.
+pub(super) fn not_listed(call: &Call, problem: &ToolNotListed) -> Message {
     let tool = &call.tool;
     let text =
-        format!("{tool} did not run: {problem}, and only what the server lists goes through this gate.");
+        format!("{tool} did not run: {problem}. This gate only passes calls of tools that the server lists.");
     match problem {
-        NotListed::Unknown => Message::error(Some(&call.id), code::INVALID_PARAMS, &text),
-        NotListed::Ambiguous | NotListed::ListError(_) => tool_error(call, &text),
+        ToolNotListed::Unknown => Message::error(Some(&call.id), code::INVALID_PARAMS, &text),
+        ToolNotListed::Ambiguous | ToolNotListed::ListError(_) => tool_error(call, &text),
     }
 }
 
@@ -74,7 +74,7 @@ pub(super) fn not_an_action(call: &Call, problem: &dyn Display) -> Message {
     )
 }
 
-/// What the server asked back for is not in what a human approved.
+/// The answers to what the server asked for in the middle of a call are not part of what a human approved.
 pub(super) fn follow_up(call: &Call) -> Message {
     let tool = &call.tool;
     tool_error(
@@ -85,26 +85,23 @@ pub(super) fn follow_up(call: &Call) -> Message {
     )
 }
 
-/// A call that continues another, of a tool that is allowed for what the server says of it.
+/// A call that continues another, of a tool that is allowed because of its description.
 pub(super) fn follow_up_of_described(call: &Call) -> Message {
     let tool = &call.tool;
     tool_error(
         call,
         &format!(
-            "{tool} was not continued: the operator's policy allows it for its description, and a continued call holds what no description is about. Call it with everything in its arguments. If it cannot do without, the operator can allow {tool} by its name alone."
+            "{tool} was not continued: the operator's policy allows it because of its description, and the description does not cover what a continued call adds. Call it with everything in its arguments. If the tool always asks for more, the operator can allow {tool} by name only."
         ),
     )
 }
 
-/// What may go on of it cannot be told from the rest.
+/// The parameters of the call are ambiguous.
 pub(super) fn not_plain(call: &Call) -> Message {
-    not_an_action(
-        call,
-        &"`_meta` holds a name that some readers take for another, or `task` is no object: remove it",
-    )
+    not_an_action(call, &"`_meta` contains an ambiguous name, or `task` is not an object: remove it")
 }
 
-/// The same call is under way, on the approval that this one found.
+/// The same call is still running, on the approval that this one found.
 pub(super) fn still_running(call: &Call, kept: &SavedApproval) -> Message {
     let (tool, id) = (&call.tool, kept.id);
     tool_error(
@@ -115,35 +112,40 @@ pub(super) fn still_running(call: &Call, kept: &SavedApproval) -> Message {
     )
 }
 
-/// What the server answered to the same call after its client had given it up.
+/// The server's answer to the same call, whose client had given up.
 pub(super) fn ran(call: &Call, kept: &SavedAnswer) -> Message {
-    let id = call.id.to_raw();
-    match (Message::parse(&kept.message), id) {
-        (Ok(message), Some(id)) => message.with("id", id),
-        _ => not_an_action(call, &"it ran, and the server's answer to it was damaged since"),
+    if let (Ok(message), Some(id)) = (Message::parse(&kept.message), call.id.to_raw()) {
+        return message.with("id", id);
     }
+    let (tool, id) = (&call.tool, kept.approval.id);
+    tool_error(
+        call,
+        &format!(
+            "{tool} has run on approval {id}, but the saved answer of the server is damaged. It did not run again now. Find out what it did. Calling it again asks a human again."
+        ),
+    )
 }
 
-/// An approved call that came back as an error: what that means for the approval.
+/// Adds to the error of an approved call what it means for the approval.
 pub(super) fn failed_after_approval(answer: &Message, kept: &SavedApproval) -> Message {
     let message =
         answer.at(&["error", "message"]).and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
     let (tool, id) = (&kept.tool, kept.id);
     let text = format!(
-        "{} [Approval {id} of {tool} was used up for this one attempt. If the error does not say that nothing was sent, find out whether it ran. Calling it again asks a human again.]",
+        "{} [Approval {id} of {tool} was used up for this one attempt. Unless the error says that nothing was sent, find out whether it ran. Calling it again asks a human again.]",
         message.unwrap_or_default()
     );
     let raw = serde_json::value::to_raw_value(&text);
     raw.map_or_else(|_| answer.clone(), |raw| answer.with_at(&["error", "message"], &raw))
 }
 
-/// Sayso was not asked, or did not answer.
+/// Sayso could not be asked, or refused.
 pub(super) fn not_asked(call: &Call, error: &AskError) -> Message {
     let tool = &call.tool;
     tool_error(call, &format!("{tool} needs a human's approval and did not run: {error}"))
 }
 
-/// The tool is another than the one that the human was asked about.
+/// The tool's definition has changed since the human was asked.
 pub(super) fn definition_changed(call: &Call, kept: &SavedApproval, now: &Definition) -> Message {
     let (tool, id) = (&call.tool, kept.id);
     let changed = changed_members(kept.definition.as_deref().unwrap_or_default(), &now.fingerprint);
@@ -152,12 +154,12 @@ pub(super) fn definition_changed(call: &Call, kept: &SavedApproval, now: &Defini
     tool_error(
         call,
         &format!(
-            "The server changed its definition of {tool}{changed} after approval {id} was asked for: what would run may not be what the human was asked about. It did not run, and that approval will not be used. List the tools again, and call {tool} again to ask anew. If this comes back every time, the server never describes {tool} the same way twice, and {tool} cannot be approved until it does: tell its operator."
+            "The server changed its definition of {tool}{changed} after approval {id} was asked for: what would run may not be what the human was asked about. It did not run, and that approval will not be used. List the tools again, and call {tool} again to ask again. If this happens every time, the server describes {tool} differently each time, and {tool} cannot be approved until that is fixed: tell its operator."
         ),
     )
 }
 
-/// The token was not accepted.
+/// The token was refused.
 pub(super) fn refused(call: &Call, kept: &SavedApproval, refusal: &Refusal) -> Message {
     let (tool, id) = (&call.tool, kept.id);
     let text = match refusal {
@@ -172,7 +174,7 @@ pub(super) fn refused(call: &Call, kept: &SavedApproval, refusal: &Refusal) -> M
     tool_error(call, &text)
 }
 
-/// A human said no.
+/// A human denied the call.
 pub(super) fn denied(call: &Call, denied: &Denied) -> Message {
     let (tool, id) = (&call.tool, denied.kept.id);
     let note =
@@ -196,13 +198,13 @@ pub(super) fn expired(call: &Call, kept: &SavedApproval) -> Message {
     )
 }
 
-/// It was taken back.
+/// The request was withdrawn.
 pub(super) fn withdrawn(call: &Call, kept: &SavedApproval) -> Message {
     let (tool, id) = (&call.tool, kept.id);
     tool_error(
         call,
         &format!(
-            "The request for approval {id} was withdrawn: {tool} did not run. If it is wanted after all, calling {tool} again asks again."
+            "The request for approval {id} was withdrawn: {tool} did not run. If it is still wanted, calling {tool} again asks again."
         ),
     )
 }
@@ -217,17 +219,15 @@ pub(super) fn progress(waiting: &Waiting) -> String {
 pub(super) fn undeliverable(call: &Call, waiting: &Waiting, cause: UndeliveredCause) -> Message {
     let tool = &call.tool;
     let Waiting { id, approver, .. } = waiting;
-    let (what, tell) = when_undelivered(cause);
+    let Undelivered { what, then } = when_undelivered(approver, cause);
     tool_error(
         call,
-        &format!(
-            "The mail to {approver} about approval {id} {what}. {tool} has not run. Do not wait: tell the user, and tell your operator {tell}"
-        ),
+        &format!("{what} {tool} did not run (approval {id}). Do not wait. Tell the user. {then}"),
     )
 }
 
-/// Nobody has answered yet. No two of these are alike. `earlier` are approvals of the same tool with other arguments, the newest
-/// first; `withdraw_by` is the gate's tool that takes them back.
+/// Nobody has answered yet. No two of these texts are equal. `earlier` are approvals of the same tool with other arguments, the
+/// newest first. `withdraw_by` is the gate's own tool that withdraws them.
 pub(super) fn waiting(
     call: &Call,
     waiting: &Waiting,
@@ -240,7 +240,7 @@ pub(super) fn waiting(
     let mail = if *mail_sent {
         ""
     } else {
-        " It is not certain that the mail has gone out: calling again sends it if it has not."
+        " It is not certain that the mail has gone out. Calling again sends it if it has not."
     };
     let now = clock::now();
     let (open_for, left) = (id.made_at().until(now), now.until(*closes_at));
@@ -248,12 +248,12 @@ pub(super) fn waiting(
         (to_the_second(open_for), to_the_second(left), to_the_second(come_back_after(open_for)));
     let earlier = also_asked(tool, earlier, withdraw_by);
     let text = format!(
-        "Waiting for approval {id}: {approver} has been asked whether {tool} may run with exactly these arguments, and has until {closes_at} to answer. The request has been open for {open_for}; {left} are left.{mail} It has not run. Do what does not depend on it, and after about {after} call {tool} again with the same arguments: that finds this approval, waits for it, and runs once it is given.{earlier} Status: {status_url}"
+        "Waiting for approval {id}: {approver} has been asked whether {tool} may run with exactly these arguments, and has until {closes_at} to answer. The request has been open for {open_for}; {left} are left.{mail} It has not run. Do what does not depend on it, and after about {after} call {tool} again with the same arguments. That finds this approval, waits for it, and runs {tool} once it is given.{earlier} Status: {status_url}"
     );
     tool_result(call, &text, is == WaitingIs::Error)
 }
 
-/// What else of the same tool a human has been asked about, for an agent that has changed its mind.
+/// The other calls of the same tool that a human has been asked about, for an agent that has changed its mind.
 fn also_asked(tool: &str, earlier: &[SavedApproval], withdraw_by: Option<&str>) -> String {
     let Some(newest) = earlier.first() else { return String::new() };
     let now = clock::now();
@@ -268,7 +268,7 @@ fn also_asked(tool: &str, earlier: &[SavedApproval], withdraw_by: Option<&str>) 
     let then = match withdraw_by {
         Some(name) => format!("take it back by calling {name} with {{\"approval_id\": \"{}\"}}", newest.id),
         None => {
-            format!("do not call {tool} with those arguments again: nothing runs on a yes to it by itself")
+            format!("do not call {tool} with those arguments again: an approval alone does not run anything")
         }
     };
     format!(

@@ -1,3 +1,5 @@
+//! A `tools/call` message: what the gate reads of it, and what it lets through.
+
 use sayso_model::{CanonicalJson, ProfileViolation};
 use sayso_sdk::Permit;
 use serde_json::value::RawValue;
@@ -5,15 +7,15 @@ use serde_json::{Map, Value};
 
 use crate::relay::message::{Id, Members, Message, find, object, write};
 
-/// The parameters of `tools/call` that mean something to some version of the protocol.
+/// The parameters of `tools/call` that have a meaning in some version of the protocol.
 const KNOWN: [&str; 6] = ["name", "arguments", "_meta", "task", "inputResponses", "requestState"];
 
-/// Those of them that a call is sent with when a human has approved it, or when the server's own description of the tool let
-/// it pass. Of others nobody knows what a server makes of them.
+/// The parameters that are sent with a call that a human has approved, or that passed because of the tool's description. What a
+/// server does with others is not known.
 const RELEASED: [&str; 4] = ["name", "arguments", "_meta", "task"];
 
-/// What is sent of the `_meta` of such a call: the protocol's own, to the letter. Some servers choose by the rest of it what
-/// runs (FastMCP the version of the tool), and the human has not read it.
+/// The members of `_meta` that are sent with such a call: exactly the protocol's own. Some servers let the other members choose
+/// what runs (FastMCP: the version of the tool), and the human has not read those.
 const RELEASED_META: [&str; 7] = [
     "progressToken",
     "traceparent",
@@ -24,10 +26,10 @@ const RELEASED_META: [&str; 7] = [
     "io.modelcontextprotocol/logLevel",
 ];
 
-/// What is sent of its `task`: how long its result is kept, in milliseconds.
+/// The members of `task` that are sent: how long the result is kept, in milliseconds.
 const RELEASED_TASK: [&str; 1] = ["ttl"];
 
-/// What 2026-07-28 has in the `_meta` of every request, which our own requests on a client's behalf repeat.
+/// The prefix of what version 2026-07-28 has in every request's `_meta`. The gate's own requests for a client repeat it.
 const PROTOCOL: &str = "io.modelcontextprotocol/";
 
 /// A `tools/call`, read as the server behind the gate will read it.
@@ -41,7 +43,7 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    /// The error is a sentence for its sender.
+    /// The error is a message for the sender.
     pub(crate) fn parse(id: Id, message: Message) -> Result<Self, String> {
         let refuse = |problem: &dyn std::fmt::Display| format!("the params of tools/call: {problem}");
         let params = message.member("params").map_or("{}", RawValue::get);
@@ -49,7 +51,7 @@ impl Call {
         let name = find(&params, "name").and_then(|name| serde_json::from_str(name.get()).ok());
         let tool: String = name.ok_or_else(|| refuse(&"`name` must be the name of a tool"))?;
         if tool.chars().any(char::is_control) {
-            return Err(refuse(&"`name` holds a control character: give the tool's name as it is listed"));
+            return Err(refuse(&"`name` contains a control character: give the tool's name as it is listed"));
         }
         let meta = match find(&params, "_meta").map(|meta| serde_json::from_str(meta.get())) {
             None => Map::new(),
@@ -59,33 +61,33 @@ impl Call {
         Ok(Self { id, tool, message, params, meta })
     }
 
-    /// The arguments in the form that is hashed, shown and forwarded; none are the same as an empty object.
+    /// The arguments in the form that is hashed, shown and forwarded. No arguments count as an empty object.
     pub(crate) fn arguments(&self) -> Result<CanonicalJson, ProfileViolation> {
         let given = find(&self.params, "arguments").map_or("{}", RawValue::get);
         CanonicalJson::parse(if given == "null" { "{}" } else { given })
     }
 
-    /// Whether it answers what the server asked back in the middle of a call.
+    /// Whether it continues a call in which the server has asked for more.
     pub(crate) fn is_follow_up(&self) -> bool {
         ["inputResponses", "requestState"].iter().any(|name| find(&self.params, name).is_some())
     }
 
-    /// Whether what is on the lists can be told from the rest of it: no look-alike of a listed name, no `task` that is no object.
+    /// Whether the parameters on the lists above are unambiguous: no look-alike of a listed name, and `task` is an object.
     pub(crate) fn is_plain(&self) -> bool {
         self.clone().described().is_some()
     }
 
-    /// By which the client wants to hear of progress.
+    /// The token under which the client wants to hear of progress.
     pub(crate) fn progress_token(&self) -> Option<&Value> {
         self.meta.get("progressToken")
     }
 
-    /// Whether the client speaks 2026-07-28 or later, where every result says of which type it is.
+    /// Whether the client speaks version 2026-07-28 or later, in which every result has a type.
     pub(crate) fn is_modern(&self) -> bool {
         self.meta.contains_key("io.modelcontextprotocol/protocolVersion")
     }
 
-    /// The `_meta` for a request of our own on this client's behalf.
+    /// The `_meta` for a request that the gate makes for this client.
     pub(crate) fn protocol_meta(&self) -> Map<String, Value> {
         let protocol = self
             .meta
@@ -94,24 +96,24 @@ impl Call {
         protocol.map(|(name, value)| (name.clone(), value.clone())).collect()
     }
 
-    /// As it came.
+    /// The message as it came.
     pub(crate) fn into_message(self) -> Message {
         self.message
     }
 
-    /// The call as the server's description of the tool is about it: with the arguments as they came, and nothing that could
-    /// make it another version's.
+    /// The call that the tool's description covers: with the arguments as they came, and nothing that could select another
+    /// version of the tool.
     pub(crate) fn described(self) -> Option<Message> {
         self.released(None)
     }
 
-    /// The call as it was permitted: with the very text that was hashed, and nothing that could make it another.
+    /// The call that was approved: with the very text that was hashed, and nothing that could change its meaning.
     pub(crate) fn permitted(self, permit: Permit) -> Option<Message> {
         let arguments = permit.into_action().arguments;
         self.released(Some(RawValue::from_string(arguments.as_str().to_owned()).ok()?))
     }
 
-    /// A message of what is on the lists above; `None` if the call is not plain.
+    /// A message with only what is on the lists above; `None` if the call is not plain.
     fn released(mut self, arguments: Option<Box<RawValue>>) -> Option<Message> {
         self.params.retain(|(name, _)| RELEASED.contains(&name.as_str()));
         if let Some(arguments) = arguments {

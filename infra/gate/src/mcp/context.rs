@@ -1,10 +1,12 @@
+//! What every call is handled with.
+
 use super::policy::Policy;
 use crate::approval::Asker;
 
-/// What every call of this gate is judged with.
+/// What every call of this gate is handled with.
 pub(super) struct Context {
     pub(super) policy: Policy,
     pub(super) asker: Asker,
-    /// Which server is behind the gate: the same tool of another server is another approval.
+    /// The name of the server behind the gate: the same tool of another server needs another approval.
     pub(super) upstream: String,
 }

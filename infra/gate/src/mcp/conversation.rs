@@ -1,3 +1,5 @@
+//! The state of one conversation between a client and the server: which requests are open, and which calls are held.
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,40 +15,40 @@ use super::withdrawing;
 use crate::approval::SavedApproval;
 use crate::relay::message::{Id, Kind, Message, code};
 
-/// How many calls may be held at once: each has a human asked.
+/// How many calls may be held at once: a human is asked about each.
 const MAX_HELD: usize = 256;
 
-/// How many requests the server may have at once.
+/// How many requests may wait for the server at once.
 const MAX_SENT: usize = 4096;
 
-/// A server that says so lists other tools now, or other headers for them.
+/// The code of an error that means that the server's tools, or the headers for them, have changed.
 const HEADER_MISMATCH: &str = "-32020";
 
 const CANCELLED: &[&str] = &["params", "requestId"];
 const SUBSCRIPTION: &[&str] = &["params", "_meta", "io.modelcontextprotocol/subscriptionId"];
 const SUBSCRIBED: &[&str] = &["result", "_meta", "io.modelcontextprotocol/subscriptionId"];
 
-/// What a client and the server behind the gate have going: the state of one pair of lines.
+/// One conversation between a client and the server behind the gate.
 ///
-/// The server never sees a client's request ids. Each request reaches it under the next integer, the gate's own requests
-/// among them. So no client can have the answer to its request taken for the server's list of tools, no client gets
-/// another's answer, and a server that takes no ids but integers is served, too.
+/// The server never sees a client's request ids. Each request, also the gate's own, reaches it under the next integer. So no
+/// client can pass off the answer to its request as the server's list of tools, no client gets another's answer, and servers
+/// that accept only integers as ids work, too.
 pub(crate) struct Conversation {
     client: mpsc::Sender<Message>,
     upstream: Option<mpsc::Sender<Message>>,
     latest: AtomicU64,
-    /// Requests that the server has not answered, by the id that it knows.
+    /// Requests that the server has not answered, by the id that the server knows.
     sent: Mutex<HashMap<Id, Sent>>,
-    /// Calls that have not reached the server. The one that removes an entry decides what becomes of the call.
+    /// Calls that have not reached the server. Whoever removes an entry decides what becomes of the call.
     held: Mutex<HashMap<Id, Option<Stop>>>,
     names: Mutex<Names>,
-    /// The tool of the gate's own, as it is listed.
+    /// The gate's own tool, as it is listed.
     own_tool: Option<Value>,
 }
 
 /// Whose request it is.
 enum Sent {
-    /// The gate's.
+    /// The gate's own.
     Own(oneshot::Sender<Result<Message, ListError>>),
     /// The client's.
     Client(Box<Theirs>),
@@ -57,32 +59,32 @@ struct Theirs {
     id: Id,
     /// As the client wrote it.
     raw: Box<RawValue>,
-    /// Whether it is a subscription: what it brings always names it.
+    /// Whether it is a subscription: its messages always name it.
     listens: bool,
-    /// Whether it is for the server's tools.
+    /// Whether it asks for the server's tools.
     lists: bool,
-    /// The approval that it runs on, if a human was asked.
+    /// The approval that it runs on, if a human approved it.
     approved: Option<SavedApproval>,
     /// Whether the client has given it up.
     gone: bool,
 }
 
-/// By which a held call is stopped.
+/// Stops a held call.
 pub(crate) struct Stop {
     pub(crate) task: AbortHandle,
-    /// Locked while a human is being asked and it is not kept that they were: a call that is stopped then would leave an
-    /// approval that nobody finds again.
+    /// Locked while an approval is being requested and is not saved yet. If the call were stopped then, nobody could find the
+    /// approval again.
     pub(crate) asking: Arc<tokio::sync::Mutex<()>>,
 }
 
-/// A line of the conversation has ended.
+/// The client or the server has ended the conversation.
 pub(crate) struct ChannelClosed;
 
-/// Why a call is not held back, and so refused.
+/// Why a call cannot be held, and is refused.
 pub(crate) enum HoldError {
-    /// One with this id is.
+    /// A call with this id is held already.
     Known,
-    /// [`MAX_HELD`] are.
+    /// [`MAX_HELD`] calls are held already.
     TooMany,
 }
 
@@ -103,12 +105,12 @@ impl Conversation {
         }
     }
 
-    /// To the client.
+    /// Sends a message to the client.
     pub(crate) async fn answer(&self, message: Message) -> Result<(), ChannelClosed> {
         self.client.send(message).await.map_err(|_| ChannelClosed)
     }
 
-    /// What the client sent, to the server.
+    /// Passes a client's message on to the server.
     pub(crate) async fn forward(&self, message: Message) -> Result<(), ChannelClosed> {
         match message.kind().clone() {
             Kind::Request { id, .. } => self.forward_request(&id, message, None).await,
@@ -131,7 +133,7 @@ impl Conversation {
         }
     }
 
-    /// A client's request under the id that the server gets; `None` if the server has too many.
+    /// A client's request with a new id for the server; `None` if too many requests are open.
     fn renamed(&self, id: &Id, message: &Message, approved: Option<SavedApproval>) -> Option<Message> {
         let raw = message.member("id")?.to_owned();
         let asks = |wanted: &str| matches!(message.kind(), Kind::Request { method, .. } if method == wanted);
@@ -155,12 +157,12 @@ impl Conversation {
         self.upstream.as_ref().ok_or(ChannelClosed)?.send(message).await.map_err(|_| ChannelClosed)
     }
 
-    /// Tells the server that nothing more will come; what it still says can be told apart as before.
+    /// Closes the sending side to the server. Answers that still arrive are routed as before.
     pub(crate) fn close(self) -> Self {
         Self { upstream: None, ..self }
     }
 
-    /// Holds a call back.
+    /// Holds a call.
     pub(crate) fn hold(&self, id: &Id) -> Result<(), HoldError> {
         let mut held = lock(&self.held);
         if held.contains_key(id) {
@@ -173,33 +175,33 @@ impl Conversation {
         Ok(())
     }
 
-    /// By which a held call is stopped when its client gives it up.
+    /// Sets how a held call is stopped when its client gives up.
     pub(crate) fn stop_by(&self, id: &Id, stop: Stop) {
         if let Some(held) = lock(&self.held).get_mut(id) {
             *held = Some(stop);
         }
     }
 
-    /// Answers a call that did not go to the server; false if nobody is there to be told.
+    /// Answers a held call that does not go to the server. False if the client is not there any more.
     pub(crate) async fn settle(&self, id: &Id, answer: Message) -> bool {
         let held = lock(&self.held).remove(id).is_some();
         held && self.answer(answer).await.is_ok()
     }
 
-    /// Sends a call on to the server, unless its client has given it up. `approved` is forgotten when the server answers.
+    /// Sends a held call to the server, unless its client has given up. `approved` is forgotten when the server answers.
     pub(crate) async fn release(&self, id: &Id, call: Message, approved: Option<SavedApproval>) {
         if lock(&self.held).remove(id).is_some() {
             let _ = self.forward_request(id, call, approved).await;
         }
     }
 
-    /// What the server is to have of a client's `notifications/cancelled`. A call that is held is stopped, and the server
-    /// has never heard of it. A call that a human approved goes on: clients give a call up because it takes long, and what
-    /// was approved is not to be left half done. Its answer is kept for the same call.
+    /// The message that the server gets for a client's `notifications/cancelled`. A held call is stopped, and the server never
+    /// hears of it. A call that a human approved goes on: clients cancel calls because they take long, and an approved action
+    /// must not be left half done. Its answer is saved for the same call.
     pub(crate) fn cancelled(&self, notification: &Message) -> Option<Message> {
         let Some(raw) = notification.at(CANCELLED) else { return Some(notification.clone()) };
         let id = Id::parse(&raw)?;
-        // In two steps: while `held` is locked, a call may move from there to `sent`.
+        // First `held`, then `sent`: a call moves from the one to the other.
         if self.stop(&id) {
             return None;
         }
@@ -207,15 +209,15 @@ impl Conversation {
         Some(notification.with_at(CANCELLED, known.to_raw()?.as_ref()))
     }
 
-    /// The client of this request is gone: nobody will hear its answer.
+    /// The client of this request has disconnected: nobody will hear the answer.
     pub(crate) fn gone(&self, id: &Id) {
         if !self.stop(id) {
             self.given_up(id);
         }
     }
 
-    /// By which the server knows a request whose answer nobody waits for any more; `None` if it does not have it, or is to
-    /// go on with it.
+    /// The server's id for a request that its client has given up; `None` if the server does not have the request, or is to go
+    /// on with it.
     fn given_up(&self, id: &Id) -> Option<Id> {
         let mut sent = lock(&self.sent);
         let (known, theirs) = sent.iter_mut().find_map(|(known, sent)| match sent {
@@ -226,7 +228,7 @@ impl Conversation {
         (!theirs.gone).then(|| known.clone())
     }
 
-    /// Whether the server has the call that this approval was used for.
+    /// Whether the server is running the call that this approval was used for.
     pub(crate) fn runs(&self, approved: &SavedApproval) -> bool {
         lock(&self.sent).values().any(|sent| match sent {
             Sent::Client(theirs) => theirs.approved.as_ref().is_some_and(|it| it.id == approved.id),
@@ -234,7 +236,7 @@ impl Conversation {
         })
     }
 
-    /// Stops a call that is held; whether it was.
+    /// Stops a held call. Returns whether the call was held.
     fn stop(&self, id: &Id) -> bool {
         let Some(stop) = lock(&self.held).remove(id) else { return false };
         if let Some(Stop { task, asking }) = stop {
@@ -246,21 +248,21 @@ impl Conversation {
         true
     }
 
-    /// What the client is to have of what the server sent.
+    /// The message that the client gets for a message from the server.
     pub(crate) fn received(&self, message: Message) -> Option<Message> {
         match message.kind() {
             Kind::Response { id } => {
                 let sent = lock(&self.sent).remove(id);
                 match sent {
                     Some(Sent::Own(waiting)) => {
-                        // Who asked may have stopped waiting.
+                        // Whoever asked may have stopped waiting.
                         let _ = waiting.send(Ok(message));
                         None
                     }
                     Some(Sent::Client(theirs)) => self.answered(*theirs, &message),
                     None => {
                         self.misdirected();
-                        // An error about what could not be read has no id.
+                        // An error about an unreadable message has no id.
                         id.to_value().is_null().then_some(message)
                     }
                 }
@@ -275,8 +277,8 @@ impl Conversation {
         }
     }
 
-    /// The server's answer to a client's request, as the client is to have it. That of an approved call whose client has gone
-    /// is kept for the same call.
+    /// The answer that the client gets for the server's. If an approved call's client has gone, its answer is saved for the same
+    /// call.
     fn answered(&self, theirs: Theirs, message: &Message) -> Option<Message> {
         let failed = message.member("error").is_some();
         if message.at(&["error", "code"]).is_some_and(|code| code.get() == HEADER_MISMATCH) {
@@ -297,7 +299,7 @@ impl Conversation {
         Some(answer)
     }
 
-    /// A notification that names a subscription of the client's by the server's id for it.
+    /// Replaces the server's id of a subscription in a notification by the client's.
     fn restored(&self, message: &Message, ends: bool) -> Message {
         let mut sent = lock(&self.sent);
         [SUBSCRIPTION, CANCELLED].iter().fold(message.clone(), |message, path| {
@@ -308,14 +310,14 @@ impl Conversation {
             });
             let (Some(id), Some(raw)) = (id, raw) else { return message };
             if ends {
-                // Nothing else answers a subscription that the server has ended.
+                // A subscription that the server has ended gets no other answer.
                 sent.remove(&id);
             }
             message.with_at(path, &raw)
         })
     }
 
-    /// An answer came that nobody asked for. A server that answers with ids of its own choosing has answered us, too.
+    /// An answer came that nobody asked for. A server that chooses its own ids may have answered the gate's own request, too.
     fn misdirected(&self) {
         let mut sent = lock(&self.sent);
         let own: Vec<Id> =
@@ -327,7 +329,7 @@ impl Conversation {
         }
     }
 
-    /// The server's answer to a request of the gate's own.
+    /// Sends the gate's own request to the server, and waits for the answer.
     pub(super) async fn ask(&self, method: &str, params: &Value) -> Result<Message, ListError> {
         let id = self.next_id();
         let request = Message::request(&id, method, params);

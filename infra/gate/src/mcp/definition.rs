@@ -1,3 +1,5 @@
+//! A tool's definition, and the fingerprint that shows whether it has changed.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
@@ -11,13 +13,13 @@ pub(crate) struct Definition {
     pub(crate) hints: Hints,
     /// Whether clients check the tool's results against a schema.
     pub(crate) has_output_schema: bool,
-    /// A JSON object: the SHA-256 in hexadecimal of each member that says how the tool is called and what it does. These are
-    /// all members but the icons; `_meta` is among them, because some servers keep a tool's version there. Equal definitions
-    /// have equal texts.
+    /// A JSON object with the SHA-256, in hexadecimal, of each member that says how the tool is called and what it does. These
+    /// are all members except the icons. `_meta` is included because some servers keep a tool's version there. Equal
+    /// definitions have equal fingerprints.
     pub(crate) fingerprint: String,
 }
 
-/// The members that differ between two fingerprints, by name; empty where one of them is no fingerprint of this form.
+/// The names of the members that differ between two fingerprints; empty if one of them is not of this form.
 pub(crate) fn changed_members(before: &str, now: &str) -> Vec<String> {
     let members = |text| serde_json::from_str::<BTreeMap<String, String>>(text).ok();
     let (Some(before), Some(now)) = (members(before), members(now)) else { return Vec::new() };
@@ -26,7 +28,7 @@ pub(crate) fn changed_members(before: &str, now: &str) -> Vec<String> {
 }
 
 impl Definition {
-    /// From its entry in the result of `tools/list`.
+    /// Reads a tool's entry in the result of `tools/list`.
     pub(crate) fn from_listed(tool: &Value) -> Self {
         let annotation = |name: &str| tool.pointer(&format!("/annotations/{name}")).and_then(Value::as_bool);
         let absent = Hints::default();
@@ -50,13 +52,13 @@ fn digest(value: &Value) -> String {
     base16ct::lower::encode_string(&Sha256::digest(canonical(value)))
 }
 
-/// It only fails on what no parsed value is (a number that is not finite).
+/// It fails only on numbers that are not finite, and no parsed value has those.
 fn canonical(value: &Value) -> String {
     serde_json_canonicalizer::to_string(value).unwrap_or_else(|_| value.to_string())
 }
 
-/// The same schema with the lists sorted whose order means nothing to JSON Schema (2020-12, Validation, 6.1.1, 6.1.2, 6.5.3
-/// and 6.5.4). Some servers build these lists from sets, and write them in another order each time.
+/// The same schema, with those lists sorted whose order has no meaning in JSON Schema (2020-12, Validation, 6.1.1, 6.1.2, 6.5.3
+/// and 6.5.4). Some servers build these lists from sets, and write them in a different order each time.
 fn in_one_order(schema: &Value) -> Value {
     let Some(members) = schema.as_object() else { return schema.clone() };
     let each = |value: &Value, of: fn(&Value) -> Value| match value {

@@ -1,3 +1,5 @@
+//! Passes messages between a client and the server, and holds the calls that the policy gates.
+
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
@@ -13,10 +15,10 @@ use crate::approval::Asker;
 use crate::relay::Channel;
 use crate::relay::message::{Kind, Message, code, passes_for};
 
-/// The method that a policy is about.
+/// The method that the policy is about.
 const CALL: &str = "tools/call";
 
-/// What stands between clients and the server: the policy, and whom to ask.
+/// Stands between clients and the server, with the policy and the way to ask.
 #[derive(Clone)]
 pub(crate) struct Gatekeeper(Arc<Context>);
 
@@ -32,8 +34,8 @@ impl Gatekeeper {
         Self(Arc::new(Context { policy, asker, upstream }))
     }
 
-    /// Passes messages between a client and the server, in both directions and independently of each other, until either
-    /// ends. What the server still says when the client has gone is passed on.
+    /// Passes messages between a client and the server, in both directions independently, until either side ends. After the
+    /// client has ended, the server's remaining messages are still passed on.
     pub(crate) async fn serve(&self, client: Channel, mut upstream: Channel) -> Ended {
         let Channel { to: to_client, from: mut from_client } = client;
         let own = self.0.policy.withdraw_tool.as_ref().map(|name| withdrawing::definition(name.as_str()));
@@ -57,7 +59,7 @@ impl Gatekeeper {
                 }
             } => Ended::Upstream,
         };
-        // Nobody is left to hear whether a held call was approved; the approvals are kept for the next time.
+        // Nobody is left to hear whether a held call was approved. The approvals stay saved for the next time.
         calls.shutdown().await;
         let Some(conversation) = Arc::into_inner(conversation).map(Conversation::close) else {
             return ended;
@@ -80,7 +82,7 @@ impl Gatekeeper {
     ) -> Result<(), ChannelClosed> {
         match message.kind() {
             Kind::Request { id, method } if passes_for(method, CALL) => {
-                let problem = "some readers take this method for `tools/call`: write it exactly so";
+                let problem = "some parsers read this method as `tools/call`: write it exactly like that";
                 conversation.answer(Message::error(Some(id), code::INVALID_REQUEST, problem)).await
             }
             Kind::Request { id, method } if method == CALL => {
@@ -91,7 +93,7 @@ impl Gatekeeper {
                     }
                 }
             }
-            // No version of the protocol has a call that wants no answer; whatever a server makes of one, it would run.
+            // No version of the protocol has calls without an answer. A server might still run one, so it is dropped.
             Kind::Notification { method } if method == CALL || passes_for(method, CALL) => Ok(()),
             Kind::Notification { method } if method == "notifications/cancelled" => {
                 match conversation.cancelled(&message) {
@@ -119,7 +121,7 @@ impl Gatekeeper {
                 Verdict::Allow if conversation.lists(&call.tool) => {
                     return conversation.forward(call.into_message()).await;
                 }
-                // The server is asked for its tools first.
+                // First the server has to list the tool.
                 Verdict::Allow => {}
                 Verdict::Deny => return conversation.answer(answer::forbidden(&call)).await,
                 Verdict::Ask(_) => {}
@@ -128,19 +130,19 @@ impl Gatekeeper {
         match conversation.hold(&call.id) {
             Ok(()) => {}
             Err(HoldError::Known) => {
-                let problem = "a call with this id is waiting for approval: give every request its own";
+                let problem = "a call with this id is waiting for approval: give every request its own id";
                 let refusal = Message::error(Some(&call.id), code::INVALID_REQUEST, problem);
                 return conversation.answer(refusal).await;
             }
             Err(HoldError::TooMany) => return conversation.answer(answer::too_many(&call)).await,
         }
         while calls.try_join_next().is_some() {}
-        let (inner, conversation_of_call, id) =
+        let (context, conversation_of_call, id) =
             (Arc::clone(&self.0), Arc::clone(conversation), call.id.clone());
         let asking = Arc::default();
         let asking_of_call = Arc::clone(&asking);
         let task = calls.spawn(async move {
-            held::handle(&inner, &conversation_of_call, call, &asking_of_call).await;
+            held::handle(&context, &conversation_of_call, call, &asking_of_call).await;
         });
         conversation.stop_by(&id, Stop { task, asking });
         Ok(())

@@ -1,4 +1,4 @@
-//! One call that the policy gates, from the asking to the running.
+//! Handles one held call, from the request for approval to the run.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -18,14 +18,14 @@ use crate::approval::{self, Approved, Ask, AskOutcome, NotApproved, SavedApprova
 use crate::clock;
 use crate::relay::message::Message;
 
-/// How often a waiting client hears that we are still here.
+/// How often a waiting client gets a progress notification.
 const PROGRESS_EVERY: Duration = Duration::from_secs(5);
 
 /// What becomes of a held call.
 enum Decided {
-    /// The client gets this answer, and nothing runs. An approval that ends with it is kept until somebody has the answer.
+    /// The client gets this answer, and nothing runs. An approval that ends with it stays saved until the client has the answer.
     Answer { answer: Message, ends: Option<SavedApproval> },
-    /// The call goes to the server. The approval that it runs on is kept until the server has answered.
+    /// The call goes to the server. The approval that it runs on stays saved until the server has answered.
     Release { call: Message, approved: Option<SavedApproval> },
 }
 
@@ -36,7 +36,7 @@ impl From<Message> for Decided {
     }
 }
 
-/// Decides what becomes of a call, and sees to it. `asking` is locked while the call must not be stopped.
+/// Decides what becomes of a call, and carries it out. `asking` is locked while the call must not be stopped.
 pub(super) async fn handle(gate: &Context, conversation: &Conversation, call: Call, asking: &Mutex<()>) {
     let id = call.id.clone();
     let decided = decide(gate, conversation, call, asking).await;
@@ -52,7 +52,7 @@ pub(super) async fn handle(gate: &Context, conversation: &Conversation, call: Ca
     }
 }
 
-/// Judges a call by the server's own description of the tool, and asks a human if that is the verdict. An `Err` is a refusal.
+/// Judges a call by the tool's description, and asks a human if the policy says so. An `Err` is a refusal.
 async fn decide(
     gate: &Context,
     conversation: &Conversation,
@@ -70,7 +70,7 @@ async fn decide(
     }
     let definition = define(conversation, &call).await?;
     match gate.policy.judge(&call.tool, definition.hints) {
-        // It was the description that allowed it: nothing goes on that the description is not about.
+        // The description allowed it, so nothing may pass that the description does not cover.
         Verdict::Allow if call.is_follow_up() => Err(answer::follow_up_of_described(&call)),
         Verdict::Allow => {
             let described = call.clone().described().ok_or_else(|| answer::not_plain(&call))?;
@@ -91,7 +91,7 @@ async fn define(conversation: &Conversation, call: &Call) -> Result<Definition, 
 }
 
 fn still_waiting(gate: &Context, call: &Call, definition: &Definition, waiting: &Waiting) -> Message {
-    // Clients refuse a result without the structure that the tool's schema promises.
+    // Clients refuse a result that does not match the tool's output schema.
     let is = if definition.has_output_schema { WaitingIs::Error } else { gate.policy.waiting };
     let earlier = gate.asker.earlier_than(&gate.upstream, &waiting.kept);
     let by = gate.policy.withdraw_tool.as_ref().map(ToolName::as_str);
@@ -112,7 +112,7 @@ fn not_approved(call: &Call, definition: &Definition, reason: NotApproved) -> De
     Decided::Answer { answer, ends }
 }
 
-/// The action that a call is, or why it can be none.
+/// The action of a call, or why it has none.
 fn action(gate: &Context, call: &Call) -> Result<Action, Message> {
     if call.is_follow_up() {
         return Err(answer::follow_up(call));
@@ -126,7 +126,7 @@ fn action(gate: &Context, call: &Call) -> Result<Action, Message> {
     Ok(Action { tool, arguments })
 }
 
-/// Asks, and waits as long as the policy says, with progress for a client that wants it.
+/// Asks, and waits as long as the policy says. A client that wants progress gets it.
 async fn ask(
     gate: &Context,
     conversation: &Conversation,
@@ -159,7 +159,7 @@ async fn ask(
     }
 }
 
-/// Tells a client that wants to hear of it whose answer is waited for, and that it still is.
+/// Sends progress to a client that wants it: whose answer the call is waiting for.
 async fn tell_progress(
     conversation: &Conversation,
     token: Option<&Value>,
@@ -170,7 +170,7 @@ async fn tell_progress(
     let mut told = 0_u32;
     loop {
         told += 1;
-        // Progress may only rise, and the server's own begins at 0 or above: ours rises and stays below that.
+        // Progress may only rise, and the server's own starts at 0 or above. The gate's rises and stays below 0.
         let progress =
             json!({"progressToken": token, "progress": -1e-3 / f64::from(told), "message": message});
         let _ = conversation.answer(Message::notification("notifications/progress", &progress)).await;
@@ -178,7 +178,7 @@ async fn tell_progress(
     }
 }
 
-/// Uses the approval up: then the call goes to the server, with the arguments that were approved.
+/// Redeems the approval. Then the call goes to the server, with the approved arguments.
 async fn run(
     gate: &Context,
     conversation: &Conversation,
@@ -190,7 +190,7 @@ async fn run(
     if conversation.runs(&kept) {
         return Err(answer::still_running(&call, &kept));
     }
-    // A human may have taken minutes, in which the server may have become another.
+    // The human may have taken minutes, and the server may have changed the tool meanwhile.
     let now = define(conversation, &call).await?;
     if now.fingerprint != asked_for.fingerprint {
         let answer = answer::definition_changed(&call, &kept, &now);
@@ -198,7 +198,7 @@ async fn run(
     }
     let action = action(gate, &call)?;
     match gate.asker.redeem(approved, action).await {
-        // From here on the call runs, or nobody knows whether it did: the approval is kept until there is an answer.
+        // From here on the call runs, or nobody knows whether it ran. The approval stays saved until there is an answer.
         Ok(permit) => {
             // It was plain when it was asked about.
             let permitted = call.clone().permitted(permit).ok_or_else(|| answer::not_plain(&call))?;

@@ -1,4 +1,4 @@
-//! What the gate knows of the server's list of tools, and why it may not know it.
+//! What the gate knows of the server's list of tools, and why it may not know a tool.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -11,22 +11,22 @@ use crate::clock;
 /// How long the server may take to list its tools.
 pub(super) const LISTING_LIMIT: Duration = Duration::from_secs(10);
 
-/// Far above any honest list: a server whose pages never end is not waited for.
+/// Far above any honest list. The gate does not wait for a server whose pages never end.
 pub(super) const MAX_PAGES: usize = 100;
 
-/// How long the names of a list count without asking again.
+/// How long the names of a list are used before the server is asked again.
 const FRESH: Duration = Duration::from_secs(300);
 
-/// Why the server's own description of a tool cannot be had.
+/// Why the gate has no description of a tool.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub(crate) enum NotListed {
-    /// There is no such tool, or none that the server owns up to.
+pub(crate) enum ToolNotListed {
+    /// The server lists no such tool.
     #[error("the server does not list it")]
     Unknown,
-    /// Two tools of one name.
+    /// The server lists two tools of this name.
     #[error("the server lists it more than once")]
     Ambiguous,
-    /// No list, or none that is one.
+    /// The server did not list its tools.
     #[error("the server did not list its tools when it was asked ({0})")]
     ListError(ListError),
 }
@@ -40,13 +40,13 @@ pub(crate) enum ListError {
     Misdirected,
     #[error("the error {code}: {message}")]
     Error { code: String, message: String },
-    #[error("its answer holds no list of tools")]
+    #[error("its answer has no list of tools")]
     NotAList,
     #[error("the list has more than {MAX_PAGES} pages")]
     Endless,
 }
 
-/// The names that the server listed, and until when they count.
+/// The names that the server listed, and until when they are used.
 #[derive(Debug, Default)]
 pub(super) struct Names(Option<(BTreeSet<String>, Timestamp)>);
 
@@ -56,12 +56,12 @@ impl Names {
         self.0.as_ref().is_some_and(|(names, until)| clock::now() < *until && names.contains(tool))
     }
 
-    /// As the server has listed them just now.
+    /// Takes the names that the server has just listed.
     pub(super) fn learn(&mut self, names: BTreeSet<String>) {
         self.0 = Some((names, clock::now().plus(FRESH)));
     }
 
-    /// The server has said that they are others now.
+    /// The server has said that its tools have changed.
     pub(super) fn forget(&mut self) {
         self.0 = None;
     }

@@ -1,4 +1,4 @@
-//! What the server behind the gate says of its tools, asked for by the gate itself.
+//! Asks the server behind the gate for its tools.
 
 use sayso_model::{Reading, reveal_to_string};
 use serde_json::value::RawValue;
@@ -7,10 +7,10 @@ use serde_json::{Map, Value, json};
 use super::call::Call;
 use super::conversation::Conversation;
 use super::definition::Definition;
-use super::listed::{LISTING_LIMIT, ListError, MAX_PAGES, NotListed};
+use super::listed::{LISTING_LIMIT, ListError, MAX_PAGES, ToolNotListed};
 use crate::relay::message::Message;
 
-/// The most that is repeated of a server's own words, in characters.
+/// How much of a server's own error message is repeated, in characters.
 const MAX_WORDS: usize = 200;
 
 impl Conversation {
@@ -20,26 +20,26 @@ impl Conversation {
     }
 
     /// Asks whether the server lists the tool that is called.
-    pub(crate) async fn ask_whether_listed(&self, call: &Call) -> Result<(), NotListed> {
+    pub(crate) async fn ask_whether_listed(&self, call: &Call) -> Result<(), ToolNotListed> {
         self.tools(call).await?;
-        if self.lists(&call.tool) { Ok(()) } else { Err(NotListed::Unknown) }
+        if self.lists(&call.tool) { Ok(()) } else { Err(ToolNotListed::Unknown) }
     }
 
     /// The tool that is called, as the server lists it now.
-    pub(crate) async fn definition(&self, call: &Call) -> Result<Definition, NotListed> {
+    pub(crate) async fn definition(&self, call: &Call) -> Result<Definition, ToolNotListed> {
         let tools = self.tools(call).await?;
         let mut found = tools.iter().filter(|tool| tool["name"] == json!(call.tool));
         match (found.next(), found.next()) {
             (Some(tool), None) => Ok(Definition::from_listed(tool)),
-            (None, _) => Err(NotListed::Unknown),
-            (Some(_), Some(_)) => Err(NotListed::Ambiguous),
+            (None, _) => Err(ToolNotListed::Unknown),
+            (Some(_), Some(_)) => Err(ToolNotListed::Ambiguous),
         }
     }
 
-    /// All tools, as the server lists them now to this call's client.
-    async fn tools(&self, call: &Call) -> Result<Vec<Value>, NotListed> {
+    /// All tools, as the server now lists them to this call's client.
+    async fn tools(&self, call: &Call) -> Result<Vec<Value>, ToolNotListed> {
         let pages = tokio::time::timeout(LISTING_LIMIT, self.pages(call)).await;
-        let tools = pages.unwrap_or(Err(ListError::Silent)).map_err(NotListed::ListError)?;
+        let tools = pages.unwrap_or(Err(ListError::Silent)).map_err(ToolNotListed::ListError)?;
         let names = tools.iter().filter_map(|tool| tool["name"].as_str().map(str::to_owned)).collect();
         self.names().learn(names);
         Ok(tools)
@@ -70,7 +70,7 @@ impl Conversation {
     }
 }
 
-/// The result of an answer, or the error that it is.
+/// The result of an answer, or its error.
 fn page(answer: &Message) -> Result<Value, ListError> {
     let read = |raw: &RawValue| serde_json::from_str::<Value>(raw.get()).ok();
     if let Some(error) = answer.member("error") {

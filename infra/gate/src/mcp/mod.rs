@@ -1,4 +1,4 @@
-//! `sayso-gate mcp`: an MCP server in front of another. Everything passes, but a call of a tool that the policy gates.
+//! `sayso-gate mcp`: an MCP server in front of another one. Everything passes, except calls of tools that the policy gates.
 
 mod answer;
 mod call;
@@ -18,7 +18,7 @@ use std::process::ExitCode;
 
 use gatekeeper::{Ended, Gatekeeper};
 use policy::{Policy, PolicyError};
-use sayso_sdk::{Approvals, Gate, Refusal, TlsError};
+use sayso_sdk::{Approvals, Refusal, TlsError};
 use thiserror::Error;
 use tokio::net::TcpListener;
 
@@ -30,14 +30,14 @@ use crate::relay::client;
 use crate::relay::upstream::{Upstream, UpstreamError};
 use crate::terminal::{say, status};
 
-/// Why the gate does not start. Nothing behind it has been started then.
+/// Why the gate does not start. The server behind it has not been started then.
 #[derive(Debug, Error)]
 enum StartError {
     #[error("{file}: {source}: put the policy there, or name another with --policy")]
     NoPolicy { file: String, source: std::io::Error },
     #[error("{file}, {error}")]
     Policy { file: String, error: PolicyError },
-    #[error("the upstream command holds what is not UTF-8: rename it")]
+    #[error("the upstream command is not valid UTF-8: rename it")]
     NotText,
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
@@ -48,12 +48,12 @@ enum StartError {
     #[error(transparent)]
     Randomness(#[from] Refusal),
     #[error(
-        "--listen {address} is not on loopback, and the gate asks its clients for no key: name each host under which clients reach it with --allowed-host, and let only those through that may call the tools"
+        "--listen {address} is not on loopback, and the gate asks its clients for no key: name each host by which clients reach it with --allowed-host, and let only clients through that may call the tools"
     )]
     NotLoopback { address: SocketAddr },
     #[error("--listen {address}: {source}: choose another address")]
     Address { address: SocketAddr, source: std::io::Error },
-    #[error("this machine does not give the program what it needs to run: {0}")]
+    #[error("cannot start: {0}")]
     System(#[from] std::io::Error),
 }
 
@@ -101,18 +101,19 @@ fn policy_in(path: &Path) -> Result<Policy, StartError> {
 fn asker(connection: Connection) -> Result<Asker, StartError> {
     let Connection { mcp_url, agent_key, trust, state } = connection;
     let approvals = Approvals::new(mcp_url, agent_key)?;
-    let gate = Gate::new(trust.issuer, trust.audience.clone(), trust.name)?;
-    Ok(Asker::new(approvals, gate, trust.audience, StateDir::open(state)?))
+    let audience = trust.audience.clone();
+    let gate = trust.gate()?;
+    Ok(Asker::new(approvals, gate, audience, StateDir::open(state)?))
 }
 
 async fn over_pipes(gatekeeper: &Gatekeeper, upstream: &Upstream) -> Result<ExitCode, StartError> {
-    // Before there is a server that a signal could leave behind.
+    // First, so that a signal cannot leave a server behind.
     let mut interrupts = Interrupts::listen()?;
     let server = upstream.open().await?;
     let (client, written) = client::stdio::line();
     let served = async {
         let ended = gatekeeper.serve(client, server).await;
-        // It cannot fail: a writer whose reader has gone just ends.
+        // It cannot fail: if the reader is gone, the writer just ends.
         let _ = written.await;
         ended
     };

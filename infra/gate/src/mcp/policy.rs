@@ -1,4 +1,4 @@
-//! What a gate lets pass, asks about or refuses: the operator's file, checked when the gate starts.
+//! The operator's policy: what the gate lets pass, asks about or refuses. It is checked when the gate starts.
 
 use std::fmt;
 use std::time::Duration;
@@ -12,16 +12,16 @@ use summary::Template;
 mod file;
 mod summary;
 
-/// The policy of one gate. The first rule that fits a tool decides.
+/// The policy of one gate. The first rule that matches a tool decides.
 #[derive(Debug)]
 pub(crate) struct Policy {
     /// How long a call waits for the human before it answers that it is still waiting.
     pub(crate) wait: Duration,
-    /// What "still waiting" is to the client.
+    /// The form of the answer that a call is still waiting.
     pub(crate) waiting: WaitingIs,
-    /// What stands in front of a tool's name for the approver, and in the action.
+    /// A prefix of the tool's name, for the approver and in the action.
     pub(crate) server: Option<ServerName>,
-    /// What the gate's own tool is called that takes back what was asked for, if there is to be one.
+    /// The name of the gate's own tool that withdraws approvals, if there is one.
     pub(crate) withdraw_tool: Option<ToolName>,
     default: Ruling,
     summary: Option<Template>,
@@ -38,7 +38,7 @@ pub(crate) enum WaitingIs {
     Result,
 }
 
-/// What is wrong with a policy's file, where, and how to mend it.
+/// What is wrong with a policy's file, where, and how to fix it.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("line {line}: {problem}")]
 pub(crate) struct PolicyError {
@@ -46,11 +46,11 @@ pub(crate) struct PolicyError {
     problem: String,
 }
 
-/// A server's name in front of its tools' names: no `/`, so that no two pairs of server and tool make one name.
+/// A server's name in front of its tools' names. It has no `/`, so that different servers and tools never make the same name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ServerName(String);
 
-/// What the server says of a tool, as far as policies ask for it. It is the server's word and nothing more.
+/// What the server says about a tool, as far as policies use it. Nothing proves that it is true.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Hints {
     /// `readOnlyHint`.
@@ -59,7 +59,7 @@ pub(crate) struct Hints {
     pub(crate) destructive: bool,
 }
 
-/// What is to happen with a call.
+/// What happens to a call.
 #[derive(Debug)]
 pub(crate) enum Verdict<'a> {
     /// It passes.
@@ -96,7 +96,7 @@ enum Ruling {
     Ask(Words),
 }
 
-/// What a rule says itself; what it does not say is the policy's.
+/// What a rule sets itself. The policy's values fill the rest.
 #[derive(Debug, Default)]
 struct Words {
     summary: Option<Template>,
@@ -105,7 +105,7 @@ struct Words {
 }
 
 impl Default for Policy {
-    /// Of an empty file: everything is asked about.
+    /// The policy of an empty file: a human is asked about everything.
     fn default() -> Self {
         Self {
             wait: Duration::from_secs(45),
@@ -121,14 +121,14 @@ impl Default for Policy {
 }
 
 impl Default for Hints {
-    /// Of a tool whose server says nothing: the specification's defaults.
+    /// The specification's defaults, for a tool without hints.
     fn default() -> Self {
         Self { read_only: false, destructive: true }
     }
 }
 
 impl Policy {
-    /// Reads the file's text. The error is the first there is.
+    /// Reads the file's text. The error is the first problem.
     pub(crate) fn parse(text: &str) -> Result<Self, PolicyError> {
         file::read(text)
     }
@@ -138,14 +138,14 @@ impl Policy {
         self.withdraw_tool.as_ref().is_some_and(|own| own.as_str() == tool)
     }
 
-    /// Whether the verdict depends on what the server says of this tool.
+    /// Whether the verdict depends on the server's hints for this tool.
     pub(crate) fn needs_hints(&self, tool: &str) -> bool {
         let decides = |read_only, destructive| self.first(tool, Hints { read_only, destructive });
         let one = decides(false, false);
         [(false, true), (true, false), (true, true)].iter().any(|(r, d)| decides(*r, *d) != one)
     }
 
-    /// What is to happen with a call of this tool.
+    /// What happens to a call of this tool.
     pub(crate) fn judge(&self, tool: &str, hints: Hints) -> Verdict<'_> {
         let rule = self.first(tool, hints).and_then(|index| self.rules.get(index));
         match rule.map_or(&self.default, |rule| &rule.ruling) {
@@ -160,7 +160,7 @@ impl Policy {
         }
     }
 
-    /// The tool's name in the action, with the server in front if there is one.
+    /// The tool's name in the action, with the server's name in front if there is one.
     pub(crate) fn tool_name(&self, tool: &str) -> Result<ToolName, Invalid> {
         let name = ToolName::asked(tool)?;
         match &self.server {
@@ -175,7 +175,7 @@ impl Policy {
 }
 
 impl Terms<'_> {
-    /// What the approver reads of this call beside the action itself.
+    /// The summary that the approver reads beside the action itself.
     pub(crate) fn summary(&self, tool: &str, arguments: &CanonicalJson) -> Summary {
         let own = self.summary.and_then(|template| Summary::parse(&template.render(arguments, 500)).ok());
         own.unwrap_or_else(|| {
@@ -184,7 +184,7 @@ impl Terms<'_> {
         })
     }
 
-    /// Why, as far as the policy has words for that.
+    /// The reason, if the policy has one.
     pub(crate) fn reason(&self, arguments: &CanonicalJson) -> Option<Reason> {
         self.reason.and_then(|template| Reason::parse(&template.render(arguments, 2_000)).ok())
     }
@@ -197,7 +197,7 @@ impl Rule {
             && self.globs.iter().any(|glob| glob.matches(tool))
     }
 
-    /// The first of its globs that leaves nothing for this glob of a later rule.
+    /// The first of its globs that matches everything that this glob of a later rule matches.
     fn covers(&self, later: &Self, glob: &Pattern) -> Option<&Pattern> {
         let weaker = |mine: Option<bool>, theirs: Option<bool>| mine.is_none() || mine == theirs;
         let applies = weaker(self.read_only, later.read_only) && weaker(self.destructive, later.destructive);
@@ -205,10 +205,10 @@ impl Rule {
     }
 }
 
-/// Whether every name that `later` matches is one that `earlier` matches, where that is plain to see.
+/// Whether `earlier` certainly matches every name that `later` matches.
 fn includes(earlier: &Pattern, later: &Pattern) -> bool {
     let (mine, theirs) = (earlier.as_str(), later.as_str());
-    // A `*` of the earlier glob takes in any wildcard of the later one; its other wildcards might take one for a letter.
+    // A `*` of the earlier glob matches any wildcard of the later one. Its other wildcards could match one as a letter.
     let stars_only = !mine.contains(['?', '[']) && !theirs.contains('[');
     let recursive = mine.contains("**") || theirs.contains("**");
     let literal = !theirs.contains(['*', '?', '[']);
@@ -216,7 +216,7 @@ fn includes(earlier: &Pattern, later: &Pattern) -> bool {
 }
 
 impl ServerName {
-    /// 1 to 64 of the characters of a tool's name but `/`.
+    /// 1 to 64 of the characters of a tool's name, without `/`.
     fn parse(text: &str) -> Result<Self, String> {
         let fits = ToolName::parse(text).is_ok() && text.len() <= 64 && !text.contains('/');
         if fits && ToolName::asked(&format!("{text}/tool")).is_ok() {

@@ -1,4 +1,4 @@
-//! The one tool of the gate's own, where the policy wants it: it takes back what this gate has asked for.
+//! The gate's only own tool, if the policy wants it: it withdraws approvals that this gate has requested.
 
 use sayso_sdk::{ApprovalId, Withdrawal};
 use serde_json::value::{RawValue, to_raw_value};
@@ -9,13 +9,13 @@ use super::call::Call;
 use super::context::Context;
 use crate::relay::message::Message;
 
-/// The tool as clients are to read it.
+/// The tool's entry in the list of tools.
 pub(super) fn definition(name: &str) -> Value {
     json!({
         "name": name,
         "title": "Take back a question to the human",
-        "description": "Withdraws an approval that a call through this gate waits for, when that call is not wanted any more \
-            or another replaces it: nobody can approve it then. Give the id from the answer that says it is waiting.",
+        "description": "Withdraws a pending approval. Use it when you no longer want the call, or when another call replaces it. \
+            Nobody can approve it afterwards. Give the id from the answer that says it is waiting.",
         "inputSchema": {
             "type": "object",
             "properties": {
@@ -30,7 +30,7 @@ pub(super) fn definition(name: &str) -> Value {
     })
 }
 
-/// The server's answer to `tools/list` with that tool at the end of its last page, and no other tool of its name.
+/// The server's answer to `tools/list`, with that tool at the end of the last page, and without other tools of that name.
 pub(super) fn listed(answer: &Message, own: &Value) -> Message {
     let with_own = || {
         let tools = answer.at(&["result", "tools"])?;
@@ -47,7 +47,7 @@ pub(super) fn listed(answer: &Message, own: &Value) -> Message {
     with_own().unwrap_or_else(|| answer.clone())
 }
 
-/// Answers a call of it.
+/// Answers a call of that tool.
 pub(super) async fn call(gate: &Context, call: &Call) -> Message {
     let id = match approval_id(call) {
         Ok(id) => id,
@@ -57,7 +57,7 @@ pub(super) async fn call(gate: &Context, call: &Call) -> Message {
         None => answer::tool_error(
             call,
             &format!(
-                "Nothing was withdrawn: this gate waits for no approval {id}. Give the id from an answer of this gate that says it is waiting."
+                "Nothing was withdrawn: this gate is not waiting for approval {id}. Give the id from an answer of this gate that says it is waiting."
             ),
         ),
         Some(Err(error)) => {
@@ -76,7 +76,7 @@ fn said(id: ApprovalId, withdrawal: Withdrawal) -> String {
         }
         Withdrawal::Approved => (
             "a human had already said yes",
-            "If the call was made again since, it runs or has run. If not, nothing runs until it is: do not make it unless you want that.",
+            "If the call was repeated since, it runs or has run. If not, nothing runs until you repeat it: do that only if you want it to run.",
         ),
         Withdrawal::Denied => (
             "a human had already said no",

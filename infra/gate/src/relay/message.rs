@@ -1,5 +1,5 @@
-//! One JSON-RPC message as text. What a gate lets through it has read as whoever gets it will read it: one line, no name
-//! that is there twice, none that some reader takes for another.
+//! One JSON-RPC message as text. The gate must read a message exactly as its receiver will. So a message is one line, has no
+//! duplicate names, and no name that some parser could read as another one.
 
 use std::fmt;
 
@@ -17,12 +17,12 @@ pub(crate) mod code {
     pub(crate) const INTERNAL_ERROR: i32 = -32603;
 }
 
-/// A request's id in one spelling, so that equal ids are equal texts: `1.0` is `1`, `"\u0061"` is `"a"`.
+/// A request's id in one spelling, so that equal ids are equal texts: `1.0` becomes `1`, `"\u0061"` becomes `"a"`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Id(String);
 
 impl Id {
-    /// From its JSON: a number or a string (or null, which only an error's id may be).
+    /// Reads its JSON: a number or a string, or null, which only an error may have.
     pub(crate) fn parse(raw: &RawValue) -> Option<Self> {
         let value: Value = serde_json::from_str(raw.get()).ok()?;
         match value {
@@ -38,32 +38,27 @@ impl Id {
         }
     }
 
-    /// Of an error about what could not be read: some write null, and some leave it out.
+    /// The id of an error about an unreadable message. Some servers write null, and some leave it out.
     fn null() -> Self {
         Self("null".to_owned())
     }
 
-    /// An id that is an integer.
     pub(crate) fn number(number: u64) -> Self {
         Self(number.to_string())
     }
 
-    /// An id that is a text.
     pub(crate) fn text(text: &str) -> Self {
         Self(json!(text).to_string())
     }
 
-    /// As a value in a message.
     pub(crate) fn to_value(&self) -> Value {
         serde_json::from_str(&self.0).unwrap_or_default()
     }
 
-    /// As it stands in a message.
     pub(crate) fn to_raw(&self) -> Option<Box<RawValue>> {
         RawValue::from_string(self.0.clone()).ok()
     }
 
-    /// As a member of a message's `params` has it.
     pub(crate) fn from_value(value: &Value) -> Option<Self> {
         let raw = serde_json::value::to_raw_value(value).ok()?;
         Self::parse(&raw)
@@ -76,52 +71,52 @@ impl fmt::Display for Id {
     }
 }
 
-/// What a message is.
+/// The kind of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// To be answered.
+    /// It wants an answer.
     Request { id: Id, method: String },
-    /// Not to be answered.
+    /// It gets no answer.
     Notification { method: String },
-    /// An answer, or an error.
+    /// A result or an error.
     Response { id: Id },
-    /// The client that sent this request has disconnected. Transports make this themselves: it is never parsed from text, and
-    /// never sent to the server, because a broken connection is no cancellation.
+    /// The client that sent this request has disconnected. Only transports create this. It is never parsed from text and never
+    /// sent to the server, because a broken connection is not a cancellation.
     Gone { id: Id },
 }
 
-/// A text that is no message. `id` is its id as far as it has one.
+/// A text is not a valid message. `id` is its id, if it has one.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{problem}")]
-pub(crate) struct NotAMessage {
+pub(crate) struct MessageError {
     pub(crate) id: Option<Id>,
     pub(crate) code: i32,
     pub(crate) problem: String,
 }
 
-impl NotAMessage {
-    /// The JSON-RPC error that tells its sender.
+impl MessageError {
+    /// The JSON-RPC error for the sender.
     pub(crate) fn answer(&self) -> Message {
         Message::error(self.id.as_ref(), self.code, &self.problem)
     }
 }
 
-/// One message: its envelope read, the rest as it came.
+/// One message: the envelope is parsed, the rest is kept as it came.
 #[derive(Debug, Clone)]
 pub(crate) struct Message {
     kind: Kind,
     members: Members,
 }
 
-/// The members of an object in their order, each as its raw text.
+/// The members of an object in their order, each as raw text.
 pub(crate) type Members = Vec<(String, Box<RawValue>)>;
 
 const ENVELOPE: [&str; 6] = ["jsonrpc", "id", "method", "params", "result", "error"];
 
 impl Message {
-    /// Reads the envelope. The error is for its sender.
-    pub(crate) fn parse(text: &str) -> Result<Self, NotAMessage> {
-        let refuse = |code, problem| NotAMessage { id: None, code, problem };
+    /// Parses the envelope. The error is for the sender.
+    pub(crate) fn parse(text: &str) -> Result<Self, MessageError> {
+        let refuse = |code, problem| MessageError { id: None, code, problem };
         if text.trim_start().starts_with('[') {
             let problem = "batches are not supported: send one message at a time".to_owned();
             return Err(refuse(code::INVALID_REQUEST, problem));
@@ -136,9 +131,9 @@ impl Message {
         Self::from_members(members)
     }
 
-    fn from_members(members: Members) -> Result<Self, NotAMessage> {
+    fn from_members(members: Members) -> Result<Self, MessageError> {
         let id = find(&members, "id").map(Id::parse);
-        let refuse = |problem: &str| NotAMessage {
+        let refuse = |problem: &str| MessageError {
             id: id.clone().flatten(),
             code: code::INVALID_REQUEST,
             problem: format!("the message: {problem}"),
@@ -153,7 +148,7 @@ impl Message {
             (Some(Some(method)), Some(Some(id))) => Kind::Request { id, method },
             (Some(Some(method)), None) => Kind::Notification { method },
             (None, Some(Some(id))) if answers => Kind::Response { id },
-            // An error about what could not be read.
+            // An error about an unreadable message.
             (None, None) if find(&members, "error").is_some_and(|error| error.get().starts_with('{')) => {
                 Kind::Response { id: Id::null() }
             }
@@ -162,22 +157,22 @@ impl Message {
         Ok(Self { kind, members })
     }
 
-    /// A request of our own.
+    /// A request of the gate's own.
     pub(crate) fn request(id: &Id, method: &str, params: &Value) -> Self {
         Self::own(&json!({"jsonrpc": "2.0", "id": id.to_value(), "method": method, "params": params}))
     }
 
-    /// A notification of our own.
+    /// A notification of the gate's own.
     pub(crate) fn notification(method: &str, params: &Value) -> Self {
         Self::own(&json!({"jsonrpc": "2.0", "method": method, "params": params}))
     }
 
-    /// An answer of our own.
+    /// A result of the gate's own.
     pub(crate) fn result(id: &Id, result: &Value) -> Self {
         Self::own(&json!({"jsonrpc": "2.0", "id": id.to_value(), "result": result}))
     }
 
-    /// An error of our own; without an id if what it answers had none. No version of MCP has an id that is null.
+    /// An error of the gate's own. It has no id if the message that it answers had none: no version of MCP allows null.
     pub(crate) fn error(id: Option<&Id>, code: i32, message: &str) -> Self {
         let mut error = json!({"jsonrpc": "2.0", "error": {"code": code, "message": message}});
         if let Some(id) = id {
@@ -186,7 +181,7 @@ impl Message {
         Self::own(&error)
     }
 
-    /// A request of these parts and no others.
+    /// A request with exactly these parts.
     pub(crate) fn of_parts(id: &RawValue, method: &str, params: &RawValue) -> Option<Self> {
         let text = format!(
             r#"{{"jsonrpc":"2.0","id":{},"method":{},"params":{}}}"#,
@@ -197,7 +192,7 @@ impl Message {
         Self::parse(&text).ok()
     }
 
-    /// That nobody waits for the answer to a request any more.
+    /// The client of this request has disconnected.
     pub(crate) fn gone(id: Id) -> Self {
         Self { kind: Kind::Gone { id }, members: Members::new() }
     }
@@ -207,7 +202,6 @@ impl Message {
         Self::parse(&message.to_string()).expect("a message built here is one")
     }
 
-    /// What it is.
     pub(crate) fn kind(&self) -> &Kind {
         &self.kind
     }
@@ -217,7 +211,7 @@ impl Message {
         find(&self.members, name)
     }
 
-    /// The same message with another member, such as another `id`.
+    /// The same message with one member replaced, such as `id`.
     #[must_use]
     pub(crate) fn with(&self, name: &str, value: Box<RawValue>) -> Self {
         let mut members = self.members.clone();
@@ -225,12 +219,11 @@ impl Message {
             Some((_, old)) => *old = value,
             None => members.push((name.to_owned(), value)),
         }
-        // Replacing a value keeps a message a message, but for an id that is none.
+        // This fails only if the new `id` is not an id.
         Self::from_members(members).unwrap_or_else(|_| self.clone())
     }
 
-    /// What a path of names leads to, such as `params`, `_meta`, `progressToken`; nothing if some object on the way is
-    /// not read alike by everyone.
+    /// The value at a path of names, such as `params`, `_meta`, `progressToken`; `None` if an object on the way is ambiguous.
     pub(crate) fn at(&self, path: &[&str]) -> Option<Box<RawValue>> {
         let (first, rest) = path.split_first()?;
         rest.iter().try_fold(self.member(first)?.to_owned(), |raw, name| {
@@ -238,7 +231,7 @@ impl Message {
         })
     }
 
-    /// The same message with another value where a path of names leads; as it is if that leads nowhere.
+    /// The same message with the value at a path of names replaced. It stays unchanged if there is no such value.
     #[must_use]
     pub(crate) fn with_at(&self, path: &[&str], value: &RawValue) -> Self {
         let Some((first, rest)) = path.split_first() else { return self.clone() };
@@ -254,22 +247,19 @@ impl Message {
     }
 }
 
-/// An object that two readers may read differently, or none at all.
+/// A text is not an object, or two parsers may read it differently.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub(crate) enum Ambiguity {
-    /// Not one JSON object, or a name is there twice.
+    /// It is not one JSON object, or it has a duplicate name.
     #[error(transparent)]
     Violation(#[from] ProfileViolation),
-    /// A name that is a known one in another spelling.
-    #[error(
-        "some readers take the name {0:?} for another spelling of a name that has a meaning here: remove it"
-    )]
+    /// A name is another spelling of a known one.
+    #[error("some parsers read the name {0:?} as another name that has a meaning here: remove it")]
     LookAlike(String),
 }
 
-/// The members of an object, as raw texts. Refuses a name that is there twice, and one that some reader could take for
-/// one of `known`: Go's `encoding/json` ignores upper and lower case, and the Python SDK reads `request_state` as
-/// `requestState` and `meta` as `_meta`.
+/// The members of an object, as raw texts. Refuses duplicate names, and a name that some parser could read as one of `known`:
+/// Go's `encoding/json` ignores case, and the Python SDK reads `request_state` as `requestState` and `meta` as `_meta`.
 pub(crate) fn object(text: &str, known: &[&str]) -> Result<Members, Ambiguity> {
     let members = members(text)?;
     let alike =
@@ -280,7 +270,7 @@ pub(crate) fn object(text: &str, known: &[&str]) -> Result<Members, Ambiguity> {
     }
 }
 
-/// Whether some reader could take a method for this one: by its case, by white space, or by characters that nobody sees.
+/// Whether some parser could read a method as this one, by ignoring case, white space or invisible characters.
 pub(crate) fn passes_for(method: &str, known: &str) -> bool {
     let plain = |name: &str| -> String {
         loosely(name).chars().filter(|c| c.is_alphanumeric() || c.is_ascii_punctuation()).collect()
@@ -288,8 +278,8 @@ pub(crate) fn passes_for(method: &str, known: &str) -> bool {
     method != known && plain(method) == plain(known)
 }
 
-/// A name as the loosest reader takes it: upper and lower case are one as Unicode has it (a long s is an s, the sign of
-/// the kelvin is a k, an i is one with a dot or without), and an underscore is nothing.
+/// A name as the loosest parser reads it: without case, by the rules of Unicode (a long s is an s, the kelvin sign is a k, an i
+/// with or without a dot is an i), and without underscores.
 fn loosely(name: &str) -> String {
     let folded = name.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase);
     folded.filter(|c| !matches!(c, '_' | '\u{307}')).collect()
@@ -300,13 +290,13 @@ pub(crate) fn find<'a>(members: &'a [(String, Box<RawValue>)], name: &str) -> Op
     members.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_ref())
 }
 
-/// An object of these members, in their order, each as it stands.
+/// Writes an object with these members, in their order, each as raw text.
 pub(crate) fn write(members: &[(String, Box<RawValue>)]) -> String {
     let member = |(name, value): &(String, Box<RawValue>)| format!("{}:{}", json!(name), value.get());
     format!("{{{}}}", members.iter().map(member).collect::<Vec<_>>().join(","))
 }
 
-/// The same value with another where a path leads; `None` if it leads nowhere.
+/// The same value with the value at a path replaced; `None` if there is none.
 fn replace(raw: &RawValue, path: &[&str], value: &RawValue) -> Option<Box<RawValue>> {
     let Some((name, rest)) = path.split_first() else { return Some(value.to_owned()) };
     let mut members = object(raw.get(), &[name]).ok()?;
@@ -315,8 +305,8 @@ fn replace(raw: &RawValue, path: &[&str], value: &RawValue) -> Option<Box<RawVal
     RawValue::from_string(write(&members)).ok()
 }
 
-/// The same JSON without anything that some reader of lines takes for the end of one: it could read a second message in
-/// what is one. A line feed or carriage return can only be white space between tokens; the others only stand in texts.
+/// The same JSON without characters that some parser takes for the end of a line: it would read two messages. A line feed or a
+/// carriage return can only be white space between tokens. The others occur only inside strings.
 fn one_line(json: &str) -> String {
     let mut line = String::with_capacity(json.len());
     for c in json.chars() {

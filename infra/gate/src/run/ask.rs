@@ -1,4 +1,4 @@
-//! Waiting for the human, and using a yes up.
+//! Waits for the human, and redeems their approval.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,15 +12,15 @@ use super::Stopped;
 use super::execute::Permitted;
 use super::shell::Shell;
 use crate::approval::{
-    self, Approved, Ask, AskError, AskOutcome, Asker, NotApproved, SavedApproval, Waiting,
+    self, Approved, Ask, AskError, AskOutcome, Asker, NotApproved, SavedApproval, Undelivered, Waiting,
 };
 use crate::interrupts::{Interrupt, Interrupts};
 use crate::terminal::{say, status};
 
-/// How long nothing is said while a human is waited for: at first, and at most.
+/// How long the wait stays silent: at first, and at most.
 const SILENCE: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(15 * 60)];
 
-/// Asks, and waits until somebody has said yes, or the request is closed otherwise.
+/// Asks, and waits until somebody approves or the request ends in another way.
 pub(super) async fn until_approved(
     asker: &Asker,
     ask: &Ask<'_>,
@@ -36,7 +36,7 @@ pub(super) async fn until_approved(
                 announce(ask.action, waiting);
             }
             if !waiting.mail_sent {
-                say("It is not certain that the mail has gone out: it is tried again while this waits.");
+                say("It is not certain that the mail has gone out. This keeps trying while it waits.");
             }
         });
         tokio::pin!(asking);
@@ -56,7 +56,7 @@ pub(super) async fn until_approved(
             )),
             AskOutcome::NotApproved(reason) => return Err(not_approved(reason)),
         }
-        // Asking again sends the mail, if it was not sent.
+        // Asking again sends the mail if it was not sent.
         let out = known.borrow().as_ref().is_none_or(|waiting| waiting.mail_sent);
         silence = if out { (silence * 2).min(longest) } else { first };
     }
@@ -65,11 +65,11 @@ pub(super) async fn until_approved(
 fn announce(action: &Action, waiting: &Waiting) {
     let Waiting { approver, closes_at, status_url, .. } = waiting;
     let closes_at = closes_at.for_people();
-    // It may hold anything, and a terminal obeys.
+    // It may contain control characters, and a terminal would obey them.
     let shown = reveal_arguments(&action.arguments);
-    say(format_args!("{approver} is asked, until {closes_at}, whether this may run:"));
+    say(format_args!("Asked {approver} whether this may run. They can answer until {closes_at}:"));
     say(shown);
-    say(format_args!("How it stands: {}", reveal_to_string(status_url, Reading::Words)));
+    say(format_args!("Status: {}", reveal_to_string(status_url, Reading::Words)));
     say("Ctrl-C withdraws the request.");
 }
 
@@ -92,14 +92,14 @@ fn not_approved(reason: NotApproved) -> Stopped {
             (denied.kept, Stopped::new(status::REFUSED, why))
         }
         NotApproved::Expired(kept) => {
-            let why = "Nobody answered in time, which is neither a yes nor a no. Nothing ran. The same command asks again.";
+            let why = "Nobody answered in time. That is neither a yes nor a no. Nothing ran. The same command asks again.";
             (kept, Stopped::new(status::TRY_AGAIN, why))
         }
         NotApproved::Withdrawn(kept) | NotApproved::DefinitionChanged(kept) => {
             let why = "The request was withdrawn. Nothing ran. The same command asks again.";
             (kept, Stopped::new(status::TRY_AGAIN, why))
         }
-        // Only a server's answers are kept, and a command's are its own.
+        // Only the answers of an MCP server are saved, so this never happens.
         NotApproved::Ran(answer) => {
             return Stopped::new(
                 status::TRY_AGAIN,
@@ -107,22 +107,21 @@ fn not_approved(reason: NotApproved) -> Stopped {
             );
         }
         NotApproved::Undeliverable(Waiting { approver, .. }, cause) => {
-            let (what, tell) = approval::when_undelivered(cause);
-            let why = format!("The mail to {approver} {what}. Nothing ran. Tell your operator {tell}");
-            return Stopped::new(status::TRY_AGAIN, why);
+            let Undelivered { what, then } = approval::when_undelivered(&approver, cause);
+            return Stopped::new(status::TRY_AGAIN, format!("{what} Nothing ran. {then}"));
         }
     };
     kept.forget();
     stopped
 }
 
-/// The approver's words, behind what they decided.
+/// The approver's note, to be put behind their decision.
 fn with_note(note: Option<&Note>) -> String {
     let note = note.map(|note| reveal_to_string(note.as_str(), Reading::Words).replace('\n', "\n  "));
     note.map_or(".".to_owned(), |note| format!(", with this note:\n  {note}"))
 }
 
-/// What is there to be taken back: waits until that is known, or until somebody has had enough of waiting.
+/// Waits for the request that is to be withdrawn, until its id is known or a second interrupt comes.
 async fn interrupted<T>(
     interrupt: Interrupt,
     asking: Pin<&mut impl Future<Output = T>>,
@@ -130,7 +129,7 @@ async fn interrupted<T>(
     interrupts: &mut Interrupts,
 ) -> Result<Waiting, Stopped> {
     if known.borrow().is_none() {
-        say("waiting to hear what is to be withdrawn; again stops at once");
+        say("waiting for the request's id so that it can be withdrawn; interrupt again to stop now");
     }
     tokio::select! {
         biased;
@@ -140,7 +139,7 @@ async fn interrupted<T>(
     }
     let waiting = known.borrow().clone();
     waiting.ok_or_else(|| {
-        let why = "Interrupted while asking, so that the request may be open. Nothing ran. The same command finds it again; unanswered, it expires.";
+        let why = "Interrupted while asking. The request may be open. Nothing ran. The same command finds the request again. If nobody answers, it expires.";
         Stopped::new(interrupt.status(), why)
     })
 }
@@ -164,14 +163,14 @@ async fn withdraw(
         Some(Ok(Withdrawal::Denied)) => "It had been denied. Nothing ran.".to_owned(),
         Some(Ok(Withdrawal::Expired)) => "It had expired. Nothing ran.".to_owned(),
         Some(Err(not_asked)) => {
-            format!("The request is not withdrawn, and nothing ran. It expires by itself. {not_asked}")
+            format!("The request is not withdrawn. Nothing ran. The request expires by itself. {not_asked}")
         }
-        None => "The request may not be withdrawn, and nothing ran. It expires by itself.".to_owned(),
+        None => "The request may still be open. Nothing ran. The request expires by itself.".to_owned(),
     };
     Stopped::new(interrupt.status(), why)
 }
 
-/// Opens what was approved as it was then, and uses the approval up.
+/// Checks that the files are still as approved, and redeems the approval.
 pub(super) async fn redeem(
     asker: &Asker,
     approved: Approved,
@@ -185,20 +184,22 @@ pub(super) async fn redeem(
     ready.variables.retain(|name, _| {
         let ours = name.starts_with("SAYSO_");
         if ours {
-            say(format_args!("{name} in the file of --env-file is not passed on: it is Sayso's own"));
+            say(format_args!(
+                "{name} in the file of --env-file is not passed on: SAYSO_ variables never are"
+            ));
         }
         !ours
     });
     let permit = tokio::select! {
         biased;
         interrupt = interrupts.next() => {
-            let why = "Interrupted while the approval was being used. Nothing ran. If it was used up, the same command says so.";
+            let why = "Interrupted while the approval was being used. Nothing ran. If the approval was used up, the same command says so.";
             return Err(Stopped::new(interrupt.status(), why));
         }
         permit = asker.redeem(approved, action) => permit,
     };
     let permit = permit.map_err(|refusal| refused(&refusal, kept.clone()))?;
-    // As late as can be: a process that dies before this finds the approval again, and says that it is used up.
+    // As late as possible: if this process dies earlier, the same command finds the approval and says that it is used up.
     kept.forget();
     Ok(Permitted { permit, ready })
 }
@@ -217,7 +218,7 @@ fn refused(refusal: &Refusal, kept: SavedApproval) -> Stopped {
     }
     let twice = match refusal {
         Refusal::AlreadyRedeemed { .. } => {
-            "\nThis command did not run now. If no other process has run it, it has not run at all: the same command asks again."
+            "\nThis command did not run now. If no other process has run it, it has not run at all. The same command asks again."
         }
         _ => "",
     };

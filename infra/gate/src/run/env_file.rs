@@ -1,9 +1,9 @@
 //! The file of `--env-file`.
 //!
-//! A strict subset of what readers of such files agree on: `NAME=value` lines, blank lines, `#` comments on lines of their
-//! own, an `export` before the name. A value is one word as it stands, or quoted on one line: in single quotes as it stands,
-//! in double quotes with `\"`, `\\`, `\$`, `` \` `` and nothing else escaped. Nothing is expanded: where some reader would
-//! expand, or end the value at a `#`, the file is refused.
+//! It is a strict subset of what all readers of such files agree on: `NAME=value` lines, blank lines, `#` comments on lines of
+//! their own, an `export` before the name. A value is one word, taken literally, or it is quoted on one line: in single quotes
+//! literally, in double quotes with the escapes `\"`, `\\`, `\$`, `` \` `` and no others. Nothing is expanded. If some reader
+//! would expand a value, or end it at a `#`, the file is refused.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,12 +14,12 @@ use crate::arguments::is_variable;
 /// Far more than any environment holds.
 const MAX_BYTES: u64 = 1024 * 1024;
 
-/// What a file sets.
+/// The variables that a file sets.
 pub(super) type Variables = BTreeMap<String, String>;
 
-/// The file is of no use. Says where, and nothing of what stands there.
+/// The file cannot be used. The message says where, and repeats nothing of the file's contents but names.
 #[derive(Debug, Error)]
-pub(super) enum Unreadable {
+pub(super) enum EnvFileError {
     #[error("it has more than {MAX_BYTES} bytes")]
     TooLarge,
     #[error("it is not UTF-8 text")]
@@ -32,7 +32,7 @@ pub(super) enum Unreadable {
     Loads { line: usize, name: String },
 }
 
-/// Beginnings of the names by which loaders, allocators and shells are told what to load (`ld.so(8)`, `dyld(1)`, `bash(1)`).
+/// Prefixes of the names that tell loaders, allocators and shells what to load (`ld.so(8)`, `dyld(1)`, `bash(1)`).
 const LOADING: [&str; 9] = [
     "LD_",
     "DYLD_",
@@ -45,8 +45,8 @@ const LOADING: [&str; 9] = [
     "GIT_CONFIG",
 ];
 
-/// Names by which shells, interpreters and common tools find or preload code: what `sudo` removes (`env_delete` in
-/// `sudoers(5)`), and the same of runtimes that are newer.
+/// Names that tell shells, interpreters and common tools where to find code, or what to preload: those that `sudo` removes
+/// (`env_delete` in `sudoers(5)`), and those of newer runtimes.
 const FINDING: [&str; 46] = [
     "BASH_ENV",
     "BASHOPTS",
@@ -100,15 +100,15 @@ fn changes_what_loads(name: &str) -> bool {
     FINDING.contains(&name) || LOADING.iter().any(|start| name.starts_with(start))
 }
 
-/// Reads what the file holds. Of the names that change what programs load it may set those in `allowed`.
-pub(super) fn parse(bytes: Vec<u8>, allowed: &BTreeSet<String>) -> Result<Variables, Unreadable> {
+/// Reads the file's contents. Of the names that change what programs load, the file may set only those in `allowed`.
+pub(super) fn parse(bytes: Vec<u8>, allowed: &BTreeSet<String>) -> Result<Variables, EnvFileError> {
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_BYTES {
-        return Err(Unreadable::TooLarge);
+        return Err(EnvFileError::TooLarge);
     }
-    let text = String::from_utf8(bytes).map_err(|_| Unreadable::NotText)?;
+    let text = String::from_utf8(bytes).map_err(|_| EnvFileError::NotText)?;
     let mut variables = Variables::new();
     for (index, line) in text.lines().enumerate() {
-        let at = |problem| Unreadable::Line { line: index + 1, problem };
+        let at = |problem| EnvFileError::Line { line: index + 1, problem };
         let line = line.trim_matches([' ', '\t']);
         if line.is_empty() || line.starts_with('#') {
             continue;
@@ -116,23 +116,23 @@ pub(super) fn parse(bytes: Vec<u8>, allowed: &BTreeSet<String>) -> Result<Variab
         let line = line.strip_prefix("export ").unwrap_or(line);
         let (name, value) = line.split_once('=').ok_or_else(|| at("it has no `=`"))?;
         if !is_variable(name) {
-            return Err(at("before the `=` must stand a name of letters, digits and _, and nothing else"));
+            return Err(at("only a name of letters, digits and _ may come before the `=`"));
         }
         if changes_what_loads(name) && !allowed.contains(name) {
-            return Err(Unreadable::Loads { line: index + 1, name: name.to_owned() });
+            return Err(EnvFileError::Loads { line: index + 1, name: name.to_owned() });
         }
         let value = unquote(value).map_err(at)?;
         if variables.insert(name.to_owned(), value).is_some() {
-            return Err(at("the name was there before"));
+            return Err(at("this name is set on an earlier line"));
         }
     }
     Ok(variables)
 }
 
 fn unquote(value: &str) -> Result<String, &'static str> {
-    const OPEN: &str = "the value has an opening quote and must end with the same one, once";
+    const OPEN: &str = "a quoted value must end with its opening quote, and must not contain it in between";
     if value.contains(|c: char| c.is_control() && c != '\t') {
-        return Err("the value holds a control character");
+        return Err("the value contains a control character");
     }
     match value.chars().next() {
         Some('\'') => {
@@ -141,13 +141,13 @@ fn unquote(value: &str) -> Result<String, &'static str> {
         }
         Some('"') => unescape(value[1..].strip_suffix('"').ok_or(OPEN)?),
         _ if value.contains([' ', '\t', '\'', '"', '\\', '$', '`', '#']) => {
-            Err("a value with a space, a quote or one of \\ $ ` # stands in single quotes")
+            Err("put a value with a space, a quote or one of \\ $ ` # in single quotes")
         }
         _ => Ok(value.to_owned()),
     }
 }
 
-/// What stands between double quotes.
+/// The value of the text between double quotes.
 fn unescape(inner: &str) -> Result<String, &'static str> {
     let mut value = String::with_capacity(inner.len());
     let mut characters = inner.chars();
@@ -155,7 +155,7 @@ fn unescape(inner: &str) -> Result<String, &'static str> {
         match c {
             '\\' => match characters.next() {
                 Some(escaped @ ('"' | '\\' | '$' | '`')) => value.push(escaped),
-                _ => return Err("in double quotes, \\ stands before \" \\ $ or `, and nothing else"),
+                _ => return Err("in double quotes, only \" \\ $ or ` may follow a \\"),
             },
             '"' | '$' | '`' => return Err("in double quotes, write \\\" \\$ and \\`, or use single quotes"),
             other => value.push(other),

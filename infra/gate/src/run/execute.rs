@@ -1,4 +1,4 @@
-//! What is permitted, and nothing else, takes the place of this process.
+//! Replaces this process by the approved command.
 
 use std::ffi::OsString;
 use std::io;
@@ -13,19 +13,19 @@ use super::shell::{Ready, Shell, StandardInput};
 use super::starting::Startable;
 use crate::terminal::status;
 
-/// Everything that was waited for.
+/// The permit, and what is needed to act on it.
 #[derive(Debug)]
 pub(super) struct Permitted {
     pub(super) permit: Permit,
-    /// Held until the command has started.
+    /// Kept open until the command has started.
     pub(super) ready: Ready,
 }
 
-/// Executes what was approved: there is no other source for what runs. Returns only if that cannot be executed.
+/// Executes what the permit allows, and takes it from nowhere else. Returns only if that cannot be executed.
 pub(super) fn replace_process(permitted: Permitted) -> Stopped {
     let Permitted { permit, ready } = permitted;
     let Some((program, mut command)) = command(permit, &ready) else {
-        return used_up(status::CANNOT_BE_EXECUTED, "What was approved is no command.");
+        return used_up(status::CANNOT_BE_EXECUTED, "What was approved is not a command.");
     };
     let error = command.exec();
     let problem = format!("{} cannot be executed: {error}.", program.display());
@@ -37,7 +37,7 @@ pub(super) fn replace_process(permitted: Permitted) -> Stopped {
 }
 
 fn used_up(status: u8, problem: &str) -> Stopped {
-    Stopped::new(status, format!("{problem} The approval is used up, and nothing ran: it takes a new one."))
+    Stopped::new(status, format!("{problem} Nothing ran, but the approval is used up. Ask for a new one."))
 }
 
 fn command(permit: Permit, ready: &Ready) -> Option<(PathBuf, Command)> {

@@ -1,4 +1,4 @@
-//! Which file a command's name stands for, as `execvp` would find it.
+//! Finds the file that a command's name stands for, as `execvp` would.
 
 use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt as _;
@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use super::Stopped;
 use crate::terminal::status;
 
-/// The program's absolute path: by PATH, or from `cwd` if the name has a slash in it.
+/// The program's absolute path: found on PATH, or from `cwd` if the name contains a slash.
 pub(super) fn program(name: &str, cwd: &Path) -> Result<PathBuf, Stopped> {
     if name.contains('/') {
         return find(name, [cwd.join(name)].into_iter());
     }
     let path = path_from_env().unwrap_or_default();
-    // An empty entry is the working directory, and a relative one begins there.
+    // An empty entry is the working directory. A relative one starts there.
     find(name, std::env::split_paths(&path).map(|directory| cwd.join(directory).join(name)))
 }
 
@@ -44,7 +44,7 @@ fn find(name: &str, mut candidates: impl Iterator<Item = PathBuf>) -> Result<Pat
     })
 }
 
-#[expect(clippy::disallowed_methods, reason = "where programs are")]
+#[expect(clippy::disallowed_methods, reason = "the directories of programs")]
 fn path_from_env() -> Option<OsString> {
     std::env::var_os("PATH")
 }

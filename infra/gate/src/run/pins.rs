@@ -1,14 +1,14 @@
-//! What the files of a command held when its human was asked: by digest, and short texts as they stand, so that the human
-//! reads a script itself and not its name.
+//! Pins the contents of a command's files when the human is asked: their digests, and short texts in full, so that the human
+//! reads the script itself and not only its name.
 //!
-//! **Threat.** Between the mail and the yes, whoever may write there exchanges the program, a script, the target of a link,
-//! the whole directory, or the file of `--env-file`.
+//! **Threat.** Between the mail and the answer, somebody with write access replaces the program, a script, the target of a
+//! link, the whole directory, or the file of `--env-file`.
 //!
-//! **Bindings.** Everything pinned enters the action. Before the approval is used up all of it is opened and hashed again, and
-//! the program that starts is the one whose bytes were hashed: by its descriptor, a script from a copy in sealed memory.
+//! **Bindings.** Everything pinned is part of the action. Before the approval is used up, all of it is opened and hashed again.
+//! The program that starts has the bytes that were hashed: it is executed by its descriptor, a script from a sealed copy.
 //!
 //! **Not done here.** What a program opens by itself: libraries, its configuration, other files in the directory, and the
-//! files that arguments name, which it opens again by their path.
+//! files that its arguments name, which it opens again by path.
 
 use std::fs::File;
 use std::io::{self, Read, Seek as _, SeekFrom};
@@ -20,13 +20,13 @@ use sha2::{Digest as _, Sha256};
 
 use super::lookup;
 
-/// The longest file that is pinned, in bytes.
+/// The largest file that can be pinned, in bytes.
 const MAX_FILE_BYTES: u64 = 256 * 1024 * 1024;
 
-/// How many files of arguments are pinned.
+/// How many files can be pinned.
 const MAX_FILES: usize = 64;
 
-/// How much of their text is shown, in bytes, all files together.
+/// How much text is shown, in bytes, over all files.
 const MAX_TEXT_BYTES: usize = 16 * 1024;
 
 /// Far above the first line of any script, in bytes (Linux reads 256).
@@ -36,21 +36,21 @@ const FIRST_LINE: usize = 512;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Pin {
-    /// Where it is, without links on the way.
+    /// Its path, with all links resolved.
     pub(super) path: PathBuf,
     pub(super) bytes: u64,
     /// In hexadecimal.
     pub(super) sha256: String,
-    /// What it says, where that is short and plain text.
+    /// Its contents, if they are short plain text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) text: Option<String>,
 }
 
-/// Everything of a command that is pinned.
+/// Everything that is pinned for a command.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Pins {
-    /// The program, then what its first line runs it by, if it is a script, then the files that arguments name.
+    /// The program, then its interpreter, if it is a script, then the files that arguments name.
     pub(super) files: Vec<Pin>,
     /// The directory's device and inode.
     pub(super) cwd: String,
@@ -58,20 +58,20 @@ pub(super) struct Pins {
     pub(super) env_file: Option<Pin>,
 }
 
-/// A file cannot be pinned, or is not what was pinned. The sentence names it.
+/// A file cannot be pinned, or is not what was pinned. The text names it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Changed(pub(super) String);
 
-/// What was checked and is held open until it starts.
+/// What was checked. It stays open until the command starts.
 #[derive(Debug)]
 pub(super) struct Checked {
-    /// The program, at its beginning.
+    /// The program, rewound to its beginning.
     pub(super) program: File,
     pub(super) env_file: Option<Vec<u8>>,
 }
 
 impl Pins {
-    /// Of this program, started with these arguments in this directory, as everything is now.
+    /// Pins this program, started with these arguments in this directory, as its files are now.
     pub(super) fn take(
         program: &Path,
         arguments: &[String],
@@ -102,17 +102,20 @@ impl Pins {
         Ok(Self { files, cwd: identity(cwd)?, env_file })
     }
 
-    /// Opens and hashes everything again. The error names the first thing that is not as it was.
+    /// Opens and hashes everything again. The error names the first thing that has changed.
     pub(super) fn check(&self, cwd: &Path) -> Result<Checked, Changed> {
         if identity(cwd)? != self.cwd {
-            return Err(Changed(format!("the directory {} is another one now", cwd.display())));
+            return Err(Changed(format!(
+                "the directory {} was replaced since the human was asked",
+                cwd.display()
+            )));
         }
         let mut opened = self.files.iter().map(unchanged).collect::<Result<Vec<_>, _>>()?;
         let env_file = self.env_file.as_ref().map(unchanged).transpose()?;
         let env_file = env_file.map(read_all).transpose();
         let env_file =
             env_file.map_err(|e| Changed(format!("the file of --env-file cannot be read ({e})")))?;
-        // What is used is what was hashed, and nothing that was written in between.
+        // Only bytes that were hashed are used, not what was written in between.
         let same = |(bytes, pin): (&Vec<u8>, &Pin)| sha256(bytes) == pin.sha256;
         if !env_file.as_ref().zip(self.env_file.as_ref()).is_none_or(same) {
             return Err(Changed("the file of --env-file has changed since the human was asked".to_owned()));
@@ -128,7 +131,7 @@ impl Pins {
     }
 }
 
-/// Opens a regular file, and nothing that would have to be waited for.
+/// Opens a regular file, and nothing that could block.
 pub(super) fn open_regular(path: &Path) -> Result<File, Changed> {
     let cannot = |problem: &dyn ToString| Changed(format!("{} {}", path.display(), problem.to_string()));
     let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
@@ -151,7 +154,7 @@ pub(super) fn read_all(mut file: File) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// A file's pin, and how it begins.
+/// Returns a file's pin and its first bytes.
 fn pin(path: &Path) -> Result<(Pin, Vec<u8>), Changed> {
     let resolved = path.canonicalize();
     let path = resolved.map_err(|e| Changed(format!("{} cannot be read ({e})", path.display())))?;
@@ -168,10 +171,10 @@ fn pin_only(path: &Path) -> Result<Pin, Changed> {
     pin(path).map(|(pin, _)| pin)
 }
 
-/// The file again, at its beginning, if it has the same bytes.
+/// Opens a pinned file again, if it still has the same bytes.
 fn unchanged(pin: &Pin) -> Result<File, Changed> {
     let changed = || Changed(format!("{} has changed since the human was asked", pin.path.display()));
-    // A link that has come into the path leads elsewhere.
+    // A new link in the path leads elsewhere.
     if pin.path.canonicalize().ok().as_ref() != Some(&pin.path) {
         return Err(changed());
     }
@@ -188,7 +191,7 @@ fn sha256(bytes: &[u8]) -> String {
     base16ct::lower::encode_string(&Sha256::digest(bytes))
 }
 
-/// Whether a program that is held has the bytes that were pinned.
+/// Whether an open program has the bytes that were pinned.
 pub(super) fn is_program(file: &mut File, pins: &Pins) -> bool {
     let same =
         digest(file).is_ok_and(|(sha256, ..)| pins.files.first().is_some_and(|pin| pin.sha256 == sha256));
@@ -210,19 +213,19 @@ fn digest(file: &mut File) -> io::Result<(String, u64, Vec<u8>)> {
     Ok((base16ct::lower::encode_string(&hash.finalize()), bytes, head))
 }
 
-/// The text of a file that is shown whole, as long as there is room.
+/// The text of a file, if it is plain text and there is room for all of it.
 fn text(pin: &Pin, room: usize) -> Option<String> {
     if usize::try_from(pin.bytes).ok()? > room {
         return None;
     }
     let text = String::from_utf8(read_all(open_regular(&pin.path).ok()?).ok()?).ok()?;
-    // What is shown is what was hashed, and nothing that came in between.
+    // Only text that was hashed is shown, not what was written in between.
     let hashed = base16ct::lower::encode_string(&Sha256::digest(&text));
     let plain = !text.contains('\0');
     (plain && hashed == pin.sha256).then_some(text)
 }
 
-/// What the first line of a script runs it by: the interpreter, and with `env` what that looks up.
+/// A script's interpreter from its first line, and with `env` also the program that `env` looks up.
 fn interpreters(head: &[u8], cwd: &Path) -> Vec<PathBuf> {
     let line = head.strip_prefix(b"#!").and_then(|rest| rest.split(|byte| *byte == b'\n').next());
     let line = line.and_then(|line| str::from_utf8(line).ok()).unwrap_or_default();
@@ -236,7 +239,7 @@ fn interpreters(head: &[u8], cwd: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The regular files that an argument names: as a whole, and behind the `=` of an option.
+/// The regular files that an argument names: with all of it, or behind the `=` of an option.
 fn named_files(argument: &str, cwd: &Path) -> Vec<PathBuf> {
     let value = argument.strip_prefix('-').and_then(|option| option.split_once('=')).map(|(_, value)| value);
     let names = [Some(argument), value].into_iter().flatten().filter(|name| !name.is_empty());

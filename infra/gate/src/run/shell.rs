@@ -1,4 +1,4 @@
-//! The arguments of the tool `shell`: what a human is shown of a command, and all that it is built from.
+//! The arguments of the tool `shell`: what the human sees of a command, and all that the command is built from.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -14,35 +14,35 @@ use super::{Stopped, lookup, starting};
 use crate::arguments::{Run, is_variable};
 use crate::terminal::status;
 
-/// The name under which it is approved.
+/// The tool's name in the action that is approved.
 const TOOL: &str = "shell";
 
-/// What most commands need, and nothing that usually holds a secret.
+/// The variables that most commands need and that usually hold no secret.
 const PASSED_ON: [&str; 10] =
     ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TERM", "TZ", "TMPDIR"];
 
 /// The longest summary that is made from a command, in characters.
 const MAX_SUMMARY: usize = 200;
 
-/// A command, complete: who has this needs nothing else to run it but the values of the variables.
+/// A complete command: only the values of its variables are missing.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Shell {
-    /// As the program is told it was called, and its arguments.
+    /// The name that the program is called by, and its arguments.
     pub(super) argv: Vec<String>,
-    /// What is executed.
+    /// The file that is executed.
     pub(super) program: PathBuf,
-    /// Where.
+    /// The working directory.
     pub(super) cwd: PathBuf,
     /// The names of the variables that it gets from the environment.
     pub(super) environment: BTreeSet<String>,
-    /// The file from which it gets more of them.
+    /// The file from which it gets more variables.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) env_file: Option<PathBuf>,
     /// The variables that this file may set although they change what programs load.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub(super) env_file_allow: BTreeSet<String>,
-    /// What the files are; absent where the human is asked about their names alone.
+    /// The pinned files; absent with `--no-pin`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) pinned: Option<Pins>,
     pub(super) stdin: StandardInput,
@@ -54,20 +54,20 @@ pub(super) struct Shell {
 pub(super) enum StandardInput {
     /// Nothing.
     None,
-    /// What this program was given.
+    /// The standard input of this program.
     Inherited,
 }
 
 impl Shell {
-    /// What these arguments would run here and now.
+    /// The command that these arguments would run here and now.
     pub(super) fn describe(arguments: &Run) -> Result<Self, Stopped> {
         let cwd = std::env::current_dir()
-            .map_err(|e| cannot_be_shown(&format!("the working directory is not to be had: {e}")))?;
+            .map_err(|e| cannot_be_shown(&format!("cannot read the working directory: {e}")))?;
         let argv = arguments.command.iter().enumerate();
         let argv: Vec<String> =
             argv.map(|(index, word)| text(&format!("argument {index}"), word)).collect::<Result<_, _>>()?;
         let program = lookup::program(argv.first().map_or("", String::as_str), &cwd)?;
-        // Joining keeps what the path says: `..` is for the kernel to follow.
+        // `join` keeps `..` in the path: the kernel resolves it.
         let env_file = arguments.env_file.as_ref().map(|file| cwd.join(file));
         for (what, path) in [
             ("the program's path", Some(&program)),
@@ -87,7 +87,7 @@ impl Shell {
             Some(pins.map_err(|Changed(problem)| cannot_be_shown(&problem))?)
         };
         let env_file_allow = arguments.env_file_allow.iter().cloned().collect();
-        // What will not do then does not do now.
+        // A file that would be refused after the approval is refused before it.
         if let Some(file) = env_file.as_ref().filter(|file| pinned.is_some() || file.exists()) {
             variables_in(file, &env_file_allow)
                 .map_err(|why| Stopped::new(status::CONFIGURATION, format!("{why} Nothing was asked.")))?;
@@ -96,23 +96,23 @@ impl Shell {
         Ok(Self { argv, program, cwd, environment, env_file, env_file_allow, pinned, stdin })
     }
 
-    /// What is asked for.
+    /// The action that the human is asked about.
     pub(super) fn to_action(&self) -> Result<Action, Stopped> {
         let arguments = serde_json::to_string(self).map_err(|e| cannot_be_shown(&e))?;
         let arguments = CanonicalJson::parse(&arguments).map_err(|violation| {
-            cannot_be_shown(&format!("{violation}. What does not fit into arguments fits into a script"))
+            cannot_be_shown(&format!("{violation}. Put long arguments into a script"))
         })?;
         let tool = ToolName::parse(TOOL).map_err(|e| cannot_be_shown(&e))?;
         Ok(Action { tool, arguments })
     }
 
-    /// What was approved; nothing if that is no command of ours.
+    /// The command of an approved action; `None` if the action is not a command.
     pub(super) fn from_action(action: &Action) -> Option<Self> {
         let ours = action.tool.as_str() == TOOL;
         serde_json::from_str(action.arguments.as_str()).ok().filter(|_| ours)
     }
 
-    /// Opens what was approved, before that is used up. The error names what is not as it was.
+    /// Opens the approved files, before the approval is used up. The error names what has changed.
     pub(super) fn ready(&self) -> Result<Ready, Stopped> {
         let (program, env_file) = match &self.pinned {
             Some(pins) => {
@@ -123,7 +123,7 @@ impl Shell {
                         format!("{} cannot be started ({e}). {NOT_USED}", self.program.display()),
                     )
                 })?;
-                // The copy of a script may hold what was written while it was made; from here on nothing changes it.
+                // A script may have been written to while it was copied. From here on nothing can change the copy.
                 if !pins::is_program(startable.file(), pins) {
                     return Err(not_as_approved(Changed("the program is being changed".to_owned())));
                 }
@@ -142,7 +142,7 @@ impl Shell {
         Ok(Ready { program, variables })
     }
 
-    /// In words, where the caller has none: the human sees the whole beside it.
+    /// The summary if the caller gave none. The human sees the whole command beside it.
     pub(super) fn summary(&self) -> Summary {
         let words = self.argv.join(" ");
         let line: String = words.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
@@ -152,10 +152,10 @@ impl Shell {
     }
 }
 
-/// What is needed to run what was approved, and is as it was.
+/// What is needed to run the approved command, checked.
 #[derive(Debug)]
 pub(super) struct Ready {
-    /// Absent where nothing is pinned: then it is whatever lies at the program's path.
+    /// `None` with `--no-pin`: then whatever is at the program's path starts.
     pub(super) program: Option<Startable>,
     /// From the file of `--env-file`.
     pub(super) variables: Variables,
@@ -163,7 +163,7 @@ pub(super) struct Ready {
 
 const NOT_USED: &str = "Nothing ran, and the approval is not used up.";
 
-/// What a file of `--env-file` holds now, or why it is of no use.
+/// Reads the file of `--env-file`. The error is a message.
 fn variables_in(file: &Path, allowed: &BTreeSet<String>) -> Result<Variables, String> {
     let read = |file| pins::read_all(file).map_err(|e| Changed(format!("it cannot be read ({e})")));
     let bytes = pins::open_regular(file).and_then(read);
@@ -174,7 +174,7 @@ fn variables_in(file: &Path, allowed: &BTreeSet<String>) -> Result<Variables, St
 
 fn not_as_approved(Changed(problem): Changed) -> Stopped {
     let why = format!(
-        "What was approved is not what would run: {problem}. {NOT_USED} Put it back as it was and run the same again; otherwise the same command asks about it as it is now."
+        "This is not what was approved: {problem}. {NOT_USED} Restore it and run the command again. If you do not restore it, the next run asks for approval of the new state."
     );
     Stopped::new(status::REFUSED, why)
 }
@@ -185,13 +185,13 @@ fn cannot_be_shown(problem: &dyn ToString) -> Stopped {
     Stopped::new(status::CANNOT_BE_SHOWN, why)
 }
 
-/// JSON, and so what is hashed and shown, is Unicode.
+/// JSON is Unicode, so everything that is hashed and shown must be.
 fn text(what: &str, value: &OsStr) -> Result<String, Stopped> {
     let owned = value.to_str().map(str::to_owned);
     owned.ok_or_else(|| cannot_be_shown(&format!("{what} is not UTF-8 text: rename it")))
 }
 
-/// The usual variables as far as they are set, and those that were named.
+/// The usual variables that are set, and those that were named.
 #[expect(clippy::disallowed_methods, reason = "the environment that is passed on")]
 fn names_from_env(named: &[String]) -> Result<BTreeSet<String>, Stopped> {
     if let Some(unset) = named.iter().find(|name| std::env::var_os(name).is_none()) {

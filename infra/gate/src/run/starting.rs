@@ -1,4 +1,4 @@
-//! How a file that was hashed starts: that very file, whatever lies at its path by then.
+//! Starts the very file that was hashed, whatever is at its path by then.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -7,18 +7,18 @@ use std::os::fd::AsRawFd as _;
 
 use rustix::io::FdFlags;
 
-/// Whether this system can start a file by its descriptor, and keep a copy that nobody can change.
+/// Whether this system can start a file by its descriptor, and make a copy that nobody can change.
 pub(super) const SUPPORTED: bool = cfg!(target_os = "linux");
 
-/// What a program is executed by. Holds it open.
+/// An open program that can be executed by its descriptor.
 #[derive(Debug)]
 pub(super) struct Startable {
     file: File,
 }
 
 impl Startable {
-    /// A script is copied into sealed memory, because its interpreter reads it after it has started. Anything else is executed
-    /// by the descriptor of the file itself, so that it finds what lies beside it.
+    /// Copies a script into sealed memory, because its interpreter reads it after the start. Any other program is executed by
+    /// the descriptor of the file itself, so that it finds the files beside it.
     pub(super) fn new(mut program: File) -> io::Result<Self> {
         let mut magic = [0; 2];
         let is_script = program.read_exact(&mut magic).is_ok() && magic == *b"#!";
@@ -31,12 +31,12 @@ impl Startable {
         Ok(Self { file })
     }
 
-    /// What will start.
+    /// The file that will start.
     pub(super) fn file(&mut self) -> &mut File {
         &mut self.file
     }
 
-    /// Its name for `execve`, which follows it to the open file.
+    /// A path for `execve` that leads to the open file.
     pub(super) fn path(&self) -> OsString {
         format!("/proc/self/fd/{}", self.file.as_raw_fd()).into()
     }

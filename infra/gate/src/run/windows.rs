@@ -1,17 +1,17 @@
-//! `sayso-gate run` on Windows: not there.
+//! `sayso-gate run` does not exist on Windows.
 //!
-//! A command is approved with the program and the files that it is made of, and replaces the gate in one step (`execve`). Windows
-//! has neither that step nor descriptors to start a program by, so what was approved could be another program when it starts.
+//! A command is approved together with its program and files, and replaces the gate in one step (`execve`). Windows has no such
+//! step and cannot start a program by a descriptor, so another program than the approved one could start.
 
 use std::process::ExitCode;
 
 use crate::arguments::Run;
 use crate::terminal::{say, status};
 
-/// Says what is missing. Nothing runs, and nobody is asked.
+/// Prints why, and fails. Nothing runs, and nobody is asked.
 pub(crate) fn run(_: Run) -> ExitCode {
     say(
-        "sayso-gate run is not available on Windows: nothing ran. Windows cannot replace a process by exactly the program that was approved. Run it in WSL or on Linux or macOS, or use `sayso-gate mcp` or `sayso-gate verify`",
+        "sayso-gate run is not available on Windows: nothing ran. Windows cannot guarantee that exactly the approved program starts. Run it in WSL or on Linux or macOS, or use `sayso-gate mcp` or `sayso-gate verify`",
     );
     status::CONFIGURATION.into()
 }

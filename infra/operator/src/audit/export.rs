@@ -41,7 +41,7 @@ struct Before {
     ends: Timestamp,
 }
 
-/// What `verify` would refuse is never left behind.
+/// Refuses to leave behind an export that `verify` would refuse.
 fn must_hold(verified: &Verified) -> Result<(), Stopped> {
     let Some(finding) = verified.findings.first() else { return Ok(()) };
     Err(Stopped::not_done(format!(
@@ -50,8 +50,8 @@ fn must_hold(verified: &Verified) -> Result<(), Stopped> {
     )))
 }
 
-/// It must be whole, of this deployment, and signed by the key that signs now or one that is named. Its tokens are for
-/// `verify`, which has the keys of its day.
+/// Reads the previous export. It must be complete, of this deployment, and signed by the current key or one that is named. Its
+/// tokens are not verified here: `verify` does that, with the keys of their time.
 fn previous(to: &Deployment, path: &Path, wanted: &Export, signer: &Signer) -> Result<Before, Stopped> {
     let trusted = [vec![signer.public_key().id()], key_ids(&wanted.key)?].concat();
     let mut verifier = Verifier::new(trusted, Some(to.need_issuer()?.clone()), None);
@@ -82,7 +82,7 @@ fn range(wanted: &Export, before: Option<&Before>, now: Timestamp) -> Result<Ran
     let to = wanted.to.unwrap_or(settled);
     if to > settled {
         return Err(Stopped::usage(format!(
-            "--to may be {settled} at the latest: for ten minutes facts with an earlier time may still be written"
+            "--to may be {settled} at the latest: entries of the last ten minutes may still be incomplete"
         )));
     }
     Range::new(from, to).map_err(Stopped::usage)
@@ -122,7 +122,7 @@ fn report(wanted: &Export, range: Range, audited: &Audited, head: LineDigest, si
     let (file, key) = (named(&wanted.output), signer.public_key().id());
     if !audited.corrupt.is_empty() {
         complain(&format!(
-            "{} cannot be believed, and in the export as corrupt: find out who may write to the table",
+            "{} failed verification, exported as `corrupt`: find out who can write to the table",
             count(audited.corrupt.len(), "row")
         ));
     }
@@ -130,7 +130,7 @@ fn report(wanted: &Export, range: Range, audited: &Audited, head: LineDigest, si
     let entries_in_words = if total == 1 { "1 entry".to_owned() } else { format!("{total} entries") };
     let text = format!(
         "Exported {entries_in_words} ({}) from {from} until {} into {file}.\n\
-         Its head is signed by the key {key}. Keep the file and this: {head}\n",
+         Its head is signed by key {key}. Keep the file and this digest: {head}\n",
         in_words(&entries),
         range.to(),
     );

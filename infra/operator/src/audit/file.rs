@@ -8,7 +8,7 @@ use tempfile::{Builder, NamedTempFile};
 use crate::outcome::Stopped;
 use crate::terminal::one_line;
 
-/// A path, for a person to read.
+/// A path as text for a person.
 pub(super) fn named(path: &Path) -> String {
     one_line(&path.display().to_string())
 }
@@ -27,7 +27,7 @@ pub(super) fn read(path: &Path, verifier: &mut Verifier) -> Result<Verified, Sto
     Ok(verifier.end_of_file(cut))
 }
 
-/// A file that is there whole or not at all: written beside its place, for nobody else to read, and put there at the end.
+/// A file that is written completely or not at all: written beside its place, readable by nobody else, and moved at the end.
 pub(super) struct Whole<'a> {
     path: &'a Path,
     file: BufWriter<NamedTempFile>,
@@ -63,7 +63,7 @@ impl<'a> Whole<'a> {
 
 fn taken(path: &Path) -> Stopped {
     Stopped::not_done(format!(
-        "{} is there already, and an export is never written over: choose another name",
+        "{} already exists, and exports are never overwritten: choose another name",
         named(path)
     ))
 }

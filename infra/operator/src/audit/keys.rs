@@ -1,4 +1,4 @@
-//! Public keys, as an operator names them.
+//! Public keys, named by thumbprint or by file.
 
 use std::path::{Path, PathBuf};
 
@@ -7,10 +7,10 @@ use sayso_model::token::{Jwk, Jwks, KeyId};
 use super::file::named;
 use crate::outcome::Stopped;
 
-/// Far above any honest set of keys.
+/// Far above any genuine set of keys.
 const MAX_KEYS_BYTES: u64 = 1024 * 1024;
 
-/// Each a thumbprint, or a file of keys.
+/// The ids of keys that are named by thumbprint or by file.
 pub(super) fn key_ids(keys: &[String]) -> Result<Vec<KeyId>, Stopped> {
     let mut ids = Vec::new();
     for key in keys {
@@ -38,7 +38,8 @@ fn keys_of(path: &Path) -> Result<Vec<Jwk>, Stopped> {
         return Err(not_keys(path, &"it is too long"));
     }
     let text = std::fs::read_to_string(path).map_err(|e| not_keys(path, &e))?;
-    let keys: Jwks = serde_json::from_str(&text).map_err(|_| not_keys(path, &"it is no JSON Web Key Set"))?;
+    let keys: Jwks =
+        serde_json::from_str(&text).map_err(|_| not_keys(path, &"it is not a JSON Web Key Set"))?;
     if keys.keys.is_empty() { Err(not_keys(path, &"there is no key in it")) } else { Ok(keys.keys) }
 }
 

@@ -1,4 +1,4 @@
-//! What happened, in files that outlive the table: written, verified, and the key to verify them by.
+//! `audit`: exports what happened to files that outlive the table, verifies them, and prints the key for that.
 
 mod export;
 mod file;
@@ -25,7 +25,7 @@ pub(crate) async fn run(audits: &Audits, connection: &Connection) -> Result<Repo
     }
 }
 
-/// As a file wants it, whatever was asked for.
+/// Prints JSON with or without `--json`: it is meant for a file.
 async fn keys(connection: &Connection) -> Result<Report, Stopped> {
     let keys = json!(Jwks::of(audit_signer(connection).await?.public_key()));
     Ok(Report::done(format!("{keys:#}\n"), keys))

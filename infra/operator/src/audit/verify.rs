@@ -26,12 +26,12 @@ pub(super) async fn verify(wanted: &Verify, connection: &Connection) -> Result<R
     Ok(report(&files, approved, tokens, verifier.masked()))
 }
 
-/// What was pinned; never what merely stands in the file.
+/// The keys that the operator names. The key in the file is never trusted by itself.
 async fn trusted(wanted: &Verify, connection: &Connection) -> Result<Vec<KeyId>, Stopped> {
     if wanted.key.is_empty() {
         if connection.local.is_none() && connection.audit_key.is_none() {
             return Err(Stopped::usage(
-                "say whose signature counts: --key with what `sayso audit keys` printed in its day, as a file, or with the key's thumbprint; or --audit-key or --local to ask the deployment",
+                "name the key to trust: --key FILE (saved output of `sayso audit keys`), --key THUMBPRINT, or --audit-key or --local to ask the deployment",
             ));
         }
         return Ok(vec![audit_signer(connection).await?.public_key().id()]);
@@ -39,7 +39,7 @@ async fn trusted(wanted: &Verify, connection: &Connection) -> Result<Vec<KeyId>,
     key_ids(&wanted.key)
 }
 
-/// Whose tokens there must be, and the keys for them, if somebody has said.
+/// The issuer of the tokens and the keys to verify them, if they are named.
 async fn token_keys(
     wanted: &Verify,
     connection: &Connection,
@@ -62,7 +62,7 @@ fn report(files: &[(&Path, Verified)], approved: u64, tokens: Option<u64>, maske
     let mut text = for_people(files, approved, tokens, holds);
     if holds && masked > 0 {
         text.push_str(&format!(
-            "{} masked arguments: what is shown of those is the exporter's word; their digest is what was approved.\n",
+            "{} masked arguments: the values shown are not verified, only the digest of what was approved.\n",
             if masked == 1 { "1 request has".to_owned() } else { format!("{masked} requests have") }
         ));
     }
@@ -80,21 +80,21 @@ fn for_people(files: &[(&Path, Verified)], approved: u64, tokens: Option<u64>, h
         }
     }
     if !holds {
-        text.push_str("This does not hold: something was removed, changed, added or reordered, or is not signed by a key you trust.\n");
+        text.push_str("Verification failed: something was removed, changed, added or reordered, or is not signed by a key you trust.\n");
         return text;
     }
     if let Some((_, Verified { header: Some(header), key: Some(key), .. })) = files.first() {
         let (table, issuer) = (one_line(&header.table), &header.issuer);
-        text.push_str(&format!("Of the table {table} and the issuer {issuer}, signed by the key {key}.\n"));
+        text.push_str(&format!("Table {table}, issuer {issuer}, signed by key {key}.\n"));
         if header.previous.is_some() {
             text.push_str("It continues an export that was not given.\n");
         }
     }
     text.push_str(&match tokens {
         Some(verified) => format!(
-            "Approvals: {approved}; with a token that verifies: {verified} (a token is told when it has expired).\n"
+            "Approvals: {approved}; with a token that verifies: {verified} (a token is exported when it has expired).\n"
         ),
-        None => format!("Approvals: {approved}; no token was verified (--issuer-keys or --issuer does it).\n"),
+        None => format!("Approvals: {approved}; no token was verified (use --issuer-keys or --issuer).\n"),
     });
     text.push_str("Nothing was removed, changed, added or reordered.\n");
     text

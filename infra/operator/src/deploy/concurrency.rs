@@ -1,14 +1,14 @@
-//! Whether the account's concurrent executions reach for the throttles.
+//! Whether the account has enough concurrent executions for the deployment's reservations.
 
 use sayso_cloud::{Aws, Failure};
 
 use super::finding::Findings;
 use super::region;
 
-/// As many must stay unreserved in an account (Lambda Developer Guide, "Configuring reserved concurrency").
+/// How many must stay unreserved in an account (Lambda Developer Guide, "Configuring reserved concurrency").
 const STAYS_UNRESERVED: i32 = 100;
 
-/// `waits` is how many checks of one agent may wait at a time.
+/// `waits` is how many checks of one agent can wait at a time.
 pub(super) async fn look(aws: &Aws, reserve: u16, waits: u8, findings: &mut Findings) {
     const CHECK: &str = "concurrency";
     let call = "lambda:GetAccountSettings";
@@ -48,14 +48,14 @@ pub(super) async fn look(aws: &Aws, reserve: u16, waits: u8, findings: &mut Find
         return findings.well(CHECK, found);
     }
     if free >= i32::from(reserve) {
-        return findings.well(CHECK, format!("{found}, and {reserve} are to be"));
+        return findings.well(CHECK, format!("{found}, and {reserve} are needed"));
     }
     let raise = raise(region(aws));
     findings.attention(
         CHECK,
-        format!("{found}, but {reserve} are to be"),
+        format!("{found}, but {reserve} are needed"),
         format!(
-            "deploy with the …Concurrency parameters at 0, and ask for more: {raise}, or Service Quotas, AWS Lambda, Concurrent executions. If the deployment has its share already, --reserve 0"
+            "deploy with the …Concurrency parameters at 0, and ask for more: {raise}, or Service Quotas, AWS Lambda, Concurrent executions. If the deployment has reserved its share already, add --reserve 0"
         ),
     );
 }

@@ -1,4 +1,4 @@
-//! What was looked at, how it stands, and what to do about it.
+//! The findings of `deploy check`: what was checked, the result, and what to do about it.
 
 use sayso_cloud::Failure;
 use serde_json::json;
@@ -7,15 +7,15 @@ use crate::outcome::{Report, status};
 use crate::terminal::{count, one_line};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ApprovalStatus {
+pub(crate) enum CheckStatus {
     Well,
     /// It works, not as well as it should.
     Attention,
-    /// It does not work, or nobody knows.
+    /// It does not work, or that is not known.
     Failed,
 }
 
-impl ApprovalStatus {
+impl CheckStatus {
     fn mark(self) -> &'static str {
         match self {
             Self::Well => "ok",
@@ -34,18 +34,18 @@ impl ApprovalStatus {
 
 struct Finding {
     check: &'static str,
-    standing: ApprovalStatus,
+    standing: CheckStatus,
     found: String,
     advice: Option<String>,
 }
 
-/// All of them, in the order in which they were looked at.
+/// All findings, in the order of the checks.
 #[derive(Default)]
 pub(crate) struct Findings(Vec<Finding>);
 
 impl Findings {
     pub(crate) fn well(&mut self, check: &'static str, found: impl Into<String>) {
-        self.add(check, ApprovalStatus::Well, found.into(), None);
+        self.add(check, CheckStatus::Well, found.into(), None);
     }
 
     pub(crate) fn attention(
@@ -54,7 +54,7 @@ impl Findings {
         found: impl Into<String>,
         advice: impl Into<String>,
     ) {
-        self.add(check, ApprovalStatus::Attention, found.into(), Some(advice.into()));
+        self.add(check, CheckStatus::Attention, found.into(), Some(advice.into()));
     }
 
     pub(crate) fn failed(
@@ -63,17 +63,17 @@ impl Findings {
         found: impl Into<String>,
         advice: impl Into<String>,
     ) {
-        self.add(check, ApprovalStatus::Failed, found.into(), Some(advice.into()));
+        self.add(check, CheckStatus::Failed, found.into(), Some(advice.into()));
     }
 
-    /// A call that did not succeed: nothing is known. `place` is where a console shows the same.
+    /// Adds a call that failed: nothing is known. `place` is where a console shows the same.
     pub(crate) fn unread(&mut self, check: &'static str, failure: &Failure, place: &str) {
         let Failure::Call { call, code } = failure else {
-            return self.failed(check, failure.to_string(), "find out who may write to the table");
+            return self.failed(check, failure.to_string(), "find out who can write to the table");
         };
         let (found, advice) = match code.as_str() {
             "AccessDeniedException" | "AccessDenied" => (
-                format!("these credentials may not call {call}"),
+                format!("these credentials are not allowed to call {call}"),
                 format!("permit {call} (docs/operating.md has the policy), or look at {place}"),
             ),
             "ExpiredToken"
@@ -100,17 +100,16 @@ impl Findings {
         self.failed(check, found, advice);
     }
 
-    fn add(&mut self, check: &'static str, standing: ApprovalStatus, found: String, advice: Option<String>) {
+    fn add(&mut self, check: &'static str, standing: CheckStatus, found: String, advice: Option<String>) {
         self.0.push(Finding { check, standing, found: one_line(&found), advice });
     }
 
-    fn number(&self, standing: ApprovalStatus) -> usize {
+    fn number(&self, standing: CheckStatus) -> usize {
         self.0.iter().filter(|finding| finding.standing == standing).count()
     }
 
     pub(crate) fn into_report(self, region: &str) -> Report {
-        let (failed, attention) =
-            (self.number(ApprovalStatus::Failed), self.number(ApprovalStatus::Attention));
+        let (failed, attention) = (self.number(CheckStatus::Failed), self.number(CheckStatus::Attention));
         let width = self.0.iter().map(|finding| finding.check.len()).max().unwrap_or_default();
         let line = |finding: &Finding| {
             let Finding { check, standing, found, advice } = finding;

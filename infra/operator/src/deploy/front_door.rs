@@ -1,4 +1,4 @@
-//! Whether the functions can be called at all: what only a deployment's own addresses can show.
+//! Whether the functions can be called at all, at the deployment's own addresses.
 
 use reqwest::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY};
 use reqwest::{Client, Response, StatusCode};
@@ -8,25 +8,25 @@ use sayso_model::token::{Issuer, Jwks};
 use crate::connection::read;
 use crate::trial::Failed;
 
-/// `redeem` publishes the keys; gives how many.
+/// Checks that `redeem` publishes keys, and returns how many.
 pub(super) async fn redeem(http: &Client, issuer: &Issuer) -> Result<usize, Failed> {
     let request = http.get(format!("{issuer}/.well-known/jwks.json"));
     let answer = answered("redeem", "--issuer", request.send().await)?;
     expected("redeem", answer.status(), StatusCode::OK)?;
     let keys = read(answer).await.and_then(|keys| serde_json::from_str::<Jwks>(&keys).ok());
     keys.map(|set| set.keys.len()).filter(|keys| *keys > 0).ok_or_else(|| {
-        Failed::new("what answers publishes no keys", "compare --issuer with the stack's output Issuer")
+        Failed::new("it answers, but publishes no keys", "compare --issuer with the stack's output Issuer")
     })
 }
 
-/// `mcp` lets nobody in without a key.
+/// Checks that `mcp` lets nobody in without a key.
 pub(super) async fn mcp(http: &Client, mcp_url: &BaseUrl) -> Result<(), Failed> {
     let request = http.post(mcp_url.as_str()).header(CONTENT_TYPE, "application/json").body("{}");
     let answer = answered("mcp", "--mcp-url", request.send().await)?;
     expected("mcp", answer.status(), StatusCode::UNAUTHORIZED)
 }
 
-/// `page` shows how a request stands, and its headers arrive: they keep the page from being framed, cached and told of.
+/// Checks that `page` answers, with the headers that keep it from being framed, cached or sent as a referrer.
 pub(super) async fn page(http: &Client, status_url: &str) -> Result<(), Failed> {
     let answer = answered("page", "PAGE_URL of the mcp function", http.get(status_url).send().await)?;
     expected("page", answer.status(), StatusCode::OK)?;
@@ -39,7 +39,7 @@ pub(super) async fn page(http: &Client, status_url: &str) -> Result<(), Failed> 
         if !found.contains(value) {
             return Err(Failed::new(
                 format!("the page comes without its header {name}"),
-                "something in front of the page function changes its answers: do not send approvers there before that is mended",
+                "something in front of the page function changes its answers. Fix it before approvers use it",
             ));
         }
     }
@@ -56,20 +56,20 @@ fn answered(
         Failed::new(
             format!("the {function} function {what}"),
             format!(
-                "compare {setting} with the stack's outputs, and try its host with curl. Behind a proxy: HTTPS_PROXY and AWS_CA_BUNDLE. A name of your own: whether it is served yet"
+                "compare {setting} with the stack's outputs, and try its host with curl. Behind a proxy, set HTTPS_PROXY and AWS_CA_BUNDLE. With a domain name of your own, check that it is served yet"
             ),
         )
     })
 }
 
-/// What a front door answers in a function's place, with what it means.
+/// Checks the status. Another one may come from the front door instead of the function; the advice says what it means.
 fn expected(function: &str, status: StatusCode, wanted: StatusCode) -> Result<(), Failed> {
     if status == wanted {
         return Ok(());
     }
     let advice = match status {
         StatusCode::FORBIDDEN => {
-            "nobody is let through to it. A Function URL takes two permissions (lambda:InvokeFunctionUrl, lambda:InvokeFunction) and no policy of the organisation against it: look at the function's resource-based policy, and deploy with FrontDoor=http-api if public Function URLs are forbidden (docs/deploying.md)"
+            "nobody is permitted to call it. A Function URL needs two permissions (lambda:InvokeFunctionUrl, lambda:InvokeFunction), and no policy of the organisation may forbid it: look at the function's resource-based policy, and deploy with FrontDoor=http-api if public Function URLs are forbidden (docs/deploying.md)"
         }
         StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => {
             "another function, or another deployment, answers there: compare the flags with the stack's outputs"
@@ -78,7 +78,7 @@ fn expected(function: &str, status: StatusCode, wanted: StatusCode) -> Result<()
             "it is throttled: the account has no concurrent execution left, or its …Concurrency is too small (`sayso deploy check`)"
         }
         status if status.is_server_error() => {
-            "read the end of its log. A call to AWS that failed is named there; so is a variable or a key with which it cannot start. `exec format error` is the wrong Architecture, `Illegal instruction` a build for another processor (docs/deploying.md). No line at all, with FrontDoor=http-api: the API may not invoke it"
+            "read the end of its log. A call to AWS that failed is named there; so is a variable or a key with which it cannot start. `exec format error` is the wrong Architecture, `Illegal instruction` a build for another processor (docs/deploying.md). No line at all, with FrontDoor=http-api: the API is not permitted to invoke it"
         }
         _ => "read its log, and compare the flags with the stack's outputs",
     };

@@ -1,4 +1,4 @@
-//! Whether mails will go out, from a sender that mailboxes believe, to those who decide.
+//! Whether mails will go out, from a sender that mail providers trust, to the approvers.
 
 use std::collections::BTreeSet;
 
@@ -42,7 +42,7 @@ pub(super) async fn look(
     }
 }
 
-/// In the sandbox, or where it is not known whether the account is in it.
+/// Only for an account that is in the sandbox, or may be.
 async fn approvers(
     ses: &SendingReader,
     named: &[EmailAddress],
@@ -59,8 +59,7 @@ async fn approvers(
     match registered {
         Err(failure) => findings.unread(CHECK, &failure, "`sayso approver list`"),
         Ok(registered) if registered.is_empty() && all.is_empty() => {
-            let advice =
-                "name those who will decide with --approver, or a deployment that has some with --table";
+            let advice = "name approvers with --approver, or a deployment that has some with --table";
             findings.attention(CHECK, "there are none, and in the sandbox each must be verified", advice);
         }
         Ok(registered) => all.extend(registered),
@@ -75,14 +74,14 @@ fn may_send(sending: &Sending, findings: &mut Findings) {
     let enforcement = sending.enforcement.as_deref().unwrap_or("unknown");
     if !sending.enabled || enforcement == "SHUTDOWN" {
         let advice = format!(
-            "SES has said why: {ACCOUNT}, and the account's mails. Until it is settled nobody is asked anything"
+            "SES has said why: {ACCOUNT}, and the account's mails. Until that is fixed, no approver gets mail"
         );
         findings.failed("sending", format!("SES sends nothing for this account ({enforcement})"), advice);
     } else if enforcement == "HEALTHY" {
         findings.well("sending", "SES sends for this account, and finds nothing wrong with it");
     } else {
         let advice =
-            format!("settle what SES asks for, or it will stop sending: {ACCOUNT}, Reputation metrics");
+            format!("fix what SES complains about, or it will stop sending: {ACCOUNT}, Reputation metrics");
         findings.attention("sending", format!("SES has this account under review ({enforcement})"), advice);
     }
 }
@@ -116,12 +115,12 @@ fn sandbox(sending: &Sending, findings: &mut Findings) {
         return findings.well(CHECK, "out of it: any approver can be mailed");
     }
     let asked = match sending.review.as_deref() {
-        Some("PENDING") => "; AWS is reading the request to leave it",
+        Some("PENDING") => "; AWS is reviewing the request to leave it",
         Some("DENIED" | "FAILED") => "; the request to leave it was not granted",
         _ => "",
     };
     let advice = format!(
-        "verify every approver, or ask to leave it: {ACCOUNT}, Request production access. Somebody at AWS reads it"
+        "verify every approver, or ask to leave it: {ACCOUNT}, Request production access. A person at AWS reviews it"
     );
     findings.attention(CHECK, format!("in it: only verified addresses are mailed{asked}"), advice);
 }
@@ -145,10 +144,10 @@ fn as_sender(identity: &Identity, findings: &mut Findings) {
             advice,
         );
     } else {
-        let advice = "verify the sender's domain instead, with DKIM: enough to try it, but unsigned mails look like spam";
+        let advice = "verify the sender's domain instead, with DKIM. An address is enough for a trial, but unsigned mails look like spam";
         findings.attention(
             "dkim",
-            "an address alone is verified, so its mails are not signed for its domain",
+            "only the address is verified, so its mails are not signed for its domain",
             advice,
         );
     }
@@ -157,23 +156,23 @@ fn as_sender(identity: &Identity, findings: &mut Findings) {
     }
 }
 
-/// DMARC (RFC 7489) passes when either DKIM or SPF is aligned with the sender's domain; SPF is, with a MAIL FROM of one's own.
+/// DMARC (RFC 7489) passes when either DKIM or SPF is aligned with the sender's domain; SPF is, with a custom MAIL FROM.
 /// The policy itself is in DNS, which is not read here.
 fn mail_from(identity: &Identity, findings: &mut Findings) {
     const CHECK: &str = "mail from";
     let Some(own) = &identity.mail_from else {
         return match identity.dkim.signs {
-            true => findings.well(CHECK, "amazonses.com's, so that DMARC rests on DKIM"),
+            true => findings.well(CHECK, "amazonses.com, so DMARC depends on DKIM"),
             false => findings.attention(
                 CHECK,
-                "amazonses.com's, and no DKIM: DMARC fails",
-                "settle DKIM first; then a DMARC record at _dmarc of the sender's domain",
+                "amazonses.com, and no DKIM: DMARC fails",
+                "set up DKIM first, then add a DMARC record at _dmarc of the sender's domain",
             ),
         };
     };
     let advice = format!("publish the MX and TXT records that {IDENTITIES}, Authentication shows for it");
     match (own.found, own.or_nothing) {
-        (true, _) => findings.well(CHECK, format!("{}, so that DMARC has SPF, too", own.domain)),
+        (true, _) => findings.well(CHECK, format!("{}, so DMARC has SPF, too", own.domain)),
         (false, false) => {
             findings.attention(CHECK, format!("SES does not find the records of {}", own.domain), advice)
         }
@@ -203,18 +202,18 @@ fn as_approver(
         }
         Ok(None) => (
             unknown(approver),
-            "`aws sesv2 create-email-identity --email-identity ADDRESS`, and they click the link that comes"
+            "`aws sesv2 create-email-identity --email-identity ADDRESS`, and let them click the link in the mail that they get"
                 .to_owned(),
         ),
     };
     match production {
-        None => findings.attention(CHECK, format!("{found}; whether that matters is not known"), advice),
+        None => findings.attention(CHECK, format!("{found}; it is not known whether that matters"), advice),
         Some(_) => findings.failed(CHECK, found, advice),
     }
 }
 
 fn unknown(address: &EmailAddress) -> String {
-    format!("SES knows neither {} nor a domain of it in this region", address.masked())
+    format!("neither {} nor its domain is an SES identity in this region", address.masked())
 }
 
 fn create(address: &EmailAddress, region: &str) -> String {
@@ -235,7 +234,7 @@ fn verify(identity: &Identity) -> String {
     }
 }
 
-/// An address is masked; a domain is nobody's.
+/// The identity's name. An address is masked, a domain is not personal.
 fn shown(identity: &Identity) -> String {
     match EmailAddress::parse(&identity.name) {
         Ok(address) => address.masked(),
@@ -243,7 +242,7 @@ fn shown(identity: &Identity) -> String {
     }
 }
 
-/// Whoever a key that works asks, and whoever may be named.
+/// The addresses of the registered approvers, and of the approvers in the rows of working keys.
 async fn registered(registry: &Registry) -> Result<Vec<EmailAddress>, Failure> {
     let now = Clock::system().now();
     let approvers = registry.approvers().await?.into_iter().map(|known| known.approver.email);
@@ -251,7 +250,7 @@ async fn registered(registry: &Registry) -> Result<Vec<EmailAddress>, Failure> {
     Ok(approvers.chain(keys.map(|key| key.agent.approver.email)).collect())
 }
 
-/// Each of them, in their order.
+/// Removes duplicates, and keeps the order.
 fn once(addresses: &mut Vec<EmailAddress>) {
     let mut seen = BTreeSet::new();
     addresses.retain(|address| seen.insert(address.expose().to_owned()));

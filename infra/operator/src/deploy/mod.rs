@@ -1,7 +1,7 @@
-//! Whether an account is ready for a deployment, and whether a deployment works in it.
+//! `deploy`: checks whether an account is ready for a deployment, and tests a deployment in it.
 //!
-//! `deploy check`: whether an account is ready for a deployment, or still is. Nothing is written: every call is a `Get`, a
-//! `List` or a `Describe`, or the scan that finds who decides. What cannot be read is not taken for well.
+//! `deploy check` works before and after a deployment. It writes nothing: every call is a `Get`, a `List` or a `Describe`, or
+//! the scan that finds the approvers. What cannot be read counts as failed.
 
 use sayso_cloud::Aws;
 use sayso_cloud::operator::Registry;
@@ -44,7 +44,7 @@ pub(crate) async fn check(connection: &Connection, check: &Check) -> Result<Repo
     Ok(findings.into_report(region(&aws)))
 }
 
-/// Whether one agent can keep an approver from hearing of the others.
+/// Whether one agent can use up its approver's mails, so that the requests of others are not mailed.
 fn limits(check: &Check, findings: &mut Findings) {
     const CHECK: &str = "limits";
     let limits =
@@ -56,7 +56,7 @@ fn limits(check: &Check, findings: &mut Findings) {
     );
     if limits.lets_one_agent_fill_an_hour() {
         let advice = format!(
-            "lower RequestsPerAgentPerHour well below {}, or raise MailsPerApproverPerHour: one agent can use up its approver's hour, but for what is kept for agents that have not asked",
+            "lower RequestsPerAgentPerHour well below {}, or raise MailsPerApproverPerHour: one agent can use up its approver's hourly limit, except the part reserved for other agents",
             limits.mails.shared()
         );
         return findings.attention(CHECK, found, advice);
@@ -69,6 +69,6 @@ fn region(aws: &Aws) -> &str {
 }
 
 fn nothing_to_check() -> Report {
-    let text = "A local host needs nothing of AWS: `sayso --local doctor` tries it from end to end.\n";
+    let text = "These checks need AWS. For a local host run `sayso --local doctor`.\n";
     Report::done(text.to_owned(), json!({"ready": true, "checks": []}))
 }

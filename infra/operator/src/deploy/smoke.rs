@@ -1,5 +1,5 @@
-//! `deploy smoke`: what only AWS can show of a deployment, each thing as a step of its own, in the order in which it is likely to
-//! break. It reads, has one request approved by a person, and sends one mail to SES's mailbox simulator.
+//! `deploy smoke`: tests what only a deployment on AWS can show. Each thing is a step of its own, in the order in which they are
+//! likely to break. It reads, has one request approved by a person, and sends one mail to SES's mailbox simulator.
 
 use std::time::Duration;
 
@@ -29,9 +29,7 @@ const SHORTEST_HOLD: Duration = Duration::from_secs(15);
 
 pub(crate) async fn smoke(connection: &Connection, smoke: &Smoke) -> Result<Report, Stopped> {
     if connection.local.is_some() {
-        return Err(Stopped::usage(
-            "a local host has nothing of AWS's to try: `sayso --local doctor` tries it from end to end",
-        ));
+        return Err(Stopped::usage("these checks need AWS: for a local host run `sayso --local doctor`"));
     }
     let to = Deployment::connect(connection).await?;
     let reached = Reached {
@@ -50,9 +48,9 @@ pub(crate) async fn smoke(connection: &Connection, smoke: &Smoke) -> Result<Repo
         trial.withdraw().await;
     }
     bounced.withdraw().await;
-    // It stops by itself, too.
+    // Its key expires by itself, too.
     let _ = bounced.take_away().await;
-    // What became of it is in the steps.
+    // The steps have the result.
     let _ = trial.remove(&mut steps).await;
     steps.into_report()
 }
@@ -91,7 +89,7 @@ impl Reached<'_> {
     }
 }
 
-/// From SES over EventBridge and `feedback` to the agent; gives how long that took.
+/// Waits for a bounce to get from SES over EventBridge and `feedback` to the agent. Returns how long that took.
 async fn comes_back(bounced: &mut Trial<'_>) -> Result<Duration, Failed> {
     bounced.add().await?;
     let PendingApproval { id, .. } = bounced.request().await?;
@@ -110,7 +108,7 @@ async fn comes_back(bounced: &mut Trial<'_>) -> Result<Duration, Failed> {
                 ));
             }
             _ => {
-                return Err(Failed::new("it was decided, by nobody here", "find out who reads that mailbox"));
+                return Err(Failed::new("somebody else decided it", "find out who reads that mailbox"));
             }
         }
     }
@@ -119,7 +117,7 @@ async fn comes_back(bounced: &mut Trial<'_>) -> Result<Duration, Failed> {
 /// Whether something between here and the function cuts calls that wait.
 fn held(held: &[Duration]) -> Result<String, Failed> {
     match held.iter().min() {
-        None => Ok("you were faster than the first check: nothing is known of long ones".to_owned()),
+        None => Ok("you approved before the first check ended, so long waits were not tested".to_owned()),
         Some(shortest) if *shortest >= SHORTEST_HOLD => {
             Ok(format!("a check is held for {} s", shortest.as_secs()))
         }

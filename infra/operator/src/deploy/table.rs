@@ -14,12 +14,12 @@ pub(super) async fn look(registry: &Registry, findings: &mut Findings) {
     match registry.expiry().await {
         Err(failure) => findings.unread("expiry", &failure, CONSOLE),
         Ok(expiry) if expiry.status == "ENABLED" && expiry.attribute.as_deref() == Some("ttl") => {
-            findings.well("expiry", "rows go by themselves after their `ttl`");
+            findings.well("expiry", "rows are deleted after their `ttl`");
         }
         Ok(expiry) => findings.attention(
             "expiry",
             format!("{}, by {}", expiry.status, expiry.attribute.as_deref().unwrap_or("no attribute")),
-            "answered approvals are kept for ever. Unless that is meant (docs/deploying.md, taking it down): `aws dynamodb update-time-to-live --time-to-live-specification Enabled=true,AttributeName=ttl --table-name …`",
+            "answered approvals are kept forever. Unless you want that (docs/deploying.md, taking it down), run `aws dynamodb update-time-to-live --time-to-live-specification Enabled=true,AttributeName=ttl --table-name …`",
         ),
     }
     match registry.is_backed_up().await {
@@ -35,7 +35,7 @@ pub(super) async fn look(registry: &Registry, findings: &mut Findings) {
 
 fn described(health: &TableHealth, findings: &mut Findings) {
     if !health.is_keyed {
-        let found = "its key is not `pk`: this is no table of Sayso's";
+        let found = "its key is not `pk`: this is not a table of Sayso's";
         return findings.failed("table", found, "compare --table with the stack's output TableName");
     }
     match health.status.as_str() {
@@ -44,7 +44,7 @@ fn described(health: &TableHealth, findings: &mut Findings) {
         other => findings.failed("table", format!("is {other}"), format!("look at {CONSOLE}")),
     }
     if health.is_protected {
-        findings.well("protection", "nobody deletes it by mistake");
+        findings.well("protection", "deletion protection is on");
     } else {
         findings.attention(
             "protection",
@@ -53,11 +53,11 @@ fn described(health: &TableHealth, findings: &mut Findings) {
         );
     }
     if health.is_encrypted_by_kms {
-        findings.well("encryption", "by a key in AWS KMS");
+        findings.well("encryption", "with a key in AWS KMS");
     } else {
         findings.attention(
             "encryption",
-            "by a key that DynamoDB owns, whose use nobody in the account sees",
+            "with a DynamoDB-owned key, whose use CloudTrail does not show",
             "deploy the template again, or `aws dynamodb update-table --sse-specification Enabled=true --table-name …`",
         );
     }

@@ -1,5 +1,5 @@
-//! Decides as a browser without scripts would, from a local host's outbox: anyone who can read that can decide. On AWS there is
-//! no such way, and a person opens the mail.
+//! Decides like a browser without scripts, with the link from a local host's outbox: anyone who can read the outbox can decide.
+//! On AWS there is no such way, and a person opens the mail.
 
 use reqwest::Client;
 use reqwest::header::CONTENT_TYPE;
@@ -17,7 +17,10 @@ pub(super) async fn approve(outbox: &BaseUrl, id: ApprovalId) -> Result<(), Fail
     let http = http(true, None).map_err(|stopped| failed(&stopped.message))?;
     let link = link(&http, outbox, id).await.ok_or_else(|| failed("the outbox has no mail about it"))?;
     let page = fetch(&http, &link).await.ok_or_else(|| {
-        Failed::new("the page does not open", "read the log of the page function: it may not read the table")
+        Failed::new(
+            "the page does not open",
+            "read the log of the page function: it may lack permission to read the table",
+        )
     })?;
     let form = Form::on(&page).ok_or_else(|| failed("the page has no form that is understood"))?;
     let post = http.post(form.action).header(CONTENT_TYPE, FORM).body(form.body);

@@ -1,5 +1,5 @@
-//! What `doctor` and `deploy smoke` try a deployment with: an agent that exists for some minutes asks over MCP, its approver
-//! decides, and a gate redeems. The canary's gate is one that nothing stands behind.
+//! The trial of `doctor` and `deploy smoke`: a temporary agent, the canary, asks over MCP, its approver decides, and a gate
+//! redeems. Nothing is behind that gate.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ mod steps;
 
 pub(crate) use steps::{Ended, Failed, Steps};
 
-/// A canary that could not be removed stops by itself, and its request before it.
+/// A canary that could not be removed expires, and its request expires before it.
 const MAX_LIFE: Duration = Duration::from_secs(1_200);
 const REQUEST_LIFE: i64 = 960;
 
@@ -70,7 +70,7 @@ pub(crate) struct Trial<'a> {
     asked: Option<ApprovalId>,
 }
 
-/// What a person has decided.
+/// A person's approval.
 pub(crate) struct Decided {
     pub(crate) token: ApprovalToken,
     /// How long each check was held that came back without an answer, although it might have waited for [`MAX_WAIT`].
@@ -78,7 +78,7 @@ pub(crate) struct Decided {
 }
 
 impl<'a> Trial<'a> {
-    /// An agent whose questions go to this mailbox. It is registered nowhere yet.
+    /// A canary whose requests go to this mailbox. It is not registered yet.
     pub(crate) fn new(to: &'a Deployment, mailbox: EmailAddress) -> Result<Self, Stopped> {
         let canary = Canary::new(mailbox)?;
         let (mcp_url, issuer) = (to.need_mcp_url()?.clone(), to.need_issuer()?.clone());
@@ -95,19 +95,19 @@ impl<'a> Trial<'a> {
         Ok(Self { to, canary, approvals, gate, registered: false, asked: None })
     }
 
-    /// That the table can be read.
+    /// Checks that the table can be read.
     pub(crate) async fn read(&self, steps: &mut Steps) -> Result<(), Ended> {
         let gates = self.to.registry.gates().await;
         steps.take("table", gates.map_err(by_aws), |_| "it can be read".to_owned()).map(drop)
     }
 
-    /// The agent, for as long as a run may take.
+    /// Registers the agent, for as long as a run may take.
     pub(crate) async fn register(&mut self, steps: &mut Steps) -> Result<(), Ended> {
         let added = self.add().await;
         steps.take("register", added, |()| format!("an agent for 20 minutes; {} decides", self.masked()))
     }
 
-    /// The same, as a part of another step.
+    /// Registers the agent, as a part of another step.
     pub(crate) async fn add(&mut self) -> Result<(), Failed> {
         self.registered = true;
         let now = self.to.clock.now();
@@ -119,7 +119,7 @@ impl<'a> Trial<'a> {
         self.canary.agent.approver.email.masked()
     }
 
-    /// A request, pending, and its mail on the way.
+    /// Asks, and checks that the mail was accepted.
     pub(crate) async fn ask(&mut self, steps: &mut Steps) -> Result<PendingApproval, Ended> {
         let requested = self.request().await;
         let requested = steps.take("ask", requested, |requested| format!("pending as {}", requested.id))?;
@@ -127,7 +127,7 @@ impl<'a> Trial<'a> {
         Ok(requested)
     }
 
-    /// The request alone, as a part of another step.
+    /// Asks, as a part of another step.
     pub(crate) async fn request(&mut self) -> Result<PendingApproval, Failed> {
         let Canary { action, audience, summary, expires_in, .. } = &self.canary;
         let asking = ApprovalRequest {
@@ -139,7 +139,7 @@ impl<'a> Trial<'a> {
             earlier: None,
         };
         let requested = self.approvals.request(&asking).await.map_err(|error| match &error {
-            // What no emulator shows: how IAM weighs a transaction, whose writes two statements allow.
+            // No emulator shows how IAM evaluates a transaction whose writes two statements allow.
             ApprovalError::Failed { .. } => Failed::new(
                 one_line(&error.to_string()),
                 "search the log of the mcp function for this id: it names the call that failed. If that is dynamodb:TransactWriteItems with AccessDeniedException, and this is the first deployment, put the keys of the role's statements WriteRequestsAndCloseThem and CountRequests and both their actions into one statement",
@@ -150,12 +150,12 @@ impl<'a> Trial<'a> {
         Ok(requested)
     }
 
-    /// How it stands, at once.
+    /// The status, without a wait.
     pub(crate) async fn standing(&self, id: ApprovalId) -> Result<ApprovalStatus, Failed> {
         self.approvals.check(id, Duration::ZERO).await.map_err(by_sayso)
     }
 
-    /// A person's yes, from the mailbox; on a local host its own, from the outbox.
+    /// Waits for a person to approve by mail. On a local host it approves by itself, from the outbox.
     pub(crate) async fn decided(
         &self,
         steps: &mut Steps,
@@ -192,7 +192,7 @@ impl<'a> Trial<'a> {
                 ApprovalStatus::Pending { .. } => {
                     return Err(Failed::new(
                         "nobody has decided",
-                        "look for the mail, in the spam folder too. In the SES sandbox the address must be verified. If the page said that the decision could not be recorded, read the log of the decide function: it may not be permitted kms:Sign",
+                        "look for the mail, in the spam folder too. In the SES sandbox the address must be verified. If the page said that the decision could not be recorded, read the log of the decide function: it may lack kms:Sign",
                     ));
                 }
                 ApprovalStatus::Undeliverable { .. } => {
@@ -211,7 +211,7 @@ impl<'a> Trial<'a> {
         }
     }
 
-    /// That a gate takes the token once.
+    /// Checks that a gate accepts the token once.
     pub(crate) async fn redeem(&self, steps: &mut Steps, token: &ApprovalToken) -> Result<(), Ended> {
         let action = &self.canary.action;
         let permitted = self.gate.permit(token, action.clone(), self.to.clock.now()).await;
@@ -230,19 +230,19 @@ impl<'a> Trial<'a> {
         steps.take("redeem again", once, |()| "refused: a token works once".to_owned())
     }
 
-    /// So that nobody is left with a question that no one asks any more. It closes by itself, too.
+    /// Withdraws the request, so that nobody decides about it in vain. It expires by itself, too.
     pub(crate) async fn withdraw(&self) {
         if let Some(id) = self.asked {
             let _ = self.approvals.withdraw(id).await;
         }
     }
 
-    /// The agent's end, as a part of another step.
+    /// Removes the agent, as a part of another step.
     pub(crate) async fn take_away(&self) -> Result<(), Failed> {
         self.to.registry.remove_canary(self.canary.key.hash()).await.map_err(by_aws)
     }
 
-    /// The agent's end, and that its key goes with it.
+    /// Removes the agent, and checks that its key stops working.
     pub(crate) async fn remove(&self, steps: &mut Steps) -> Result<(), Ended> {
         if !self.registered {
             return Ok(());
@@ -278,7 +278,7 @@ fn by_aws(failure: Failure) -> Failed {
 fn by_sayso(error: ApprovalError) -> Failed {
     let advice = match &error {
         ApprovalError::KeyRefused => {
-            "the mcp function reads another table: --table and --mcp-url must be of one deployment"
+            "the mcp function reads another table: --table and --mcp-url must belong to one deployment"
         }
         ApprovalError::Failed { .. } => {
             "search the log of the mcp function for this id: it names the call that failed"

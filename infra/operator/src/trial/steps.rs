@@ -1,4 +1,4 @@
-//! What was tried, and how it went: said as it happens, and told at the end.
+//! The steps of a trial: printed as they happen, and reported at the end.
 
 use serde_json::json;
 
@@ -22,7 +22,7 @@ impl Failed {
     }
 }
 
-/// A step went wrong and is recorded: nothing behind it is to be tried.
+/// A step failed and is recorded. The steps after it are skipped.
 #[derive(Debug)]
 pub(crate) struct Ended;
 
@@ -40,7 +40,7 @@ pub(crate) struct Steps {
 }
 
 impl Steps {
-    /// `quiet` says nothing before the end.
+    /// With `quiet`, prints nothing before the end.
     pub(crate) fn new(quiet: bool) -> Self {
         Self { quiet, taken: Vec::new() }
     }
@@ -68,7 +68,7 @@ impl Steps {
         Err(Ended)
     }
 
-    /// Something to do, for the person who watches: where nobody reads standard output, on standard error.
+    /// Tells the person who watches what to do: on standard error if standard output is quiet.
     pub(crate) fn say(&self, text: &str) -> Result<(), Ended> {
         if self.quiet {
             crate::terminal::complain(text);

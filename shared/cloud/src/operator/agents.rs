@@ -2,30 +2,30 @@ use sayso_model::{
     Agent, AgentKeyHash, AgentName, Approver, ApproverId, Audience, Audiences, Overlap, Timestamp,
 };
 
-use super::{Attempt, MAX_TRIES, NotDone, Refused, Registry, change};
+use super::{Attempt, MAX_TRIES, Registry, RegistryError, RegistryRefusal, change};
 use crate::Failure;
 use crate::store::{
     AGENT, AgentItem, FIRST, Kind, Store, agent_key, from_item, number, string, text, to_item,
 };
 
-/// As many as one transaction ends, beside what else it writes.
+/// The most keys that one transaction ends, beside its other writes.
 const MAX_KEYS: usize = 90;
 
-/// A key, and what it stands for.
+/// An agent's key, as it is registered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegisteredKey {
-    /// Of the key.
+    /// The key's hash. The key itself is stored nowhere.
     pub hash: AgentKeyHash,
-    /// Who holds it.
+    /// The agent that it authenticates.
     pub agent: Agent,
-    /// When it was made, where that is known.
+    /// When it was created, if its row says so.
     pub created_at: Option<Timestamp>,
-    /// From then on it does not work.
+    /// When it stops working, if ever.
     pub valid_until: Option<Timestamp>,
 }
 
 impl RegisteredKey {
-    /// Whether it works.
+    /// Whether the key works at this time.
     pub fn is_valid(&self, now: Timestamp) -> bool {
         self.valid_until.is_none_or(|end| now < end)
     }
@@ -41,19 +41,19 @@ impl RegisteredKey {
     }
 }
 
-/// What became of an agent's keys.
+/// The result of a rotation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rotated {
-    /// What the new key stands for: the same.
+    /// The agent, as the new key's row has it.
     pub agent: Agent,
-    /// How many keys worked before.
+    /// How many old keys worked.
     pub old_keys: usize,
     /// When the last of them stops: now, or later.
     pub old_until: Timestamp,
 }
 
 impl Registry {
-    /// Every key, by agent; the oldest first, and of one age the one that stops first.
+    /// All keys, sorted by agent, then by age, then by end.
     pub async fn keys(&self) -> Result<Vec<RegisteredKey>, Failure> {
         let rows = self.rows(Kind::Agent).await?.into_iter();
         let keys: Result<Vec<_>, _> =
@@ -67,7 +67,7 @@ impl Registry {
         })
     }
 
-    /// Registers an agent under its first key. Without `gates`, for the only gate there is.
+    /// Registers an agent with its first key. If `gates` is empty, the agent gets the only registered gate.
     pub async fn add_agent(
         &self,
         key: AgentKeyHash,
@@ -75,7 +75,7 @@ impl Registry {
         approver: &ApproverId,
         gates: &[Audience],
         now: Timestamp,
-    ) -> Result<Agent, NotDone> {
+    ) -> Result<Agent, RegistryError> {
         change(async |_| self.try_add(key, name, approver, gates, now).await).await
     }
 
@@ -86,17 +86,19 @@ impl Registry {
         approver: &ApproverId,
         gates: &[Audience],
         now: Timestamp,
-    ) -> Result<Attempt<Agent>, NotDone> {
+    ) -> Result<Attempt<Agent>, RegistryError> {
         let revision = self.name_revision(name).await?;
         if let Some(row) = self.row(&agent_key(key)).await? {
-            // Our own first attempt, whose answer was lost.
+            // Our own first attempt was written, but its answer was lost.
             return Ok(Attempt::Done(from_item::<AgentItem>(row, AGENT)?.parse()?));
         }
         if !self.rows_of(name).await?.is_empty() {
-            return Err(Refused::AgentTaken(name.clone()).into());
+            return Err(RegistryRefusal::AgentTaken(name.clone()).into());
         }
-        let approver =
-            self.approver(approver).await?.ok_or_else(|| Refused::UnknownApprover(approver.clone()))?;
+        let approver = self
+            .approver(approver)
+            .await?
+            .ok_or_else(|| RegistryRefusal::UnknownApprover(approver.clone()))?;
         let audiences = Audiences::new(self.choose_gates(gates).await?);
         let audiences = audiences.map_err(|e| Failure::corrupt(AGENT, "audiences", e))?;
         let agent = Agent { name: name.clone(), approver: approver.approver.clone(), audiences };
@@ -106,14 +108,14 @@ impl Registry {
         Ok(if self.transact(writes).await? { Attempt::Done(agent) } else { Attempt::Overtaken })
     }
 
-    /// Makes a new key for what the old ones stand for; these stop after the overlap, or when they would have anyway.
+    /// Registers a new key for an agent. The old keys stop after the overlap, or earlier if they had an earlier end.
     pub async fn rotate_agent(
         &self,
         key: AgentKeyHash,
         name: &AgentName,
         overlap: Overlap,
         now: Timestamp,
-    ) -> Result<Rotated, NotDone> {
+    ) -> Result<Rotated, RegistryError> {
         change(async |_| self.try_rotate(key, name, overlap, now).await).await
     }
 
@@ -123,18 +125,18 @@ impl Registry {
         name: &AgentName,
         overlap: Overlap,
         now: Timestamp,
-    ) -> Result<Attempt<Rotated>, NotDone> {
+    ) -> Result<Attempt<Rotated>, RegistryError> {
         let revision = self.name_revision(name).await?;
         let mut keys = self.keys().await?;
         keys.retain(|registered| registered.agent.name == *name);
         let until = now.plus(overlap.duration());
         if let Some(at) = keys.iter().position(|registered| registered.hash == key) {
-            // Our own first attempt, whose answer was lost.
+            // Our own first attempt was written, but its answer was lost.
             let agent = keys.swap_remove(at).agent;
             return Ok(Attempt::Done(rotated(agent, &keys, until, now)));
         }
         if keys.len() > MAX_KEYS {
-            return Err(Refused::TooManyKeys(name.clone()).into());
+            return Err(RegistryRefusal::TooManyKeys(name.clone()).into());
         }
         let agent = self.registration(name, &keys, now)?;
         let (mut writes, agent) = self.for_new_key(name, revision, agent).await?;
@@ -146,20 +148,21 @@ impl Registry {
         Ok(if done { Attempt::Done(rotated(agent, &keys, until, now)) } else { Attempt::Overtaken })
     }
 
-    /// What an agent's keys stand for, those that work before those that do not.
+    /// The agent as its keys register it: the keys that work, or all keys if none works.
     fn registration(
         &self,
         name: &AgentName,
         keys: &[RegisteredKey],
         now: Timestamp,
-    ) -> Result<Agent, Refused> {
+    ) -> Result<Agent, RegistryRefusal> {
         let mut standing: Vec<_> = keys.iter().filter(|key| key.is_valid(now)).collect();
         if standing.is_empty() {
             standing = keys.iter().collect();
         }
-        let (first, others) = standing.split_first().ok_or_else(|| Refused::UnknownAgent(name.clone()))?;
+        let (first, others) =
+            standing.split_first().ok_or_else(|| RegistryRefusal::UnknownAgent(name.clone()))?;
         if others.iter().any(|other| other.agent != first.agent) {
-            return Err(Refused::AgentDiffers(name.clone()));
+            return Err(RegistryRefusal::AgentDiffers(name.clone()));
         }
         Ok(first.agent.clone())
     }
@@ -183,7 +186,7 @@ impl Registry {
         Ok((writes, Agent { approver, ..agent }))
     }
 
-    /// Ends an old key: a row that works no longer, or is to stop at once, goes.
+    /// Ends an old key. Deletes its row if the end is not in the future.
     fn end(
         &self,
         old: &RegisteredKey,
@@ -199,16 +202,20 @@ impl Registry {
         self.update(&pk, "SET valid_until = :end, #ttl = :end", "attribute_exists(pk)", values)
     }
 
-    /// Stops every key of an agent at once, and says how many there were.
-    pub async fn revoke_agent(&self, name: &AgentName) -> Result<usize, NotDone> {
+    /// Deletes every key of an agent, and returns how many there were.
+    pub async fn revoke_agent(&self, name: &AgentName) -> Result<usize, RegistryError> {
         let mut revoked = 0;
         let mut tries = 0;
         loop {
             let revision = self.name_revision(name).await?;
             let rows = self.rows_of(name).await?;
             if rows.is_empty() {
-                // After a try they are gone: removed by this call or another.
-                return if tries > 0 { Ok(revoked) } else { Err(Refused::UnknownAgent(name.clone()).into()) };
+                // An earlier try of this call removed them, or another caller did.
+                return if tries > 0 {
+                    Ok(revoked)
+                } else {
+                    Err(RegistryRefusal::UnknownAgent(name.clone()).into())
+                };
             }
             let mut writes = vec![self.raise_name(name, revision)?];
             for pk in rows.iter().take(MAX_KEYS) {
@@ -224,13 +231,13 @@ impl Registry {
             } else {
                 tries += 1;
                 if tries > MAX_TRIES {
-                    return Err(Refused::Contended.into());
+                    return Err(RegistryRefusal::Contended.into());
                 }
             }
         }
     }
 
-    /// Registers a key that stops by itself, for trying a deployment: no `NAME#` row, and nothing to clean up but itself.
+    /// Registers a key that expires, to test a deployment. It has no `NAME#` row, so only its own row has to be removed.
     pub async fn add_canary(
         &self,
         key: AgentKeyHash,
@@ -240,7 +247,7 @@ impl Registry {
     ) -> Result<(), Failure> {
         let item = to_item(&AgentItem::new(key, agent).created(now).until(until))?;
         let put = self.client.put_item().table_name(&self.table).set_item(Some(item));
-        // A key is made at random: a row that is there already is our own first attempt's.
+        // Keys are random: a row that exists already was written by our own first attempt.
         match put.condition_expression(FIRST).send().await {
             Err(e) if !e.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
                 Err(Failure::call("dynamodb:PutItem", &e))
@@ -249,7 +256,7 @@ impl Registry {
         }
     }
 
-    /// Takes a canary's key away.
+    /// Removes a canary's key.
     pub async fn remove_canary(&self, key: AgentKeyHash) -> Result<(), Failure> {
         let delete = self.client.delete_item().table_name(&self.table).key("pk", text(agent_key(key)));
         delete.send().await.map(drop).map_err(|e| Failure::call("dynamodb:DeleteItem", &e))

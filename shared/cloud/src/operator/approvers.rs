@@ -1,9 +1,10 @@
-use aws_sdk_dynamodb::types::TransactWriteItem;
+use aws_sdk_dynamodb::types::{Delete, TransactWriteItem};
 use sayso_model::{AgentName, Approver, ApproverId, EmailAddress, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Attempt, NotDone, Refused, Registry, change, finish_put};
+use super::{Attempt, Registry, RegistryError, RegistryRefusal, change, finish_put};
 use crate::Failure;
+use crate::store::transaction::TRANSACT;
 use crate::store::{FIRST, Kind, from_item, number, string, text, to_item};
 
 const APPROVER: &str = Kind::Approver.prefix();
@@ -11,11 +12,11 @@ const APPROVER: &str = Kind::Approver.prefix();
 /// A human who may be named as an agent's approver.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegisteredApprover {
-    /// Who, and where the question goes.
+    /// The id and the address.
     pub approver: Approver,
     /// When the id was registered.
     pub created_at: Timestamp,
-    /// Raised by every change, and by every key made for it.
+    /// Raised by every change, and with every key that is registered for this approver.
     revision: u64,
 }
 
@@ -49,13 +50,13 @@ impl ApproverItem {
 }
 
 impl Registry {
-    /// One approver.
+    /// The approver with this id, if there is one.
     pub async fn approver(&self, id: &ApproverId) -> Result<Option<RegisteredApprover>, Failure> {
         let row = self.row(&approver_key(id)).await?;
         row.map(|item| from_item::<ApproverItem>(item, APPROVER)?.parse()).transpose()
     }
 
-    /// All approvers, by id.
+    /// All approvers, sorted by id.
     pub async fn approvers(&self) -> Result<Vec<RegisteredApprover>, Failure> {
         let rows = self.rows(Kind::Approver).await?.into_iter();
         let all: Result<Vec<_>, _> =
@@ -66,25 +67,25 @@ impl Registry {
         })
     }
 
-    /// Registers an approver. With `replace`, an id that is there already gets the new address, and so do the agents it
-    /// decides for: says how many of their keys were changed.
+    /// Registers an approver. With `replace`, changes the address of a registered id, also in the rows of its agents, and
+    /// returns how many of their keys changed.
     pub async fn add_approver(
         &self,
         approver: &Approver,
         replace: bool,
         now: Timestamp,
-    ) -> Result<usize, NotDone> {
+    ) -> Result<usize, RegistryError> {
         change(async |attempt| {
             let known = self.approver(&approver.id).await?;
-            // Our own first attempt, whose answer was lost.
+            // Our own first attempt was written, but its answer was lost.
             let ours = known.as_ref().is_some_and(|known| attempt > 0 && known.approver == *approver);
             if !replace && !ours {
                 if known.is_some() {
-                    return Err(Refused::ApproverTaken(approver.id.clone()).into());
+                    return Err(RegistryRefusal::ApproverTaken(approver.id.clone()).into());
                 }
                 let differ = self.users(&approver.id, now, Some(&approver.email)).await?;
                 if !differ.is_empty() {
-                    return Err(Refused::ApproverDiffers(approver.id.clone(), differ).into());
+                    return Err(RegistryRefusal::ApproverDiffers(approver.id.clone(), differ).into());
                 }
             }
             let put = self.approver_put(approver, known.as_ref(), now)?;
@@ -94,35 +95,35 @@ impl Registry {
         if replace { self.spread(&approver.id).await } else { Ok(0) }
     }
 
-    /// Takes an approver away, unless an agent still has it.
-    pub async fn remove_approver(&self, id: &ApproverId, now: Timestamp) -> Result<(), NotDone> {
+    /// Removes an approver, unless an agent with a working key has it.
+    pub async fn remove_approver(&self, id: &ApproverId, now: Timestamp) -> Result<(), RegistryError> {
         change(async |attempt| {
             let known = self.approver(id).await?;
             let users = self.users(id, now, None).await?;
             if !users.is_empty() {
-                return Err(Refused::ApproverInUse(id.clone(), users).into());
+                return Err(RegistryRefusal::ApproverInUse(id.clone(), users).into());
             }
             let Some(known) = known else {
                 // Somebody removed it since we first saw it.
                 let ours = (attempt > 0).then_some(Attempt::Done(()));
-                return ours.ok_or_else(|| Refused::UnknownApprover(id.clone()).into());
+                return ours.ok_or_else(|| RegistryRefusal::UnknownApprover(id.clone()).into());
             };
-            let delete = self.client.delete_item().table_name(&self.table).key("pk", text(approver_key(id)));
-            let delete = delete
+            let values = [(":known".to_owned(), number(known.revision))].into();
+            let approver = Delete::builder().table_name(&self.table).key("pk", text(approver_key(id)));
+            let approver = approver
                 .condition_expression("revision = :known")
-                .expression_attribute_values(":known", number(known.revision));
-            match delete.send().await {
-                Ok(_) => Ok(Attempt::Done(())),
-                Err(e) if e.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
-                    Ok(Attempt::Overtaken)
-                }
-                Err(e) => Err(Failure::call("dynamodb:DeleteItem", &e).into()),
-            }
+                .set_expression_attribute_values(Some(values))
+                .build()
+                .map_err(|_| Failure::not_built(TRANSACT))?;
+            // Whoever decides for nobody proves nothing any more.
+            let passkeys = self.delete(&Kind::Passkey.key(id))?;
+            let writes = vec![TransactWriteItem::builder().delete(approver).build(), passkeys];
+            Ok(if self.transact(writes).await? { Attempt::Done(()) } else { Attempt::Overtaken })
         })
         .await
     }
 
-    /// The write that a new key for this approver takes along: it holds only if nobody has changed the approver since.
+    /// A write for the transaction that registers a key for this approver. It fails if somebody has changed the approver since.
     pub(super) fn raise_approver(&self, known: &RegisteredApprover) -> Result<TransactWriteItem, Failure> {
         let values = [(":known", number(known.revision)), (":next", number(known.revision + 1))];
         let key = approver_key(&known.approver.id);
@@ -151,7 +152,7 @@ impl Registry {
         })
     }
 
-    /// The agents with a key that works and asks this approver; only those that know it by another address than `but`.
+    /// The agents with a working key and this approver. With `but`, only those whose rows have another address.
     async fn users(
         &self,
         id: &ApproverId,
@@ -168,9 +169,9 @@ impl Registry {
         Ok(names)
     }
 
-    /// Copies the registered address into the rows of the agents, again if it changes meanwhile: the last caller
-    /// sees the last address.
-    async fn spread(&self, id: &ApproverId) -> Result<usize, NotDone> {
+    /// Copies the registered address into the agents' rows, and repeats that if the address changes meanwhile. So the last
+    /// caller writes the last address.
+    async fn spread(&self, id: &ApproverId) -> Result<usize, RegistryError> {
         let mut changed = 0;
         change(async |_| {
             let Some(known) = self.approver(id).await? else { return Ok(Attempt::Done(())) };
@@ -190,7 +191,7 @@ impl Registry {
         Ok(changed)
     }
 
-    /// `false` if the key is gone, or asks another approver by now.
+    /// Returns `false` if the key is gone or has another approver by now.
     async fn readdress(&self, pk: &str, id: &ApproverId, email: &str) -> Result<bool, Failure> {
         let values = [(":id", text(id.as_str())), (":email", text(email))];
         let update = self.update(pk, "SET approver_email = :email", "approver_id = :id", values)?;

@@ -1,4 +1,4 @@
-//! What an audit export is made of: every fact of a range of time, and every row that cannot be believed.
+//! The contents of an audit export: every fact of a range of time, and every corrupt row.
 
 use sayso_model::audit::{CorruptRow, Fact, Range, SETTLING};
 use sayso_model::token::Jwks;
@@ -10,16 +10,16 @@ use crate::store::{
     reports, scan,
 };
 
-/// What the table says of a range of time.
+/// The facts of a range of time, and the corrupt rows.
 pub struct Audited {
-    /// In [`Fact::order`].
+    /// Sorted by [`Fact::order`].
     pub facts: Vec<Fact>,
-    /// Whenever they are from: what cannot be believed has no time that could be. By their keys.
+    /// All of them, sorted by key. The range does not apply: the time in a corrupt row cannot be trusted.
     pub corrupt: Vec<CorruptRow>,
 }
 
 impl Store {
-    /// Reads the whole table, and keeps its approvals in memory until they are judged.
+    /// Reads the whole table. Keeps all approvals in memory until they are judged.
     pub async fn audited(&self, range: Range, now: Timestamp) -> Result<Audited, Failure> {
         let rows = scan(&self.client, &self.table, &Kind::OF_AN_APPROVAL).await?;
         let (approvals, misplaced) = ApprovalRows::gather(rows);
@@ -35,13 +35,13 @@ impl Store {
 
     fn judge(&self, id: ApprovalId, rows: ApprovalRows, range: Range, now: Timestamp, audited: &mut Audited) {
         let ApprovalRows { request, notice, undelivered, outcome, redemption } = rows;
-        // It is kept the longest, and says all there is to say by itself.
+        // The redemption's row is kept the longest, and needs no other row.
         let redemption = redemption.filter(|item| !is_forgotten(item, 0, now));
         let used = redemption.map(|item| receipt(id, item)).transpose().unwrap_or_else(|failure| {
             audited.corrupt.push(corrupt(failure));
             None
         });
-        // This needs nothing else either.
+        // The reports of undelivered mail need no other row either.
         match reports(undelivered.filter(|item| !is_forgotten(item, 0, now)), id) {
             Ok(reports) => {
                 let facts = Fact::undelivered(id, reports).into_iter();
@@ -78,7 +78,7 @@ impl Store {
             None
         });
         let outcome = outcome.map(|item| ended(request, item, &self.keys)).transpose();
-        // A later one may have come while the table was being read.
+        // A later redemption may have come while the table was being read.
         if let Some(receipt) = used.filter(|receipt| receipt.redeemed_at < range.to()) {
             if fits(&receipt, request, &outcome) {
                 audited.facts.extend(in_range(Fact::Redemption(receipt), range));
@@ -89,7 +89,7 @@ impl Store {
         }
         let facts = match outcome {
             Ok(outcome) => Fact::of(request, notice, outcome, range.to()),
-            // How it ended is not known: neither as the row says, nor by the clock.
+            // The outcome is unknown: the row is corrupt, and it must not be taken for expired.
             Err(failure) => {
                 audited.corrupt.push(corrupt(failure));
                 let (id, at) = (request.id, request.closes_at);
@@ -105,8 +105,8 @@ fn in_range(fact: Fact, range: Range) -> Option<Fact> {
     Some(fact).filter(|fact| range.contains(fact.at()))
 }
 
-/// Rows of an approval of which nobody can tell what was asked: to be named, unless that is in order. A request goes first
-/// when its time is over; and while the table was being read, one may have come whose place was read before.
+/// Reports the rows of an approval without a readable request as corrupt. Two cases are in order: the request's row has
+/// expired before the others, or all of them were written while the table was being read.
 fn without_request(
     id: ApprovalId,
     [notice, outcome]: [Option<Item>; 2],
@@ -128,14 +128,14 @@ fn without_request(
     }
 }
 
-/// The request, unless its time is over.
+/// The request, unless its row has expired.
 fn asked(id: ApprovalId, item: Item, now: Timestamp) -> Result<Option<Request>, Failure> {
     let item = from_item::<RequestItem>(item, &Kind::Request.key(id))?;
     if item.is_forgotten(now) {
         return Ok(None);
     }
     let request = item.parse(id)?;
-    // Both are written from one moment.
+    // The id and `created_at` are made from the same time.
     if request.created_at != id.made_at() || request.closes_at <= request.created_at {
         let problem = "it is not when the approval's id was made, or not before the deadline";
         return Err(Failure::corrupt(&Kind::Request.key(id), "created_at", problem));
@@ -143,7 +143,7 @@ fn asked(id: ApprovalId, item: Item, now: Timestamp) -> Result<Option<Request>, 
     Ok(Some(request))
 }
 
-/// How it ended, which nothing can do before it is asked.
+/// The outcome. An outcome from before the request is corrupt.
 fn ended(request: &Request, item: Item, keys: &Jwks) -> Result<Outcome, Failure> {
     let outcome = attested(request, item, keys)?;
     if outcome.at() < request.created_at {
@@ -153,7 +153,7 @@ fn ended(request: &Request, item: Item, keys: &Jwks) -> Result<Outcome, Failure>
     Ok(outcome)
 }
 
-/// Whether a use is of what was asked, and of what was approved if that can be believed.
+/// Whether a redemption fits the request and, if the outcome can be read, the approval.
 fn fits(receipt: &Receipt, request: &Request, outcome: &Result<Option<Outcome>, Failure>) -> bool {
     let as_decided = match outcome {
         Ok(Some(Outcome::Approved { decision, .. })) => receipt.proven_by == decision.proven_by,
@@ -167,7 +167,8 @@ fn fits(receipt: &Receipt, request: &Request, outcome: &Result<Option<Outcome>, 
         && receipt.redeemed_at >= *created_at
 }
 
-/// Whether a row's time, or that of the request which it outlives by `stays` seconds, is over. A row without one never is.
+/// Whether a row's `ttl` is over, less the `stays` seconds by which the row outlives its request. A row without a `ttl` never
+/// expires.
 fn is_forgotten(item: &Item, stays: i64, now: Timestamp) -> bool {
     let ttl = item.get("ttl").and_then(|ttl| ttl.as_n().ok()).and_then(|ttl| ttl.parse::<i64>().ok());
     ttl.is_some_and(|ttl| ttl.saturating_sub(stays) <= now.as_unix_seconds())
@@ -176,7 +177,7 @@ fn is_forgotten(item: &Item, stays: i64, now: Timestamp) -> bool {
 fn corrupt(failure: Failure) -> CorruptRow {
     match failure {
         Failure::Corrupt { row, attribute, problem } => CorruptRow::new(&row, attribute, &problem),
-        // Judging calls nobody.
+        // Judging makes no calls.
         Failure::Call { call, code } => CorruptRow::new("", call, &code),
     }
 }

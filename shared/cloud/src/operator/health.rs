@@ -3,30 +3,30 @@ use aws_sdk_dynamodb::types::{KeyType, PointInTimeRecoveryStatus, SseStatus};
 use super::Registry;
 use crate::Failure;
 
-/// What DynamoDB says of the table itself.
+/// The table's settings, as DynamoDB describes them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableHealth {
     /// `ACTIVE` when it can be used.
     pub status: String,
     /// Whether its one key is `pk`, as Sayso's is.
     pub is_keyed: bool,
-    /// Whether nobody can delete it by mistake.
+    /// Whether deletion protection is on.
     pub is_protected: bool,
-    /// Whether a key in KMS encrypts it, and not one of DynamoDB's own.
+    /// Whether a KMS key encrypts it, and not a DynamoDB-owned key.
     pub is_encrypted_by_kms: bool,
 }
 
-/// Which rows DynamoDB deletes by itself.
+/// The table's time to live.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expiry {
-    /// `ENABLED`, `DISABLED`, or on the way to one of them.
+    /// `ENABLED`, `DISABLED`, or a change to one of them.
     pub status: String,
-    /// The attribute that says when.
+    /// The attribute that holds the time of deletion.
     pub attribute: Option<String>,
 }
 
 impl Registry {
-    /// The table.
+    /// Reads the table's settings.
     pub async fn table_health(&self) -> Result<TableHealth, Failure> {
         let call = "dynamodb:DescribeTable";
         let answer = self.client.describe_table().table_name(&self.table).send().await;
@@ -44,7 +44,7 @@ impl Registry {
         })
     }
 
-    /// Its time to live.
+    /// Reads the table's time to live.
     pub async fn expiry(&self) -> Result<Expiry, Failure> {
         let answer = self.client.describe_time_to_live().table_name(&self.table).send().await;
         let answer = answer.map_err(|e| Failure::call("dynamodb:DescribeTimeToLive", &e))?;
@@ -56,7 +56,7 @@ impl Registry {
         })
     }
 
-    /// Whether it can be restored to any moment of the last weeks.
+    /// Whether point-in-time recovery is on.
     pub async fn is_backed_up(&self) -> Result<bool, Failure> {
         let answer = self.client.describe_continuous_backups().table_name(&self.table).send().await;
         let answer = answer.map_err(|e| Failure::call("dynamodb:DescribeContinuousBackups", &e))?;

@@ -1,10 +1,10 @@
 //! What only the operator may do: register agents, approvers and gates, list them, revoke keys.
 //!
-//! Beside the agents' and the gates' rows, which `mcp` reads, there are two kinds of rows that no function is permitted:
-//! `APPROVER#<id>` and `NAME#<agent>`. The last holds a revision, which every change of an agent's
-//! keys raises in the same transaction; an approver's row has one, which every key that is made for it raises. So of
-//! two operators at once one goes second, reads again and is told. What was there before these rows is read as well:
-//! an agent without a `NAME#` row and one whose approver was never registered.
+//! `mcp` reads the rows of agents and gates. Two more kinds of rows are for the operator alone, and no function has access
+//! to them: `APPROVER#<id>` and `NAME#<agent>`. A `NAME#` row holds a revision, which every change of the agent's keys
+//! raises in the same transaction. An approver's row holds one, too, which every new key for the approver raises. So if two
+//! operators change the same thing at once, the second one reads again and is told. Older tables are read as well: there an
+//! agent may have no `NAME#` row, and its approver may never have been registered.
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::builders::PutBuilder;
@@ -21,6 +21,7 @@ mod approvers;
 mod audit;
 mod gates;
 mod health;
+mod passkeys;
 mod recorded;
 mod sending;
 
@@ -29,10 +30,11 @@ pub use agents::{RegisteredKey, Rotated};
 pub use approvers::RegisteredApprover;
 pub use audit::Audited;
 pub use health::{Expiry, TableHealth};
+pub use passkeys::WhichPasskeys;
 pub use recorded::{Recorded, RecordedApproval};
 pub use sending::{Dkim, Identity, MailFrom, Sending, SendingQuota, SendingReader};
 
-/// How often a change that another overtook is begun again.
+/// How often a change is tried while others change the same thing.
 const MAX_TRIES: usize = 5;
 
 /// The operator's side of the table.
@@ -42,57 +44,60 @@ pub struct Registry {
     table: String,
 }
 
-/// A change that was not made.
+/// Why a change was not made.
 #[derive(Debug, Error)]
-pub enum NotDone {
-    /// The registry says no.
+pub enum RegistryError {
+    /// The change does not fit what is registered.
     #[error(transparent)]
-    Refused(#[from] Refused),
-    /// The plumbing broke.
+    Refused(#[from] RegistryRefusal),
+    /// A call to AWS failed, or a row is corrupt.
     #[error(transparent)]
     Failed(#[from] Failure),
 }
 
-/// Why the registry says no. `Display` is the fact; what to do about it depends on who asks.
+/// Why the registry refuses a change. `Display` states the fact; the caller adds what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum Refused {
-    /// The name is an agent's.
+pub enum RegistryRefusal {
+    /// An agent with this name exists.
     #[error("an agent {0} is registered already")]
     AgentTaken(AgentName),
-    /// No agent has the name.
+    /// No agent has this name.
     #[error("no agent {0} is registered")]
     UnknownAgent(AgentName),
-    /// Its keys stand for different things.
+    /// The agent's keys have different approvers or gates.
     #[error("the keys of the agent {0} have different approvers or gates")]
     AgentDiffers(AgentName),
-    /// More rows than one transaction writes.
+    /// The agent has more keys than one transaction can end.
     #[error("the agent {0} has too many keys to end them at one moment")]
     TooManyKeys(AgentName),
-    /// No approver has the id.
+    /// No approver has this id.
     #[error("no approver {0} is registered")]
     UnknownApprover(ApproverId),
-    /// The id is an approver's.
+    /// An approver with this id exists.
     #[error("an approver {0} is registered already")]
     ApproverTaken(ApproverId),
-    /// Agents know the id by another address.
+    /// Agents have this approver with another address.
     #[error("agents have an approver {0} with another address ({agents})", agents = names(.1))]
     ApproverDiffers(ApproverId, Vec<AgentName>),
-    /// Agents ask this approver.
+    /// Agents with a working key still have this approver.
     #[error("the approver {0} decides for {agents}", agents = names(.1))]
     ApproverInUse(ApproverId, Vec<AgentName>),
-    /// No such gate.
+    /// The approver has no such passkey.
+    #[error("the approver {0} has no such passkey")]
+    UnknownPasskey(ApproverId),
+    /// No gate has this audience.
     #[error("no gate {0} is registered")]
     UnknownGate(Audience),
-    /// The audience is a gate's.
+    /// A gate with this audience exists.
     #[error("a gate {0} is registered already")]
     GateTaken(Audience),
-    /// There is none to take for granted.
+    /// No gate was named, and none is registered.
     #[error("no gate is registered")]
     NoGates,
-    /// There is more than one to choose from.
+    /// No gate was named, and several are registered.
     #[error("several gates are registered")]
     WhichGate,
-    /// Others kept changing the same thing.
+    /// Others kept changing the same rows.
     #[error("others are changing the same registration at this moment")]
     Contended,
 }
@@ -100,18 +105,20 @@ pub enum Refused {
 /// How one attempt at a change ended.
 enum Attempt<T> {
     Done(T),
-    /// Somebody changed what it was made of.
+    /// Somebody else changed the rows that it was based on.
     Overtaken,
 }
 
-/// Makes a change, and begins again each time that somebody else was first. The number of the first attempt is 0.
-async fn change<T>(mut attempt: impl AsyncFnMut(usize) -> Result<Attempt<T>, NotDone>) -> Result<T, NotDone> {
+/// Makes a change, and tries again if somebody else was first. The first attempt has the number 0.
+async fn change<T>(
+    mut attempt: impl AsyncFnMut(usize) -> Result<Attempt<T>, RegistryError>,
+) -> Result<T, RegistryError> {
     for number in 0..MAX_TRIES {
         if let Attempt::Done(done) = attempt(number).await? {
             return Ok(done);
         }
     }
-    Err(Refused::Contended.into())
+    Err(RegistryRefusal::Contended.into())
 }
 
 fn names(agents: &[AgentName]) -> String {
@@ -119,7 +126,7 @@ fn names(agents: &[AgentName]) -> String {
 }
 
 impl Registry {
-    /// Of the deployment with this table.
+    /// The registry in this table.
     pub fn new(client: Client, table: String) -> Self {
         Self { client, table }
     }
@@ -133,7 +140,7 @@ impl Registry {
         Ok(get.send().await.map_err(|e| Failure::call("dynamodb:GetItem", &e))?.item)
     }
 
-    /// Writes all or none; `false` when a condition does not hold, or no longer.
+    /// Writes all or nothing. Returns `false` if somebody else changed a row first.
     async fn transact(&self, writes: Vec<TransactWriteItem>) -> Result<bool, Failure> {
         match transact(&self.client, writes).await? {
             Transacted::Done => Ok(true),
@@ -147,19 +154,14 @@ impl Registry {
         finish_put(put.condition_expression(FIRST))
     }
 
-    /// Raises the revision of a `NAME#` row: from `known`, or from nothing.
+    /// Raises the revision of a `NAME#` row from `known`, or creates the row. What else is in it stays.
     fn raise_name(&self, name: &AgentName, known: Option<u64>) -> Result<TransactWriteItem, Failure> {
-        let item = Item::from([
-            ("pk".to_owned(), text(name_key(name))),
-            ("revision".to_owned(), number(known.unwrap_or_default() + 1)),
-        ]);
-        let put = Put::builder().table_name(&self.table).set_item(Some(item));
-        finish_put(match known {
-            None => put.condition_expression(FIRST),
-            Some(known) => put
-                .condition_expression("revision = :known")
-                .expression_attribute_values(":known", number(known)),
-        })
+        let next = (":next", number(known.unwrap_or_default() + 1));
+        let (key, change) = (name_key(name), "SET revision = :next");
+        match known {
+            None => self.update(&key, change, FIRST, [next]),
+            Some(known) => self.update(&key, change, "revision = :known", [next, (":known", number(known))]),
+        }
     }
 
     fn delete(&self, pk: &str) -> Result<TransactWriteItem, Failure> {
@@ -180,7 +182,7 @@ impl Registry {
         let update = update
             .condition_expression(condition)
             .set_expression_attribute_values(Some(values))
-            // `ttl` is a word that expressions reserve.
+            // `ttl` is a reserved word in expressions.
             .set_expression_attribute_names(
                 change.contains("#ttl").then(|| [("#ttl".to_owned(), "ttl".to_owned())].into()),
             )

@@ -1,29 +1,29 @@
-//! What the operator reads: everything recorded, by a scan that no function is permitted.
+//! All recorded approvals, for the operator. Reading them takes a scan, which no function is permitted.
 
 use sayso_model::{ApprovalId, Receipt, Timestamp};
 
 use crate::Failure;
 use crate::store::{ApprovalRows, Kind, Store, StoredApproval, receipt, scan};
 
-/// An approval, and its use.
+/// An approval and its redemption.
 #[derive(Clone)]
 pub struct RecordedApproval {
-    /// What was asked, of the mail, and how it stands.
+    /// The request, its mail and its outcome.
     pub stored: StoredApproval,
-    /// That its token was used.
+    /// The receipt, if its token was redeemed.
     pub redemption: Option<Receipt>,
 }
 
-/// Every approval that is not forgotten, newest first, and what could not be read among them.
+/// The approvals whose rows have not expired, and the corrupt rows.
 pub struct Recorded {
-    /// Those that could.
+    /// The readable approvals, newest first.
     pub approvals: Vec<RecordedApproval>,
-    /// Rows that are not what their writers can have written.
+    /// Rows that Sayso cannot have written.
     pub corrupt: Vec<Failure>,
 }
 
 impl Store {
-    /// Everything recorded. Reads the whole table, page by page: a fact written meanwhile may be missing.
+    /// Reads the whole table, page by page. What is written meanwhile may be missing.
     pub async fn recorded(&self, now: Timestamp) -> Result<Recorded, Failure> {
         let rows = scan(&self.client, &self.table, &Kind::OF_AN_APPROVAL).await?;
         let (approvals, _) = ApprovalRows::gather(rows);
@@ -42,7 +42,7 @@ impl Store {
         Ok(recorded)
     }
 
-    /// One approval and its use, strongly consistent.
+    /// One approval and its redemption, with strongly consistent reads.
     pub async fn recorded_approval(
         &self,
         id: ApprovalId,

@@ -1,4 +1,4 @@
-//! What SES says of an account before anything is sent: reads only.
+//! SES's settings for an account and its identities. Read-only.
 
 use aws_sdk_sesv2::Client;
 use aws_sdk_sesv2::types::{BehaviorOnMxFailure, DkimStatus, IdentityType, MailFromDomainStatus};
@@ -6,50 +6,50 @@ use sayso_model::EmailAddress;
 
 use crate::Failure;
 
-/// An account's right to send, in one region.
+/// An account's sending status in one region.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sending {
     /// Whether SES sends for it at all.
     pub enabled: bool,
     /// `HEALTHY`, `PROBATION` or `SHUTDOWN`.
     pub enforcement: Option<String>,
-    /// Out of the sandbox: recipients need not be verified.
+    /// Whether it is out of the sandbox, in which every recipient must be verified.
     pub production: bool,
-    /// What has become of a request to leave the sandbox: `PENDING`, `GRANTED`, `DENIED` or `FAILED`.
+    /// The state of the request to leave the sandbox: `PENDING`, `GRANTED`, `DENIED` or `FAILED`.
     pub review: Option<String>,
-    /// How much may be sent.
+    /// How many mails it may send.
     pub quota: Option<SendingQuota>,
 }
 
-/// Mails, rounded down. A negative number a day is no limit.
+/// Numbers of mails, rounded down. A negative number a day means no limit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SendingQuota {
-    /// In 24 hours.
+    /// The most in 24 hours.
     pub a_day: f64,
-    /// In a second.
+    /// The most in a second.
     pub a_second: f64,
-    /// In the last 24 hours.
+    /// How many were sent in the last 24 hours.
     pub sent: f64,
 }
 
 /// An address or a domain, as SES knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// Itself.
+    /// The address or domain itself.
     pub name: String,
     /// Whether it is a domain.
     pub is_domain: bool,
-    /// Whether it may be used.
+    /// Whether SES has verified it.
     pub verified: bool,
     /// `PENDING`, `SUCCESS`, `FAILED`, `TEMPORARY_FAILURE` or `NOT_STARTED`.
     pub verification: String,
-    /// Whether its mails are signed.
+    /// The state of its DKIM signatures.
     pub dkim: Dkim,
     /// Its own MAIL FROM domain, if it has one.
     pub mail_from: Option<MailFrom>,
 }
 
-/// DKIM of an identity.
+/// Whether an identity's mails get a DKIM signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dkim {
     /// Whether SES signs, and a receiver finds the key.
@@ -58,10 +58,10 @@ pub struct Dkim {
     pub status: String,
 }
 
-/// A MAIL FROM domain of an identity's own.
+/// An identity's custom MAIL FROM domain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MailFrom {
-    /// The domain.
+    /// The domain's name.
     pub domain: String,
     /// Whether SES has found its records.
     pub found: bool,
@@ -69,17 +69,17 @@ pub struct MailFrom {
     pub or_nothing: bool,
 }
 
-/// SES, read by the operator.
+/// Reads SES's settings.
 #[derive(Clone)]
 pub struct SendingReader(Client);
 
 impl SendingReader {
-    /// Asks by this client.
+    /// A reader that uses this client.
     pub fn new(client: Client) -> Self {
         Self(client)
     }
 
-    /// The account.
+    /// Reads the account's sending status.
     pub async fn account(&self) -> Result<Sending, Failure> {
         let answer = self.0.get_account().send().await.map_err(|e| Failure::call("ses:GetAccount", &e))?;
         let review = answer.details.and_then(|details| details.review_details);
@@ -96,8 +96,8 @@ impl SendingReader {
         })
     }
 
-    /// What stands for an address: itself, its domain, or a domain above that, which SES accepts as well. The first that is
-    /// verified; else the first that there is.
+    /// The identity for an address: the address, its domain, or a parent domain, which SES accepts as well. Returns the first
+    /// that is verified, or else the first that exists.
     pub async fn identity_of(&self, address: &EmailAddress) -> Result<Option<Identity>, Failure> {
         let mut first = None;
         for name in names(address.expose()) {
@@ -138,7 +138,7 @@ impl SendingReader {
     }
 }
 
-/// An address, its domain, and the domains above: no top-level domain is anybody's identity.
+/// An address, its domain and the parent domains. A top-level domain is nobody's identity.
 fn names(address: &str) -> Vec<&str> {
     let mut names = vec![address];
     let mut rest = address.rsplit_once('@').map(|(_, domain)| domain);

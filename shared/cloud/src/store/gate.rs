@@ -1,3 +1,4 @@
+use sayso_model::passkey::RequiredProof;
 use sayso_model::{Audience, GateDescription, Masks, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +19,8 @@ pub struct RegisteredGate {
     pub description: Option<GateDescription>,
     /// What mails and records do not show of what it is asked for.
     pub masks: Masks,
+    /// What it takes to approve what it is asked for.
+    pub proof: RequiredProof,
     /// When it was registered.
     pub created_at: Timestamp,
 }
@@ -31,6 +34,9 @@ pub(crate) struct GateItem {
     /// Absent where nothing is masked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     masked: Vec<String>,
+    /// Absent where nobody has set it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    proof: Option<String>,
     created_at: i64,
     /// Made at random for each write, so that a retry knows its own first attempt.
     pub(crate) write: String,
@@ -46,6 +52,7 @@ impl GateItem {
             pk: gate_key(&gate.audience),
             description: gate.description.as_ref().map(|words| words.as_str().to_owned()),
             masked: gate.masks.texts().map(str::to_owned).collect(),
+            proof: (gate.proof != RequiredProof::default()).then(|| gate.proof.to_string()),
             created_at: gate.created_at.as_unix_seconds(),
             write,
         }
@@ -55,10 +62,12 @@ impl GateItem {
         let row = Row(GATE);
         let audience = self.pk.strip_prefix(GATE).unwrap_or_default();
         let description = self.description.as_deref().map(GateDescription::parse).transpose();
+        let proof = self.proof.as_deref().map(RequiredProof::parse).transpose();
         Ok(RegisteredGate {
             audience: row.parsed("pk", Audience::parse(audience))?,
             description: row.parsed("description", description)?,
             masks: row.parsed("masked", Masks::parse(self.masked.iter().map(String::as_str)))?,
+            proof: row.parsed("proof", proof)?.unwrap_or_default(),
             created_at: row.time("created_at", self.created_at)?,
         })
     }

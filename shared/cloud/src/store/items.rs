@@ -1,5 +1,6 @@
 //! The rows as stored. Every field is parsed on the way in: a row that does not parse is corrupt, by name.
 
+use sayso_model::passkey::CredentialId;
 use sayso_model::token::ApprovalToken;
 use sayso_model::{
     Action, AgentName, ApprovalId, ApproverId, Audience, CanonicalJson, Decision, LinkSecretHash, MessageId,
@@ -201,6 +202,8 @@ enum OutcomeStateItem {
 struct DecisionItem {
     at: i64,
     proven_by: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    passkey: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<String>,
 }
@@ -210,15 +213,18 @@ impl DecisionItem {
         Self {
             at: decision.at.as_unix_seconds(),
             proven_by: decision.proven_by.as_str().to_owned(),
+            passkey: decision.passkey.as_ref().map(ToString::to_string),
             note: decision.note.as_ref().map(|note| note.as_str().to_owned()),
         }
     }
 
     fn parse(self, row: &Row<'_>) -> Result<Decision, Failure> {
         let note = self.note.as_deref().map(Note::parse).transpose();
+        let passkey = self.passkey.as_deref().map(CredentialId::parse).transpose();
         Ok(Decision {
             at: row.time("at", self.at)?,
             proven_by: row.parsed("proven_by", ProvenBy::parse(&self.proven_by))?,
+            passkey: row.parsed("passkey", passkey)?,
             note: row.parsed("note", note)?.flatten(),
         })
     }

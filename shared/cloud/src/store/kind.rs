@@ -11,7 +11,7 @@ pub(crate) enum Kind {
     Gate,
     /// Somebody who decides.
     Approver,
-    /// A revision for each agent's name.
+    /// A revision for each agent's name, and what it takes to approve what the agent asks.
     Name,
     /// Which request is an agent's open one for an action.
     Open,
@@ -31,6 +31,10 @@ pub(crate) enum Kind {
     Outcome,
     /// That the token was used.
     Redemption,
+    /// An approver's passkeys.
+    Passkey,
+    /// How often a passkey's authenticator says it has signed.
+    SignCount,
 }
 
 impl Kind {
@@ -54,6 +58,8 @@ impl Kind {
             Self::Undelivered => "UNDELIVERED#",
             Self::Outcome => "OUTCOME#",
             Self::Redemption => "REDEMPTION#",
+            Self::Passkey => "PASSKEY#",
+            Self::SignCount => "SIGN_COUNT#",
         }
     }
 

@@ -66,7 +66,9 @@ impl ApprovalRows {
             | Kind::Open
             | Kind::Idempotency
             | Kind::Limit
-            | Kind::Newer => return,
+            | Kind::Newer
+            | Kind::Passkey
+            | Kind::SignCount => return,
         };
         *place = Some(item);
     }

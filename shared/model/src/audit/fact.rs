@@ -244,6 +244,9 @@ fn ended(outcome: &Outcome) -> Value {
     let mut says = json!({"outcome": outcome.status()});
     if let Some(decision) = outcome.decision() {
         says["proven_by"] = decision.proven_by.as_str().into();
+        if let Some(passkey) = &decision.passkey {
+            says["passkey"] = passkey.to_string().into();
+        }
         says["note"] = decision.note.as_ref().map(|note| note.as_str()).into();
     }
     if let Outcome::Approved { token, .. } = outcome {

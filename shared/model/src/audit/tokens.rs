@@ -1,5 +1,5 @@
-//! What the entries say of one approval, against each other and against its token. What the audit key signed is what its
-//! holder wrote; that something was approved is what another key signed, and it attests only what is told once, and in order.
+//! Cross-checks all entries about one approval. The audit key proves only who wrote the export. That something was approved is
+//! proven by the approval token, which another key signed. It attests only facts that are told once and in order.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -35,7 +35,7 @@ struct EndedJson {
 }
 
 #[derive(Deserialize)]
-struct Shown {
+struct TokenEntry {
     token: String,
 }
 
@@ -50,10 +50,10 @@ const SHAPE: &str = "its fact does not have the members that such a fact has";
 const OTHER: &str = "its token is for another approval than the export says";
 const USED_OTHERWISE: &str = "what was used is not what was asked and approved";
 
-/// The longest that a token is valid, as far as an export without its request tells.
-const LONGEST: Duration = Duration::from_secs(86_400);
+/// The longest lifetime of a token. It is used if the export does not have the request.
+const MAX_TOKEN_LIFETIME: Duration = Duration::from_secs(86_400);
 
-/// SHA-256 over texts, each with its length: they are compared and never shown, and take less room so.
+/// SHA-256 over texts, each with its length. They are only compared, and hashes take less memory.
 type Fingerprint = [u8; 32];
 
 fn fingerprint(texts: &[&str]) -> Fingerprint {
@@ -65,25 +65,25 @@ fn fingerprint(texts: &[&str]) -> Fingerprint {
     hash.finalize().into()
 }
 
-/// What was told of one approval, over all files. Nothing of it is told twice.
+/// What the entries have told about one approval, over all files. Nothing is told twice.
 #[derive(Default)]
 struct Told {
-    asked: Option<Asked>,
-    ended: Option<Ended>,
-    /// Whether its token was.
+    asked: Option<RequestEntry>,
+    ended: Option<OutcomeEntry>,
+    /// Whether its token was told.
     token: bool,
     redeemed: Option<Redeemed>,
 }
 
-struct Asked {
-    /// Who asked whom, and for which gate.
+struct RequestEntry {
+    /// The agent, the gate's audience and the approver.
     between: Fingerprint,
     /// The tool and the digest.
     action: Fingerprint,
     token_lifetime: Duration,
 }
 
-enum Ended {
+enum OutcomeEntry {
     Approved { at: Timestamp, proven_by: ProvenBy, token: Fingerprint },
     Otherwise,
 }
@@ -94,37 +94,37 @@ struct Redeemed {
 }
 
 impl Redeemed {
-    /// As far as the rest is known.
-    fn fits(&self, asked: Option<&Asked>, ended: Option<&Ended>) -> bool {
+    /// Whether it agrees with what else is known.
+    fn fits(&self, asked: Option<&RequestEntry>, ended: Option<&OutcomeEntry>) -> bool {
         asked.is_none_or(|asked| asked.action == self.action)
             && match ended {
-                Some(Ended::Approved { proven_by, .. }) => *proven_by == self.proven_by,
-                Some(Ended::Otherwise) => false,
+                Some(OutcomeEntry::Approved { proven_by, .. }) => *proven_by == self.proven_by,
+                Some(OutcomeEntry::Otherwise) => false,
                 None => true,
             }
     }
 }
 
-/// What the entries so far have said of approvals: some hundred bytes for each.
+/// What the entries so far have told about approvals: some hundred bytes for each.
 pub(super) struct Tokens {
-    /// None looks at no signature.
+    /// With `None`, no signature is checked.
     keys: Option<Jwks>,
-    /// From when on everything was told; none is the beginning.
+    /// The start of the first export; `None` is the beginning of everything.
     since: Option<Timestamp>,
     told: HashMap<ApprovalId, Told>,
-    /// From when on a token that is still to come may be told.
+    /// The approvals whose token is still missing, and the time from which it may be told.
     due: BTreeMap<ApprovalId, Timestamp>,
-    /// How many approvals there were.
+    /// How many approved requests there were.
     pub(super) approvals: u64,
-    /// How many tokens were found to hold.
+    /// How many tokens were valid.
     pub(super) attested: u64,
     /// How many requests do not show all their arguments.
     pub(super) masked: u64,
 }
 
-/// Whether something stands masked at each of these places.
+/// Whether there is a masked value at each of these places.
 fn are_masked(arguments: &CanonicalJson, pointers: &[String]) -> bool {
-    // It rounds large numbers, which are no texts.
+    // This rounds large numbers, but a masked value is a string.
     let value: Value = serde_json::from_str(arguments.as_str()).unwrap_or_default();
     pointers.iter().all(|pointer| match &**pointer {
         "" => arguments.as_str() == "{}",
@@ -145,12 +145,12 @@ impl Tokens {
         }
     }
 
-    /// The first export begins here: what was asked from then on must be told before anything else of it.
+    /// Sets the start of the first export. A request made after it must be told before anything else about its approval.
     pub(super) fn begin(&mut self, since: Option<Timestamp>) {
         self.since = since;
     }
 
-    /// The approvals whose token should have been told before `to`, and was not: nothing attests them.
+    /// The approvals whose token should have been told before `to`, but was not. Nothing attests them.
     pub(super) fn overdue(&mut self, to: Timestamp) -> Vec<ApprovalId> {
         if self.keys.is_none() {
             return Vec::new();
@@ -160,7 +160,7 @@ impl Tokens {
         overdue
     }
 
-    /// Says what is wrong with an entry, as far as it concerns what else is told of its approval.
+    /// Checks an entry against what else was told about its approval. The error says what is wrong.
     pub(super) fn check(&mut self, entry: &Entry, header: Option<&Header>) -> Result<(), &'static str> {
         let (Some(at), Some(id)) = (entry.at, entry.id) else { return Ok(()) };
         match entry.kind {
@@ -192,11 +192,11 @@ impl Tokens {
         } else if !are_masked(&arguments, &json.masked) {
             return Err("its arguments are not masked where it says so");
         } else {
-            // Anyone who has the values can compute the digest. Here the token alone attests it.
+            // The values are missing, so the digest cannot be checked here. Only the token attests it.
             self.masked += 1;
         }
         let lifetime = TokenLifetime::from_seconds(json.token_lifetime_seconds).map_err(|_| SHAPE)?;
-        told.asked = Some(Asked {
+        told.asked = Some(RequestEntry {
             between: fingerprint(&[&format!("agent:{}", json.agent), &json.audience, &json.approver]),
             action: fingerprint(&[&json.tool, &json.digest]),
             token_lifetime: lifetime.duration(),
@@ -207,7 +207,7 @@ impl Tokens {
     fn ended(&mut self, entry: &Entry, at: Timestamp, id: ApprovalId) -> Result<(), &'static str> {
         let known = self.must_be_known(id);
         let told = self.told.entry(id).or_default();
-        // Also because an approval without a token, told anew each day, would never be missed.
+        // Otherwise an approval without a token could be told again each day, and the token would never be missed.
         if told.ended.is_some() {
             return Err("how it ended was told before");
         }
@@ -219,16 +219,16 @@ impl Tokens {
             "approved" => {
                 let proven_by = proven_by.as_deref().unwrap_or_default();
                 let proven_by = ProvenBy::parse(proven_by).map_err(|_| SHAPE)?;
-                let lifetime = told.asked.as_ref().map_or(LONGEST, |asked| asked.token_lifetime);
+                let lifetime = told.asked.as_ref().map_or(MAX_TOKEN_LIFETIME, |asked| asked.token_lifetime);
                 self.due.insert(id, no_longer_accepted(at, lifetime));
                 self.approvals += 1;
-                Ended::Approved { at, proven_by, token: fingerprint(&[&token_sha256.ok_or(SHAPE)?]) }
+                OutcomeEntry::Approved { at, proven_by, token: fingerprint(&[&token_sha256.ok_or(SHAPE)?]) }
             }
-            "denied" | "expired" | "withdrawn" => Ended::Otherwise,
+            "denied" | "expired" | "withdrawn" => OutcomeEntry::Otherwise,
             _ => return Err(SHAPE),
         };
         let ended = told.ended.insert(ended);
-        // By two clocks a second apart it may have been used before.
+        // With two clocks a second apart, the redemption may come first.
         if told.redeemed.as_ref().is_some_and(|redeemed| !redeemed.fits(None, Some(ended))) {
             return Err(USED_OTHERWISE);
         }
@@ -248,12 +248,14 @@ impl Tokens {
             return Err("its token was told before");
         }
         self.due.remove(&id);
-        let token = ApprovalToken::from_text(&shaped::<Shown>(entry)?.token);
+        let token = ApprovalToken::from_text(&shaped::<TokenEntry>(entry)?.token);
         match &told.ended {
-            Some(Ended::Approved { token: expected, .. }) if *expected != fingerprint(&[&token.sha256()]) => {
+            Some(OutcomeEntry::Approved { token: expected, .. })
+                if *expected != fingerprint(&[&token.sha256()]) =>
+            {
                 return Err("it is not the token whose digest the outcome has");
             }
-            Some(Ended::Otherwise) => return Err(OTHER),
+            Some(OutcomeEntry::Otherwise) => return Err(OTHER),
             _ => {}
         }
         let Some(keys) = &self.keys else { return known };
@@ -282,7 +284,7 @@ impl Tokens {
         if fits { Ok(()) } else { Err(USED_OTHERWISE) }
     }
 
-    /// A token attests what was asked: so this must be told, unless that was before the first export.
+    /// A token attests a request, so the request must have been told, unless it was made before the first export.
     fn must_be_known(&self, id: ApprovalId) -> Result<(), &'static str> {
         let known = self.told.get(&id).is_some_and(|told| told.asked.is_some());
         if known || self.since.is_some_and(|since| id.made_at() < since) {
@@ -299,7 +301,7 @@ fn permits(claims: &Claims, told: &Told) -> bool {
             && asked.action == fingerprint(&[&detail.tool, &detail.digest])
     });
     let as_decided = match &told.ended {
-        Some(Ended::Approved { at, proven_by, .. }) => {
+        Some(OutcomeEntry::Approved { at, proven_by, .. }) => {
             claims.auth_time == at.as_unix_seconds() && claims.amr == proven_by.amr()
         }
         _ => true,

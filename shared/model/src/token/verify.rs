@@ -27,6 +27,8 @@ pub struct Expectations {
 pub struct VerifiedToken {
     /// The approval.
     pub id: ApprovalId,
+    /// How the approver proved themselves.
+    pub proven_by: ProvenBy,
     /// Everything the token says.
     pub claims: Claims,
 }
@@ -152,11 +154,9 @@ pub fn verify_digest(
         return Err(TokenRefusal::Action);
     }
     // Before the token is used up: the receipt names the proof as well.
-    if ProvenBy::from_amr(&claims.amr).is_none() {
-        return Err(TokenRefusal::Proof);
-    }
+    let proven_by = ProvenBy::from_amr(&claims.amr).ok_or(TokenRefusal::Proof)?;
     let id = ApprovalId::parse(&claims.jti).map_err(|_| TokenRefusal::Malformed)?;
-    Ok(VerifiedToken { id, claims })
+    Ok(VerifiedToken { id, proven_by, claims })
 }
 
 /// Says whether a stored token is the one signed for this stored request and decision: how every reader of the table

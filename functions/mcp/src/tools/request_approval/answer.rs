@@ -7,7 +7,7 @@ use crate::Deps;
 use crate::notify::Notified;
 use crate::tools::check_approval;
 
-/// What the agent wrote this time has reached nobody.
+/// The words of this call reached nobody.
 const IN_OTHER_WORDS: &str = "This action was pending already, and the approver reads the words it was asked with, not these: they are in \
     `summary` and `reason`. If they are wrong, call withdraw_approval, then request_approval again.";
 
@@ -57,7 +57,7 @@ pub(super) fn closed(deps: &Deps, agent: &Agent, closed: &ClosedApproval) -> Req
     result(deps, agent, &closed.request, closed.outcome.status(), CLOSED)
 }
 
-/// Says so where the approver reads other words for the same action than these.
+/// Tells the agent if the approver reads other words for the same action.
 pub(super) fn in_whose_words(answer: RequestApprovalResult, asked: &Request) -> RequestApprovalResult {
     if answer.summary.as_ref() == Some(&asked.summary) && answer.reason == asked.reason {
         return answer;

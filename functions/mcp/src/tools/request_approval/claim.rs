@@ -1,5 +1,5 @@
-//! The claim on an agent's one open request for an action. The subtlest algorithm here: many calls for the same action may
-//! run at once, each may die at any await, and one request and one mail must come of it.
+//! The claim on an agent's one open request for an action. This is the subtlest algorithm here: many calls for the same action
+//! may run at once, each may die at any await, and the result must be one request and one mail.
 //!
 //! A claim is one conditional transaction on the pointer `OPEN#`, the key `IDEMPOTENCY#` and the counters `LIMIT#`
 //! ([`Store::claim`](sayso_cloud::Store::claim)). When it is lost, the row that was there says whose request to go on with. A
@@ -14,25 +14,25 @@ use sayso_model::{Agent, ApprovalId, Outcome, Request};
 
 use super::Draft;
 use crate::Deps;
-use crate::answer::NotDone;
+use crate::answer::ToolError;
 use crate::tools::limited;
 
-/// How often a claim is tried while others write: each round somebody wins, and twenty at once need a few.
+/// How often a claim is tried while others write. Somebody wins each round, and twenty calls at once need a few rounds.
 const MAX_CLAIMS: u32 = 10;
 
 /// After this long no other claim is begun, however many were made: what a claim leads to takes eight calls to AWS in a row
 /// at worst, and has to end before the function's own time.
 const CLAIMING_LIMIT: Duration = Duration::from_secs(10);
 
-/// What a claim comes to.
+/// The result of a claim.
 pub(super) enum Claimed {
-    /// The draft is the agent's open request for this action: to be written.
+    /// The draft is the agent's open request for this action, and must be written.
     Won,
-    /// The action or the idempotency key stands for this request already.
+    /// The action or the idempotency key belongs to this request already.
     Taken(RequestRef, Found),
 }
 
-/// What a row's request turns out to be.
+/// The state of the request that a row names.
 pub(super) enum Found {
     /// It is there, and someone may still decide.
     Open(Box<StoredApproval>),
@@ -44,7 +44,7 @@ pub(super) enum Found {
     Forgotten,
 }
 
-pub(super) async fn claim(deps: &Deps, agent: &Agent, draft: &Draft) -> Result<Claimed, NotDone> {
+pub(super) async fn claim(deps: &Deps, agent: &Agent, draft: &Draft) -> Result<Claimed, ToolError> {
     let (mut replaces, mut replaces_key) = (None, None);
     let started = deps.clock.elapsed();
     for round in 0..MAX_CLAIMS {
@@ -93,7 +93,7 @@ fn pause(round: u32) -> Duration {
     Duration::from_millis(longest / 2 + longest * u64::from(jitter) / 512)
 }
 
-async fn find(deps: &Deps, named: RequestRef) -> Result<Found, NotDone> {
+async fn find(deps: &Deps, named: RequestRef) -> Result<Found, ToolError> {
     let now = deps.clock.now();
     let Some(stored) = deps.store.approval(named.id, now).await? else {
         return Ok(if now < named.closes_at { Found::NotYet } else { Found::Forgotten });
@@ -104,8 +104,8 @@ async fn find(deps: &Deps, named: RequestRef) -> Result<Found, NotDone> {
     })
 }
 
-fn key_is_taken() -> NotDone {
-    NotDone::Refused(
+fn key_is_taken() -> ToolError {
+    ToolError::Refused(
         "This `idempotency_key` was used for another action. Use a new key for a new action, or repeat the first one exactly."
             .to_owned(),
     )
@@ -116,13 +116,13 @@ enum Shared {
     No,
 }
 
-/// Lets the idempotency key, if there is one, stand for the request that is open already.
+/// Binds the idempotency key, if there is one, to the request that is open already.
 async fn share_key(
     deps: &Deps,
     draft: &Draft,
     named: RequestRef,
     replaces_key: Option<ApprovalId>,
-) -> Result<Shared, NotDone> {
+) -> Result<Shared, ToolError> {
     let Some(key) = &draft.key else { return Ok(Shared::Yes) };
     let there = Request { id: named.id, closes_at: named.closes_at, ..draft.request.clone() };
     let claim = PointerClaim { request: &there, idempotency_key: None, replaces: None, replaces_key };

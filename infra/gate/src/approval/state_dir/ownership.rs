@@ -1,4 +1,4 @@
-//! Whose the state directory is: somebody who can write to it could have a repeated call find an approval of their choice.
+//! Who owns the state directory. Whoever can write to it can make a repeated call find an approval of their choice.
 
 use std::fs::{self, DirBuilder, File, Metadata};
 use std::io;
@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 use super::StateDirError;
 
-/// In a directory with this bit only the owner of an entry may replace it, as in `/tmp`.
+/// In a directory with this bit, as in `/tmp`, only its owner may replace an entry.
 const STICKY: u32 = 0o1000;
 
-/// As the XDG base directory specification has it: a relative path in `XDG_STATE_HOME` counts for nothing.
+/// Follows the XDG base directory specification: a relative path in `XDG_STATE_HOME` is ignored.
 #[expect(clippy::disallowed_methods, reason = "a from_env")]
 pub(super) fn default_from_env() -> Result<PathBuf, StateDirError> {
     let directory = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
@@ -21,12 +21,12 @@ pub(super) fn default_from_env() -> Result<PathBuf, StateDirError> {
     })
 }
 
-/// One that the operator names: [`check`] says whether it will do.
+/// A directory that the operator names. [`check`] decides whether it can be used.
 pub(super) fn chosen(directory: PathBuf) -> Result<PathBuf, StateDirError> {
     Ok(directory)
 }
 
-/// Makes it, for its owner alone, if it is not there.
+/// Creates it, for its owner only, if it does not exist.
 pub(super) fn create(directory: &Path) -> Result<(), StateDirError> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
     made.map_err(|error| StateDirError::because(directory, error))
@@ -39,7 +39,7 @@ pub(super) fn check(directory: &Path) -> Result<(), StateDirError> {
     if found.permissions().mode() & 0o022 != 0 {
         return Err(StateDirError::because(directory, "others may write to it: chmod 700 it"));
     }
-    // Who may rename a directory above it may put another in its place.
+    // Whoever may rename a directory above it can put another in its place.
     let resolved = fs::canonicalize(directory).map_err(cannot)?;
     for above in resolved.ancestors().skip(1).chain(directory.ancestors().skip(1)) {
         let mode = fs::metadata(above).map_err(cannot)?.permissions().mode();
@@ -51,16 +51,16 @@ pub(super) fn check(directory: &Path) -> Result<(), StateDirError> {
     Ok(())
 }
 
-/// Refuses a directory whose owner is not that of a file which this process has made in it.
+/// Refuses a directory whose owner is not the owner of a file that this process has just made in it.
 pub(super) fn is_of_the_owner_of(ours: &Metadata, directory: &Path) -> Result<(), StateDirError> {
     let found = fs::metadata(directory).map_err(|error| StateDirError::because(directory, error))?;
     if ours.uid() == found.uid() {
         return Ok(());
     }
-    Err(StateDirError::because(directory, "it is somebody else's"))
+    Err(StateDirError::because(directory, "it belongs to another user"))
 }
 
-/// Has the names of its files on the disk.
+/// Writes the names of its files to the disk.
 pub(super) fn sync(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }

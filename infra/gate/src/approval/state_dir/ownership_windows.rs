@@ -1,5 +1,5 @@
-//! Whose the state directory is, on Windows. Access control lists take unsafe code to read, so only the one directory is used that
-//! Windows itself keeps for the user: `%LOCALAPPDATA%`.
+//! Who owns the state directory, on Windows. Reading access control lists takes unsafe code, so the gate uses only the directory
+//! that Windows itself keeps for the user: `%LOCALAPPDATA%`.
 
 use std::fs::{self, Metadata};
 use std::io;
@@ -18,7 +18,7 @@ pub(super) fn default_from_env() -> Result<PathBuf, StateDirError> {
 
 /// Refuses every other directory: whether others may write to it is not known.
 pub(super) fn chosen(directory: PathBuf) -> Result<PathBuf, StateDirError> {
-    let why = "on Windows only the default is known to be the user's alone: leave --state out";
+    let why = "on Windows only the default directory certainly belongs to the user alone: leave --state out";
     Err(StateDirError::because(&directory, why))
 }
 

@@ -1,4 +1,4 @@
-//! Reads a policy's file, in its order, up to the first problem.
+//! Reads a policy's file, from top to bottom, up to the first problem.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 use super::summary::Template;
 use super::{Policy, PolicyError, Rule, Ruling, ServerName, WaitingIs, Words};
 
-/// Most MCP clients give a call about a minute; some wait as long as they hear of progress. The operator knows which.
+/// Most MCP clients wait about a minute for a call. Some wait as long as they get progress. The operator knows which.
 const MAX_WAIT_SECONDS: u64 = 3600;
 
 const TOP: [&str; 8] = [
@@ -110,7 +110,7 @@ fn rule(file: &str, line: usize, table: &DeTable<'_>) -> Result<Rule, PolicyErro
     Ok(Rule { line, globs, read_only, destructive, ruling })
 }
 
-/// A rule that can never apply is one whose author believes something else.
+/// Refuses a rule that can never apply: its author must have meant something else.
 fn refuse_shadowed(earlier: &[Rule], rule: &Rule) -> Result<(), PolicyError> {
     for glob in &rule.globs {
         let first = earlier.iter().find_map(|before| Some((before, before.covers(rule, glob)?)));
@@ -134,7 +134,7 @@ struct Setting<'a> {
     value: &'a DeValue<'a>,
 }
 
-/// In the order of the file.
+/// The table's keys, in the order of the file.
 fn settings<'a>(file: &'a str, table: &'a DeTable<'a>) -> Vec<Setting<'a>> {
     let mut entries: Vec<_> = table.iter().collect();
     entries.sort_by_key(|(name, _)| name.span().start);
@@ -262,7 +262,7 @@ fn line(text: &str, at: usize) -> usize {
     1 + text.bytes().take(at).filter(|byte| *byte == b'\n').count()
 }
 
-/// The known name that was probably meant: the other begins with it, or differs from it in two characters at most.
+/// The known name that was probably meant: one name begins with the other, or they differ in at most two characters.
 fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let close = |known: &&&str| {
         let short = name.len().min(known.len());

@@ -1,12 +1,12 @@
-//! Templates of what an approver reads: `Delete the volume {volume_id} in {region.name}`.
+//! Templates for the text that the approver reads: `Delete the volume {volume_id} in {region.name}`.
 
 use sayso_model::{CanonicalJson, Summary, members};
 use serde_json::value::RawValue;
 
-/// The longest text that one value becomes, in characters.
+/// The longest text that is inserted for one value, in characters.
 const MAX_VALUE: usize = 120;
 
-/// A text with places for the values of arguments.
+/// A text with placeholders for the values of arguments.
 #[derive(Debug)]
 pub(super) struct Template(Vec<Part>);
 
@@ -17,7 +17,7 @@ enum Part {
 }
 
 impl Template {
-    /// From its text. The error says what to change. `lines`: whether it may have tabs and several lines.
+    /// Parses a template. The error says what to change. `lines`: whether it may have tabs and several lines.
     pub(super) fn parse(text: &str, lines: bool) -> Result<Self, String> {
         if text.trim().is_empty() {
             return Err("is empty: write a text, or leave the key out".to_owned());
@@ -50,8 +50,7 @@ impl Template {
         Ok(Self(parts))
     }
 
-    /// The text for these arguments, of at most so many characters, without anything that ends a line but the
-    /// template's own line feeds.
+    /// The text for these arguments, of at most `most` characters. Its only line breaks are the template's own line feeds.
     pub(super) fn render(&self, arguments: &CanonicalJson, most: usize) -> String {
         let part = |part: &Part| match part {
             Part::Text(text) => text.replace('\r', ""),
@@ -78,8 +77,8 @@ fn placeholder(from: &str) -> Result<(Vec<String>, &str), String> {
     Ok((path, after))
 }
 
-/// The value at a path through objects, by name, and arrays, by index: a text without its quotes, all else as the approver's
-/// page shows it.
+/// The value at a path through objects, by name, and arrays, by index. A string comes without its quotes, any other value as the
+/// approver's page shows it.
 fn find(canonical: &str, path: &[String]) -> Option<String> {
     let value = path.iter().try_fold(canonical, |value, name| match value.chars().next()? {
         '{' => members(value).ok()?.into_iter().find(|(key, _)| key == name).map(|(_, member)| member.get()),
@@ -103,7 +102,7 @@ fn cut(text: &str, most: usize) -> String {
     text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
 }
 
-/// A summary of this text, whatever it is.
+/// Makes a valid summary of any text.
 #[expect(clippy::expect_used, reason = "one line that is not empty and not too long")]
 pub(super) fn plain(text: &str) -> Summary {
     let text = cut(&clean(text), 500);

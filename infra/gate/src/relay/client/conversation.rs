@@ -1,5 +1,5 @@
-//! The conversation with the server that all stateless requests share: each goes under an id of its own, and what the server
-//! says goes to the client whose request it names.
+//! The conversation with the server that all stateless requests share. Each request gets its own id, and each message from the
+//! server goes to the client whose request it names.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,10 +16,10 @@ use crate::relay::Channel;
 use crate::relay::message::{Id, Kind, Message, code};
 use crate::relay::upstream::headers::Tools;
 
-/// How many requests may be under way at once.
+/// How many requests may be open at once.
 const MAX_REQUESTS: usize = 256;
 
-/// How long the server may still say something about a request that it has been told is cancelled.
+/// How long the server may still send something about a cancelled request.
 const ECHO: Duration = Duration::from_secs(60);
 
 const TOKEN: &[&str] = &["params", "_meta", "progressToken"];
@@ -37,27 +37,27 @@ pub(super) struct State {
     to: Option<mpsc::Sender<Message>>,
     requests: HashMap<Id, Request>,
     latest: u64,
-    /// What the server said of its tools when it was asked, and until when that counts.
+    /// The tools that the server listed, and until when the list is used.
     pub(super) listed: Option<(Tools, Timestamp)>,
 }
 
-/// A request by what the client calls it.
+/// A request, with the id and the token that the client gave it.
 struct Request {
     id: Box<RawValue>,
     token: Option<Box<RawValue>>,
-    /// Whether it is a subscription: what it brings always names it.
+    /// Whether it is a subscription: its messages always name it.
     listens: bool,
-    /// `None` once the client is gone: what still comes is nobody's.
+    /// `None` once the client is gone. Messages that still come are dropped.
     reply: Option<Reply>,
 }
 
-/// Cancels a request, unless it is answered, when its client no longer waits.
-pub(super) struct Waiting {
+/// Cancels a request when its client disconnects, unless it is answered.
+pub(super) struct DisconnectGuard {
     shared: Arc<Shared>,
     id: Id,
 }
 
-impl Drop for Waiting {
+impl Drop for DisconnectGuard {
     fn drop(&mut self) {
         self.shared.cancel(&self.id);
     }
@@ -73,14 +73,14 @@ impl Shared {
             while let Some(message) = from.recv().await {
                 routing.route(&message);
             }
-            // Everything that still waits learns that nothing comes.
+            // Everybody who still waits learns that no answer comes.
             let state = std::mem::take(&mut *routing.lock());
             drop(state);
         });
         shared
     }
 
-    /// Whether there is no conversation: not yet, or no more.
+    /// Whether there is no conversation: it has not begun, or it has ended.
     pub(super) fn is_closed(&self) -> bool {
         self.lock().to.as_ref().is_none_or(mpsc::Sender::is_closed)
     }
@@ -94,12 +94,12 @@ impl Shared {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The request as it is sent, and what answers it; `None` if there are too many.
+    /// Adds a request: where to send it, the text to send, and its replies; `None` if too many are open.
     pub(super) fn add(
         self: &Arc<Self>,
         message: &Message,
         id: &Id,
-    ) -> Option<(mpsc::Sender<Message>, Message, Replies<Waiting>)> {
+    ) -> Option<(mpsc::Sender<Message>, Message, Replies<DisconnectGuard>)> {
         let (known, token) = (id.to_raw()?, message.at(TOKEN));
         let listens =
             matches!(message.kind(), Kind::Request { method, .. } if method == "subscriptions/listen");
@@ -109,7 +109,8 @@ impl Shared {
         let unique = Id::text(&state.latest.to_string());
         let raw = unique.to_raw()?;
         let request = message.with("id", raw.clone()).with_at(TOKEN, &raw);
-        let (reply, replies) = reply(id.clone(), Waiting { shared: Arc::clone(self), id: unique.clone() });
+        let (reply, replies) =
+            reply(id.clone(), DisconnectGuard { shared: Arc::clone(self), id: unique.clone() });
         state.requests.insert(unique, Request { id: known, token, listens, reply: Some(reply) });
         Some((to, request, replies))
     }
@@ -129,7 +130,7 @@ impl Shared {
                 }
             }
             Kind::Gone { .. } => {}
-            // Nobody can answer it.
+            // No client could answer it.
             Kind::Request { id, .. } => {
                 let problem = "this version of the protocol has no requests from the server";
                 let refusal = Message::error(Some(id), code::METHOD_NOT_FOUND, problem);
@@ -140,7 +141,7 @@ impl Shared {
         }
     }
 
-    /// Tells the server that a request's answer is not waited for, unless it is there.
+    /// Cancels a request at the server, unless its answer has come.
     fn cancel(self: &Arc<Self>, id: &Id) {
         let mut state = self.lock();
         let Some(request) = state.requests.get_mut(id).filter(|request| request.reply.is_some()) else {
@@ -161,7 +162,7 @@ impl Shared {
 }
 
 impl State {
-    /// Passes a notification on to whose request it names. The id of a subscription whose client does not keep up.
+    /// Passes a notification to the client whose request it names. Returns the id of a subscription whose client is too slow.
     fn notify(&mut self, message: &Message, method: &str) -> Option<Id> {
         let paths = [PROGRESS, SUBSCRIPTION, CANCELLED];
         let named: Vec<_> = paths.iter().filter_map(|path| message.at(path)).collect();
@@ -178,17 +179,17 @@ impl State {
             restored = restored.with_at(PROGRESS, request.token.as_ref()?);
         }
         if !reply.add(restored) {
-            // A subscription that misses something is worth nothing. A call that runs is not to be broken off for that.
+            // A subscription that misses a message is useless, so it ends. A call must not be cancelled for that.
             return request.listens.then_some(id);
         }
         if method == "notifications/cancelled" {
-            // The server has ended a subscription: its stream ends as well.
+            // The server has ended a subscription, so its stream ends, too.
             self.requests.remove(&id);
         }
         None
     }
 
-    /// The request that a log message must be about: the only one that can bring any, be its client gone.
+    /// The request that a log message must belong to: the only one that is no subscription, even if its client is gone.
     fn only(&self) -> Option<Id> {
         let mut requests = self.requests.iter().filter(|(_, request)| !request.listens);
         let (id, _) = requests.next()?;

@@ -1,4 +1,4 @@
-//! The agents that reach the gate over HTTP: streamable HTTP at `/mcp`, in both eras of the protocol.
+//! The agents that reach the gate over streamable HTTP at `/mcp`, in both eras of the protocol.
 
 use std::io;
 use std::net::SocketAddr;
@@ -16,16 +16,15 @@ use super::opener::Opener;
 use super::reply::{json, reads_events, refuse};
 use super::sessions::Sessions;
 use super::stateless::Stateless;
-use crate::relay::message::{Kind, Message, NotAMessage, code};
+use crate::relay::message::{Kind, Message, MessageError, code};
 use crate::relay::upstream::Upstream;
 use crate::relay::{Channel, MAX_BYTES, SESSION_HEADER, VERSION_HEADER, VERSION_META};
 
-/// The versions that begin with `initialize`. Every other brings itself along with each request.
+/// The versions that begin with `initialize`. In every other version, each request names its version.
 const LEGACY_VERSIONS: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];
 
-/// Serves until the listener fails, or this is dropped: then every conversation is closed. Each conversation with the
-/// server is given to `converse` together with the clients' end of it: one for each session, and one that all requests
-/// without a session share.
+/// Serves until the listener fails or this is dropped. Then every conversation is closed. `converse` gets the client's and the
+/// server's end of each conversation. Each session has one, and all requests without a session share one.
 pub(crate) async fn serve<Converse, Conversation>(
     listener: TcpListener,
     converse: Converse,
@@ -43,7 +42,7 @@ where
         stateless: Stateless::new(opener),
         allowed_hosts,
     });
-    // Connections outlive the listener.
+    // Connections outlive the listener, so they are closed separately.
     let _closing = Closing(Arc::clone(&front));
     let router = Router::new().route("/mcp", any(answer)).route("/mcp/", any(answer)).with_state(front);
     axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>()).await
@@ -84,7 +83,7 @@ async fn answer(State(front): State<Arc<Front>>, request: Request) -> Response {
         let problem = "the message is longer than 16 MiB: send less at once";
         return refuse(StatusCode::PAYLOAD_TOO_LARGE, None, code::INVALID_REQUEST, problem);
     };
-    let text = str::from_utf8(&bytes).map_err(|_| NotAMessage {
+    let text = str::from_utf8(&bytes).map_err(|_| MessageError {
         id: None,
         code: code::PARSE_ERROR,
         problem: "the message is not UTF-8".to_owned(),
@@ -109,10 +108,10 @@ async fn answer(State(front): State<Arc<Front>>, request: Request) -> Response {
     }
 }
 
-/// A page in a browser must not reach the gate, whatever name it has its own address resolve to.
+/// Refuses requests from a web page, also if the page's host name resolves to this machine.
 fn comes_from_no_page(headers: &HeaderMap, uri: &Uri, allowed: &[String]) -> Result<(), &'static str> {
     if headers.contains_key(ORIGIN) {
-        return Err("a request of a page in a browser is refused: it has an `Origin`");
+        return Err("requests with an `Origin` header are refused: they come from a web page");
     }
     let mut hosts = headers.get_all(HOST).iter().map(|host| host.to_str().unwrap_or_default());
     let host = hosts.next().unwrap_or_default();
@@ -120,14 +119,14 @@ fn comes_from_no_page(headers: &HeaderMap, uri: &Uri, allowed: &[String]) -> Res
     if fits(host) && hosts.next().is_none() && uri.authority().is_none_or(|it| fits(it.as_str())) {
         return Ok(());
     }
-    Err("the `Host` is none that is served: name it among the allowed hosts")
+    Err("this `Host` is not allowed: add it with --allowed-host")
 }
 
 fn is_loopback(host: &str) -> bool {
     ["127.0.0.1", "localhost", "[::1]"].iter().any(|loopback| is_host(host, loopback))
 }
 
-/// Whether a host is an allowed one, on the same port or on any if that names none.
+/// Whether a host is the allowed one, on the same port, or on any port if that names none.
 fn is_host(host: &str, allowed: &str) -> bool {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,

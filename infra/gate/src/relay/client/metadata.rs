@@ -1,4 +1,4 @@
-//! What a request of version 2026-07-28 or later says about itself, in its body and again in its headers.
+//! Checks what a request of version 2026-07-28 or later says about itself, in its body and again in its headers.
 
 use axum::http::{HeaderMap, HeaderValue};
 use serde_json::value::RawValue;
@@ -9,7 +9,7 @@ use crate::relay::{VERSION_HEADER, VERSION_META};
 
 pub(super) const CAPABILITIES_META: &str = "io.modelcontextprotocol/clientCapabilities";
 
-/// The names in `_meta` that the protocol gives a meaning.
+/// The names in `_meta` that have a meaning in the protocol.
 const META: [&str; 5] = [
     "progressToken",
     VERSION_META,
@@ -18,7 +18,7 @@ const META: [&str; 5] = [
     "io.modelcontextprotocol/subscriptionId",
 ];
 
-/// The code of JSON-RPC for headers that do not say what the body says.
+/// The JSON-RPC error code for headers that contradict the body.
 pub(super) const HEADER_MISMATCH: i32 = -32020;
 
 /// Why a request is not passed on.
@@ -27,18 +27,18 @@ pub(super) struct Refusal {
     pub(super) problem: &'static str,
 }
 
-/// Refuses a request that lacks what every request has, or whose headers do not say what its body does: whoever is on the
-/// way may have let it pass for its headers.
+/// Refuses a request without the required members, or whose headers contradict its body: a proxy may have let it pass because of
+/// its headers.
 pub(super) fn check(headers: &HeaderMap, message: &Message, method: &str) -> Result<(), Refusal> {
     let mismatch = |problem| Refusal { code: HEADER_MISMATCH, problem };
     let invalid = |problem| Refusal { code: code::INVALID_REQUEST, problem };
     let missing = |problem| Refusal { code: code::INVALID_PARAMS, problem };
     let params = message.member("params").ok_or_else(|| missing("`params._meta` is missing"))?;
     let params = object(params.get(), &["_meta", "name", "arguments", "uri", "taskId"])
-        .map_err(|_| invalid("`params` must be an object in which no name is there twice"))?;
+        .map_err(|_| invalid("`params` must be an object without duplicate keys"))?;
     let meta = find(&params, "_meta").ok_or_else(|| missing("`params._meta` is missing"))?;
     let meta = object(meta.get(), &META)
-        .map_err(|_| invalid("`params._meta` must be an object in which no name is there twice"))?;
+        .map_err(|_| invalid("`params._meta` must be an object without duplicate keys"))?;
     let version = find(&meta, VERSION_META).and_then(text).ok_or_else(|| {
         missing("`params._meta` lacks the version: `io.modelcontextprotocol/protocolVersion`")
     })?;
@@ -67,7 +67,7 @@ fn says(headers: &HeaderMap, name: &str, value: &str) -> bool {
     only(headers, name).is_some_and(|header| header == value)
 }
 
-/// The value of a header that is there once.
+/// The value of a header that occurs exactly once.
 fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a HeaderValue> {
     let mut values = headers.get_all(name).iter();
     values.next().filter(|_| values.next().is_none())

@@ -1,4 +1,4 @@
-//! The agent in front of the gate: over our own standard input and output, or over HTTP.
+//! The agents in front of the gate: over standard input and output, or over HTTP.
 
 mod conversation;
 pub(crate) mod http;

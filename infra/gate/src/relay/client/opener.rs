@@ -1,3 +1,5 @@
+//! Opens the server's side of each client's conversation.
+
 use crate::relay::Channel;
 use crate::relay::upstream::{Upstream, UpstreamError};
 
@@ -8,12 +10,12 @@ pub(super) struct Opener {
 }
 
 impl Opener {
-    /// `start` is given the clients' end of each conversation and the server's.
+    /// `start` gets the client's and the server's end of each new conversation.
     pub(super) fn new(upstream: Upstream, start: impl Fn(Channel, Channel) + Send + Sync + 'static) -> Self {
         Self { upstream, start: Box::new(start) }
     }
 
-    /// The clients' end of a new conversation.
+    /// Starts a new conversation, and returns the client's end.
     pub(super) async fn open(&self) -> Result<Channel, UpstreamError> {
         let server = self.upstream.open().await?;
         let (ours, client) = Channel::pair();

@@ -1,5 +1,5 @@
-//! Whether a call repeats in headers (`Mcp-Param-…`) those of its arguments that the tool wants repeated: whoever is on the
-//! way may have let it pass for them.
+//! Checks that a call's headers (`Mcp-Param-…`) repeat the arguments that the tool's schema names: a proxy may have let the call
+//! pass because of them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,14 +20,14 @@ const LISTING_LIMIT: Duration = Duration::from_secs(10);
 /// Far above any honest list.
 const MAX_PAGES: usize = 100;
 
-/// How long a list counts without asking again.
+/// How long a list is used before the server is asked again.
 const FRESH: Duration = Duration::from_secs(300);
 
-/// Refuses a call whose headers do not repeat its arguments. The server is asked for its tools where they are not known, and
-/// again before a call is refused: they may have changed.
+/// Refuses a call whose headers do not repeat its arguments. Asks the server for its tools if they are not known, and again
+/// before it refuses a call, because they may have changed.
 pub(super) async fn check(shared: &Arc<Shared>, headers: &HeaderMap, call: &Message) -> Result<(), Refusal> {
     let name = call.at(&["params", "name"]).and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
-    // A call without a name is refused behind this.
+    // A call without a name is refused later.
     let Some(name) = name else { return Ok(()) };
     let arguments = call.at(&["params", "arguments"]);
     let repeat = |tools: &Tools| tools.repeat(headers, &name, arguments.as_deref());
@@ -39,20 +39,19 @@ pub(super) async fn check(shared: &Arc<Shared>, headers: &HeaderMap, call: &Mess
     let tools = tokio::time::timeout(LISTING_LIMIT, list(shared, call)).await.ok().flatten();
     let tools = tools.ok_or(Refusal {
         code: code::INTERNAL_ERROR,
-        problem: "the server did not list its tools, so nobody can tell which arguments the headers repeat: try again",
+        problem: "the server did not list its tools, so the headers of this call cannot be checked: try again",
     })?;
     let repeats = repeat(&tools);
     shared.lock().listed = Some((tools, clock::now().plus(FRESH)));
     if repeats == Some(false) {
-        let problem =
-            "the headers `Mcp-Param-…` must be the arguments that the tool's schema has repeated in them";
+        let problem = "the `Mcp-Param-…` headers must repeat the arguments that the tool's schema names";
         return Err(Refusal { code: HEADER_MISMATCH, problem });
     }
-    // A tool that the server does not list is refused behind this.
+    // A tool that the server does not list is refused later.
     Ok(())
 }
 
-/// All tools as the server lists them now to this call's client.
+/// All tools, as the server now lists them to this call's client.
 async fn list(shared: &Arc<Shared>, call: &Message) -> Option<Tools> {
     let said = |name: &&str| {
         let value = call.at(&["params", "_meta", name])?;
@@ -63,7 +62,7 @@ async fn list(shared: &Arc<Shared>, call: &Message) -> Option<Tools> {
     let mut params = Map::from_iter([("_meta".to_owned(), Value::Object(meta))]);
     let mut tools = Tools::default();
     for _ in 0..MAX_PAGES {
-        // What it is called counts here only: the server gets another id.
+        // This id counts only here: the server gets another one.
         let id = Id::number(0);
         let request = Message::request(&id, "tools/list", &Value::Object(params.clone()));
         let (to, request, mut replies) = shared.add(&request, &id)?;

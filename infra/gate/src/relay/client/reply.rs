@@ -1,5 +1,4 @@
-//! The answer to one request over HTTP as it forms: JSON if it is all there is, a stream of events if something comes
-//! before it.
+//! The response to one request over HTTP: JSON if the answer is all there is, a stream of events if something comes before it.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -15,44 +14,43 @@ use crate::clock;
 use crate::relay::WAITING_MESSAGES;
 use crate::relay::message::{Id, Kind, Message, code};
 
-/// How often a stream on which nothing happens shows that it is alive: that is also how a client that went without a
-/// word is noticed.
+/// How often an idle stream sends a keep-alive. That also shows whether the client is still there.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// How long a client waits for the beginning of an answer: from then on it gets a stream. Proxies and clients give up a
-/// connection on which nothing comes. Until then the status of HTTP may still say what is wrong.
+/// How long the response may wait for the answer. After that it becomes a stream, because proxies and clients close a silent
+/// connection. Until then an error can still be an HTTP status.
 const HEADERS_AFTER: Duration = Duration::from_secs(1);
 
-/// Where the messages for one request go.
+/// The sender of the messages for one request.
 pub(super) struct Reply(mpsc::Sender<Message>);
 
 impl Reply {
-    /// Something that comes before the answer. Whether the client is there and keeps up.
+    /// Sends a message ahead of the answer. False if the client is gone or too slow.
     pub(super) fn add(&self, message: Message) -> bool {
-        // The last place is the answer's.
+        // The last place is reserved for the answer.
         self.0.capacity() > 1 && self.0.try_send(message).is_ok()
     }
 
-    /// The answer.
+    /// Sends the answer.
     pub(super) fn finish(self, message: Message) {
         // It fails only if the client is gone.
         let _ = self.0.try_send(message);
     }
 
-    /// Whether the client is there.
+    /// Whether the client is still there.
     pub(super) fn is_wanted(&self) -> bool {
         !self.0.is_closed()
     }
 }
 
-/// What hears an answer.
+/// A callback that gets the answer.
 type Answered = Box<dyn FnOnce(&Message) + Send>;
 
-/// The messages for one request, and what is dropped when the client no longer wants them.
+/// The receiver of the messages for one request, and a guard that is dropped when the client no longer wants them.
 pub(super) struct Replies<Guard> {
     messages: mpsc::Receiver<Message>,
     id: Id,
-    /// Hears the answer before the client does.
+    /// Gets the answer before the client does.
     answered: Option<Answered>,
     _guard: Guard,
 }
@@ -64,16 +62,16 @@ pub(super) fn reply<Guard>(id: Id, guard: Guard) -> (Reply, Replies<Guard>) {
 }
 
 impl<Guard: Send + 'static> Replies<Guard> {
-    /// Tells the answer to `answered` before the client hears it. It is dropped without one if the client goes.
+    /// Calls `answered` with the answer before the client gets it. It is dropped uncalled if the client disconnects.
     pub(super) fn when_answered(self, answered: impl FnOnce(&Message) + Send + 'static) -> Self {
         Self { answered: Some(Box::new(answered)), ..self }
     }
 
-    /// The next message. When there is none, the server is gone.
+    /// The next message. If there is none, the server has ended, and an error takes its place.
     pub(super) async fn next(&mut self) -> Message {
         let message = self.messages.recv().await.unwrap_or_else(|| {
             let problem =
-                "the server ended before it answered: the call may or may not have run, find out before you repeat it";
+                "the server ended before it answered. The call may or may not have run. Find out before you repeat it.";
             Message::error(Some(&self.id), code::INTERNAL_ERROR, problem)
         });
         if is_answer(&message)
@@ -84,7 +82,8 @@ impl<Guard: Send + 'static> Replies<Guard> {
         message
     }
 
-    /// The answer as JSON under its status, if it comes first and soon or the client reads nothing else; otherwise a stream.
+    /// Responds with JSON and its status if the answer comes first and soon, or if the client reads nothing else. Otherwise with a
+    /// stream.
     pub(super) async fn respond_soon(
         mut self,
         reads_events: bool,
@@ -99,7 +98,7 @@ impl<Guard: Send + 'static> Replies<Guard> {
         self.respond(first, status)
     }
 
-    /// `first`, and what follows unless it is the answer.
+    /// Responds with `first`, and with what follows unless that is the answer.
     pub(super) fn respond(self, first: Message, status: StatusCode) -> Response {
         if is_answer(&first) {
             return json(status, &first);
@@ -108,7 +107,7 @@ impl<Guard: Send + 'static> Replies<Guard> {
     }
 
     fn stream(self, first: Option<Message>) -> Response {
-        // The answer is the last event, and ends the stream.
+        // The answer is the last event.
         events(stream::unfold((first, Some(self)), |(first, replies)| async {
             let mut replies = replies?;
             let message = match first {
@@ -121,7 +120,7 @@ impl<Guard: Send + 'static> Replies<Guard> {
     }
 }
 
-/// Whether a client takes a stream of events for an answer.
+/// Whether the client accepts a stream of events.
 pub(super) fn reads_events(headers: &HeaderMap) -> bool {
     let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
     accepted.into_iter().any(|value| value.contains("text/event-stream"))
@@ -141,7 +140,7 @@ pub(super) fn refuse(status: StatusCode, id: Option<&Id>, code: i32, problem: &s
     json(status, &Message::error(id, code, problem))
 }
 
-/// A message as an event each, as long as there are any.
+/// A stream with one event for each message.
 pub(super) fn events(messages: impl stream::Stream<Item = Message> + Send + 'static) -> Response {
     let event = |message: Message| Ok::<_, Infallible>(Event::default().data(message.to_line()));
     let sse = Sse::new(stream::StreamExt::map(messages, event));

@@ -1,4 +1,4 @@
-//! Where the messages of one session go: each answer to the request that it is of, the rest to the stream that listens.
+//! Routes the messages of one session: each answer to its request, the rest to the client's stream.
 
 use std::collections::VecDeque;
 use std::pin::pin;
@@ -15,7 +15,7 @@ use crate::clock;
 use crate::relay::WAITING_MESSAGES;
 use crate::relay::message::{Id, Kind, Message};
 
-/// How long a session lasts that nobody uses, and one that nobody has used since it began.
+/// How long an idle session lasts, and one that nobody has used since it began.
 const IDLE: Duration = Duration::from_secs(30 * 60);
 const NEVER_USED: Duration = Duration::from_secs(60);
 
@@ -23,7 +23,7 @@ const TOKEN: &[&str] = &["params", "_meta", "progressToken"];
 const PROGRESS: &[&str] = &["params", "progressToken"];
 const CANCELLED: &[&str] = &["params", "requestId"];
 
-/// Where the messages of a session go.
+/// The open requests and the stream of one session.
 #[derive(Default)]
 pub(super) struct Routes {
     state: Mutex<State>,
@@ -33,35 +33,35 @@ pub(super) struct Routes {
 
 #[derive(Default)]
 struct State {
-    /// In the order in which they came.
+    /// The oldest first.
     requests: Vec<Request>,
-    /// For what belongs to no request.
+    /// Gets the messages that belong to no request.
     stream: Option<mpsc::Sender<Message>>,
-    /// What belongs to no request while there is no stream.
+    /// Messages that belong to no request, while there is no stream.
     waiting: VecDeque<Message>,
 }
 
-/// A client may give many requests one id, and some do: each has one of its own here.
+/// An open request. A client may use one id for many requests, and some do, so each gets its own id here.
 struct Request {
     id: Id,
-    /// As the client has it.
+    /// The client's id.
     known: Id,
     raw: Box<RawValue>,
     token: Option<Id>,
-    /// As the client has it, if another's request had that already.
+    /// The client's token, if another request had the same one already.
     known_token: Option<Box<RawValue>>,
     reply: Reply,
 }
 
-/// Tells the gate, when a request's client no longer waits, unless it is answered.
-pub(super) struct Waiting {
+/// A request that a client waits for. Tells the gate when the client disconnects, unless the request is answered.
+pub(super) struct PendingRequest {
     id: Id,
-    /// It does not keep the session open.
+    /// Weak, so that it does not keep the session open.
     to: mpsc::WeakSender<Message>,
     routes: Arc<Routes>,
 }
 
-impl Drop for Waiting {
+impl Drop for PendingRequest {
     fn drop(&mut self) {
         let mut state = lock(&self.routes.state);
         let ours = |request: &Request| request.id == self.id && !request.reply.is_wanted();
@@ -71,22 +71,22 @@ impl Drop for Waiting {
         {
             tokio::spawn(async move { to.send(gone).await });
         }
-        // Behind that: whatever comes with this id from now on is another request.
+        // Only after that: a later request with this id is another one.
         state.requests.remove(place);
     }
 }
 
 impl Routes {
-    /// Sends a request on, and gives what answers it; `None` if nothing can be sent any more.
+    /// Sends a request, and returns its replies; `None` if the session has ended.
     pub(super) async fn send(
         self: &Arc<Self>,
         to: &mpsc::Sender<Message>,
         known: Id,
         message: &Message,
-    ) -> Option<Replies<Waiting>> {
+    ) -> Option<Replies<PendingRequest>> {
         let id = Id::number(self.latest.fetch_add(1, Ordering::Relaxed) + 1);
-        let waiting = Waiting { id: id.clone(), to: to.downgrade(), routes: Arc::clone(self) };
-        let (reply, replies) = reply(known.clone(), waiting);
+        let pending = PendingRequest { id: id.clone(), to: to.downgrade(), routes: Arc::clone(self) };
+        let (reply, replies) = reply(known.clone(), pending);
         let (raw, mut renamed) = (message.member("id")?.to_owned(), message.with("id", id.to_raw()?));
         {
             let requests = &mut lock(&self.state).requests;
@@ -102,7 +102,7 @@ impl Routes {
         Some(replies)
     }
 
-    /// Routes what comes, until nothing can come any more or nobody has used the session for long.
+    /// Routes messages until the server ends, or until nobody has used the session for long.
     pub(super) async fn run(&self, mut from: mpsc::Receiver<Message>) {
         let mut patience = NEVER_USED;
         let mut idle = pin!(clock::sleep(patience));
@@ -124,7 +124,7 @@ impl Routes {
                 }
             }
         }
-        // Everything that still waits learns that nothing comes.
+        // Everybody who still waits learns that no answer comes.
         *lock(&self.state) = State::default();
     }
 
@@ -132,19 +132,19 @@ impl Routes {
         self.idle() == Some(false)
     }
 
-    /// Somebody uses the session.
+    /// Notes that somebody uses the session.
     pub(super) fn use_now(&self) {
         self.used.notify_one();
     }
 
-    /// Whether somebody listens, and does no more; `None` while somebody waits for an answer.
+    /// Whether an idle session has a listener; `None` while somebody waits for an answer.
     pub(super) fn idle(&self) -> Option<bool> {
         let state = lock(&self.state);
         let waits = state.requests.iter().any(|request| request.reply.is_wanted());
         (!waits).then(|| state.stream.as_ref().is_some_and(|stream| !stream.is_closed()))
     }
 
-    /// A cancellation, of the newest request that the client means; `None` if there is none.
+    /// The cancellation with the id of the newest request that the client means; `None` if there is none.
     pub(super) fn cancelled(&self, message: &Message) -> Option<Message> {
         let Some(raw) = message.at(CANCELLED) else { return Some(message.clone()) };
         let known = Id::parse(&raw)?;
@@ -153,7 +153,7 @@ impl Routes {
         Some(message.with_at(CANCELLED, request.id.to_raw()?.as_ref()))
     }
 
-    /// What belongs to no request, from what has been waiting on; `None` if somebody listens already.
+    /// The stream of messages that belong to no request, with those that have been waiting; `None` if there is a stream already.
     pub(super) fn listen(&self) -> Option<mpsc::Receiver<Message>> {
         let mut state = lock(&self.state);
         if state.stream.as_ref().is_some_and(|stream| !stream.is_closed()) {
@@ -161,7 +161,7 @@ impl Routes {
         }
         let (to, messages) = mpsc::channel(WAITING_MESSAGES);
         for message in state.waiting.drain(..) {
-            // There is room for all that may wait.
+            // There is room for all of them.
             let _ = to.try_send(message);
         }
         state.stream = Some(to);
@@ -193,10 +193,10 @@ impl Routes {
 }
 
 impl State {
-    /// To the stream that is there for it, or before the newest answer, or it waits for one of them.
+    /// Sends a message that belongs to no request to the stream, else ahead of the newest request's answer. Otherwise it waits.
     fn unasked(&mut self, message: Message) {
         if let Some(stream) = self.stream.as_ref().filter(|stream| !stream.is_closed()) {
-            // A client that listens and does not read misses what it does not read.
+            // A client that is too slow misses messages.
             let _ = stream.try_send(message);
         } else if let Some(request) = self.requests.iter().rfind(|request| request.reply.is_wanted()) {
             let _ = request.reply.add(message);

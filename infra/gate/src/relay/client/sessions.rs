@@ -1,4 +1,4 @@
-//! Clients of the versions up to 2025-11-25: each has a session, and a conversation with the server, of its own.
+//! Clients of the versions up to 2025-11-25: each has its own session, and its own conversation with the server.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -13,22 +13,22 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::opener::Opener;
 use super::reply::{Replies, events, received, refuse};
-use super::routes::{Routes, Waiting, lock};
+use super::routes::{PendingRequest, Routes, lock};
 use crate::relay::SESSION_HEADER;
 use crate::relay::message::{Id, Kind, Message, code};
 
-/// How many sessions there may be at once, and how many of one client's address: each has a server of its own.
+/// How many sessions there may be at once, and how many from one client's address. Each has its own server.
 const MAX_SESSIONS: usize = 64;
 const MAX_SESSIONS_OF_AN_ADDRESS: usize = 32;
 
 type OpenSessions = Arc<Mutex<HashMap<String, Session>>>;
 
-/// Every session by its id, which is as good as a key to it.
+/// All sessions by their ids. Whoever knows an id can use the session.
 pub(super) struct Sessions {
     opener: Arc<Opener>,
     open: OpenSessions,
     places: Arc<Semaphore>,
-    /// Counts uses, so that sessions can be told apart by how long ago they were used.
+    /// Counts uses, to find the session that has been idle longest.
     uses: AtomicU64,
 }
 
@@ -50,13 +50,13 @@ impl Sessions {
         }
     }
 
-    /// Closes them all.
+    /// Closes all sessions.
     pub(super) fn close(&self) {
         lock(&self.open).clear();
     }
 
-    /// Starts a session with its first request. A server may take long to start: the client knows the session before its
-    /// first answer comes.
+    /// Starts a session with its first request. A server may start slowly, so the client may get the session's id before the
+    /// first answer.
     pub(super) async fn initialize(
         &self,
         id: Id,
@@ -95,7 +95,7 @@ impl Sessions {
 
     /// Passes a message of a session on, and answers it if it is a request.
     pub(super) async fn answer(&self, key: &HeaderValue, message: Message, reads_events: bool) -> Response {
-        // A client that only says that it has begun does not use the session.
+        // `initialized` alone does not count as use.
         let begins =
             matches!(message.kind(), Kind::Notification { method } if method == "notifications/initialized");
         let session = if begins { self.find(key) } else { self.get(key) };
@@ -138,7 +138,7 @@ impl Sessions {
         lock(&self.open).get(key.to_str().ok()?).cloned()
     }
 
-    /// A session that is used with this.
+    /// Finds a session, and notes that it is used.
     fn get(&self, key: &HeaderValue) -> Option<Session> {
         let session = self.find(key)?;
         session.used_last.store(self.uses.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
@@ -146,8 +146,8 @@ impl Sessions {
         Some(session)
     }
 
-    /// A place for another session. If there is none, the one that nobody has used for longest gives way: of this address's,
-    /// if that has as many as it may. One on which somebody listens does so last, and one on which somebody waits does not.
+    /// A place for another session. If there is none, the longest idle session is closed: one of this address, if that has its
+    /// maximum. Sessions with a listener are closed last. A session with an open request is never closed.
     async fn place(&self, peer: Option<IpAddr>) -> Option<OwnedSemaphorePermit> {
         let full = lock(&self.open).values().filter(|session| session.peer == peer).count()
             >= MAX_SESSIONS_OF_AN_ADDRESS;
@@ -160,7 +160,7 @@ impl Sessions {
         if !full && !self.make_way(|_| true) {
             return None;
         }
-        // Its server ends first.
+        // The closed session's server ends first.
         Arc::clone(&self.places).acquire_owned().await.ok()
     }
 
@@ -175,7 +175,7 @@ impl Sessions {
 }
 
 fn unknown() -> Response {
-    let problem = "the session has ended or never was: start a new one with `initialize`";
+    let problem = "there is no such session (it may have ended): start a new one with `initialize`";
     refuse(StatusCode::NOT_FOUND, None, code::INVALID_REQUEST, problem)
 }
 
@@ -201,7 +201,7 @@ impl Drop for Ending {
 }
 
 impl Session {
-    /// The one that begins the session: if it is refused there is no session, and none if nobody is there to hear.
+    /// Sends the request that begins the session. If it is refused, or the client disconnects, the session ends.
     async fn first_request(self, id: Id, message: Message, ending: Ending, reads_events: bool) -> Response {
         let Some(replies) = self.send(id, &message).await else { return unknown() };
         let replies = replies.when_answered(move |answer| {
@@ -216,8 +216,8 @@ impl Session {
         replies.respond_soon(reads_events, |_| StatusCode::OK).await
     }
 
-    /// What answers a request; `None` if the session has ended. While the answer is waited for, it may.
-    async fn send(self, known: Id, message: &Message) -> Option<Replies<Waiting>> {
+    /// Sends a request, and returns its replies; `None` if the session has ended.
+    async fn send(self, known: Id, message: &Message) -> Option<Replies<PendingRequest>> {
         self.routes.send(&self.to, known, message).await
     }
 }

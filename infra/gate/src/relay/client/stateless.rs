@@ -1,5 +1,5 @@
-//! Clients of version 2026-07-28 and later: no sessions, so all of them share one conversation with the server. In it
-//! every request has an id that no other client's has, and so has everything that names a request.
+//! Clients of version 2026-07-28 and later. They have no sessions, so all of them share one conversation with the server. In it,
+//! every request gets a unique id, and so does everything that names the request.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use super::reply::{reads_events, refuse};
 use crate::relay::message::{Kind, Message, code};
 use crate::relay::upstream::UpstreamError;
 
-/// The one conversation, opened when it is first needed, and again when it has ended.
+/// The one conversation. It is opened when it is first needed, and again after it has ended.
 pub(super) struct Stateless {
     opener: Arc<Opener>,
     shared: tokio::sync::Mutex<Arc<Shared>>,
@@ -36,7 +36,7 @@ impl Stateless {
     pub(super) async fn answer(&self, headers: &HeaderMap, message: &Message) -> Response {
         let (id, method) = match message.kind() {
             Kind::Request { id, method } => (id, method),
-            // It has cancelled by closing its stream, if it has; and whose request it means cannot be known.
+            // Clients of this version cancel by closing the stream. And nobody can tell whose request this means.
             Kind::Notification { method } if method == "notifications/cancelled" => {
                 return StatusCode::ACCEPTED.into_response();
             }
@@ -48,7 +48,7 @@ impl Stateless {
         if let Err(Refusal { code, problem }) = metadata::check(headers, message, method) {
             return refuse(StatusCode::BAD_REQUEST, Some(id), code, problem);
         }
-        // It would begin a session on the conversation that all share.
+        // It would begin a session on the shared conversation.
         if method == "initialize" {
             let problem = "this version of the protocol has no `initialize`: send requests";
             return refuse(StatusCode::NOT_FOUND, Some(id), code::METHOD_NOT_FOUND, problem);
@@ -70,7 +70,7 @@ impl Stateless {
             let problem = "the server cannot take another request now: try again later";
             return refuse(StatusCode::SERVICE_UNAVAILABLE, Some(id), code::INTERNAL_ERROR, problem);
         };
-        // If this fails the conversation has ended, and so do the replies.
+        // If this fails, the conversation has ended, and the replies end, too.
         let _ = to.send(request).await;
         drop(to);
         let status_of = |first: &Message| {
@@ -90,11 +90,11 @@ impl Stateless {
     }
 }
 
-/// The status of HTTP that the specification gives an error of the server.
+/// The HTTP status that the specification assigns to an error of the server.
 fn status(code: i32) -> StatusCode {
     match code {
         code::METHOD_NOT_FOUND => StatusCode::NOT_FOUND,
-        // Headers, capabilities or a version that it does not take.
+        // The server refused the headers, the capabilities or the version.
         -32022..=-32020 => StatusCode::BAD_REQUEST,
         _ => StatusCode::OK,
     }

@@ -1,4 +1,4 @@
-//! The agent that started this program and speaks over its standard input and output.
+//! The agent that started this program, over its standard input and output.
 
 use std::io::{self, BufRead, Read};
 
@@ -6,11 +6,11 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::relay::message::{Id, Message, NotAMessage, code};
+use crate::relay::message::{Id, Message, MessageError, code};
 use crate::relay::{Channel, MAX_BYTES};
 
-/// The conversation over our own standard input and output, and what ends once everything that was sent has been
-/// written: wait for it before the program ends.
+/// The conversation over standard input and output, and a task that ends once everything sent has been written. Wait for the
+/// task before the program ends.
 pub(crate) fn line() -> (Channel, JoinHandle<()>) {
     line_over(io::BufReader::new(io::stdin()), tokio::io::stdout())
 }
@@ -23,20 +23,20 @@ pub(super) fn line_over(
     let Channel { to: forward, from: answers } = ours;
     let answer = theirs.to.downgrade();
     let written = tokio::spawn(write(answers, output));
-    // A thread of its own, because a read of standard input cannot be interrupted: the runtime would wait for it when
-    // the program ends.
+    // On its own thread, because nothing can interrupt a read of standard input: the runtime would wait for it at the end of
+    // the program.
     std::thread::spawn(move || read(input, &forward, &answer));
     (theirs, written)
 }
 
-/// Until the input ends or nobody listens any more.
+/// Reads until the input ends or nobody listens any more.
 fn read(mut input: impl BufRead, forward: &mpsc::Sender<Message>, answer: &mpsc::WeakSender<Message>) {
     while let Ok(Some(text)) = next_line(&mut input) {
         let message = match text.as_deref() {
             Ok(blank) if blank.trim().is_empty() => continue,
             Ok(text) => Message::parse(text),
             Err(problem) => {
-                Err(NotAMessage { id: None::<Id>, code: code::PARSE_ERROR, problem: (*problem).to_owned() })
+                Err(MessageError { id: None::<Id>, code: code::PARSE_ERROR, problem: (*problem).to_owned() })
             }
         };
         let sent = match message {
@@ -51,7 +51,7 @@ fn read(mut input: impl BufRead, forward: &mpsc::Sender<Message>, answer: &mpsc:
     }
 }
 
-/// The next line, or what is wrong with it; `None` at the end of the input. One that is too long is read to its end.
+/// The next line, or what is wrong with it; `None` at the end of the input. Skips the rest of a line that is too long.
 fn next_line(input: &mut impl BufRead) -> io::Result<Option<Result<String, &'static str>>> {
     let limit = MAX_BYTES as u64 + 1;
     let mut line = Vec::new();

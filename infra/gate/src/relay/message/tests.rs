@@ -39,10 +39,10 @@ fn what_is_no_message_is_refused_with_what_to_change() {
         (
             r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","Method":"tools/call"}"#,
             -32600,
-            "another spelling",
+            "as another name",
         ),
-        (r#"{"jsonrpc":"2.0","id":1,"method":"ping","param\u017f":{}}"#, -32600, "another spelling"),
-        (r#"{"jsonrpc":"2.0","\u0130d":1,"method":"ping"}"#, -32600, "another spelling"),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"ping","param\u017f":{}}"#, -32600, "as another name"),
+        (r#"{"jsonrpc":"2.0","\u0130d":1,"method":"ping"}"#, -32600, "as another name"),
         (r#"{"jsonrpc":"2.0","id":{},"method":"ping"}"#, -32600, "`id` must be"),
         (r#"{"jsonrpc":"2.0","id":1,"method":7}"#, -32600, "`method` must be"),
         (r#"{"jsonrpc":"2.0","id":1,"method":"ping","result":{}}"#, -32600, "at once"),

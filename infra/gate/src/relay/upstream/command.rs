@@ -1,4 +1,4 @@
-//! A server that is a command: a message a line, over its standard input and output.
+//! A server that is a command, over its standard input and output, with one message per line.
 
 use std::env;
 use std::ffi::OsString;
@@ -18,15 +18,15 @@ use crate::clock;
 use crate::relay::Channel;
 use crate::relay::message::Message;
 
-/// What every variable of Sayso's own begins with: the agent key is among them.
+/// The prefix of Sayso's own variables. One of them is the agent key.
 const OURS: &str = "SAYSO_";
 
-/// A command and what of our environment it must not see.
+/// A command, and the variables that it must not see.
 #[derive(Debug, Clone)]
 pub(super) struct Program {
     argv: Vec<String>,
     hidden: Vec<OsString>,
-    /// As whom it is started, where that is another.
+    /// The user that it runs as, if that is another one.
     user: Option<User>,
 }
 
@@ -72,7 +72,7 @@ impl Program {
     }
 }
 
-/// Until the line is closed or the server ends; then sees to it that the server has ended.
+/// Runs until the channel is closed or the server ends. Then makes sure that the server has ended.
 async fn converse(mut child: Child, line: Channel) {
     let group = Group::of(&child);
     let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else { return };
@@ -84,7 +84,7 @@ async fn converse(mut child: Child, line: Channel) {
         tokio::select! {
             () = &mut reading => {}
             () = gone.closed() => {}
-            // Its input has ended: what it still answers passes.
+            // Its input has ended. Its remaining answers still pass.
             () = write(from, stdin) => tokio::select! {
                 () = &mut reading => {}
                 () = clock::sleep(GRACE) => overdue = true,
@@ -135,7 +135,7 @@ async fn read(mut stdout: impl AsyncBufRead + Unpin, to: mpsc::Sender<Message>) 
             None if noticed => {}
             None => {
                 notice(
-                    "the server wrote lines to its standard output that are no messages: they are dropped",
+                    "the server wrote lines to standard output that are not JSON-RPC messages; dropped them",
                 );
                 noticed = true;
             }
@@ -143,7 +143,7 @@ async fn read(mut stdout: impl AsyncBufRead + Unpin, to: mpsc::Sender<Message>) 
     }
 }
 
-/// The next line; `None` at the end.
+/// The next line; `None` at the end of the input.
 async fn next_line(input: &mut (impl AsyncBufRead + Unpin), most: usize) -> io::Result<Option<Vec<u8>>> {
     let mut line = Vec::new();
     input.take(most as u64 + 1).read_until(b'\n', &mut line).await?;

@@ -1,4 +1,4 @@
-//! Where a server at a URL is, and the one HTTP client that goes there: no redirects, no proxy on loopback, HTTPS elsewhere.
+//! The URL of a server, and the only HTTP client that goes there: no redirects, no proxy on loopback, HTTPS elsewhere.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use sayso_model::BaseUrl;
 use super::UpstreamError;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
-/// How long the server may take to say that it is elsewhere, when the gate starts.
+/// How long the gate waits at the start to see whether the server redirects.
 const LOOK_LIMIT: Duration = Duration::from_secs(3);
-/// A call may take as long as it takes, but not on a connection whose other end is gone.
+/// A call has no time limit. This notices a connection whose other end is gone.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
-/// A URL and the way there.
+/// A server's URL, and how to reach it.
 #[derive(Debug, Clone)]
 pub(super) struct Endpoint {
     url: String,
@@ -29,21 +29,23 @@ impl Endpoint {
         let builder = Client::builder()
             .connect_timeout(CONNECT_LIMIT)
             .tcp_keepalive(KEEP_ALIVE)
-            // What is sent goes to the configured server and nowhere else, and once.
+            // Each request goes to the configured server only, and only once.
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never());
-        // `BaseUrl` allows plain HTTP on loopback only, where no proxy belongs in between and no certificate is looked at.
+        // `BaseUrl` allows plain HTTP only on loopback, which needs no proxy and no certificates.
         let local = base.as_str().starts_with("http://");
         let builder = if local { builder.no_proxy().tls_certs_only([]) } else { builder.https_only(true) };
-        let http = builder.build().map_err(|_| refuse("no TLS is to be had on this machine"))?;
+        let http = builder
+            .build()
+            .map_err(|_| refuse("TLS cannot be set up on this machine: check its root certificates"))?;
         let authorization = authorization.map(HeaderValue::try_from).transpose();
         let mut authorization = authorization.map_err(|_| {
-            UpstreamError("the server's `Authorization` holds what no header may hold: remove it".to_owned())
+            UpstreamError("the server's `Authorization` contains characters that are not allowed in a header: remove them".to_owned())
         })?;
         if let Some(value) = &mut authorization {
             value.set_sensitive(true);
         }
-        // As it was written: to some servers a slash at the end makes a difference.
+        // The URL as it was written: for some servers a slash at the end matters.
         Ok(Self { url: url.to_owned(), http, authorization })
     }
 
@@ -51,7 +53,7 @@ impl Endpoint {
         &self.url
     }
 
-    /// Refuses a server that redirects. A server that is not there yet is no problem here.
+    /// Refuses a server that redirects. It may also be unreachable still.
     pub(super) async fn look(&self) -> Result<(), UpstreamError> {
         let mut request = self.http.get(&self.url).header(ACCEPT, "text/event-stream").timeout(LOOK_LIMIT);
         if let Some(authorization) = &self.authorization {
@@ -64,8 +66,8 @@ impl Endpoint {
     }
 }
 
-/// What a redirection says, which is not followed: what is sent goes to the configured server and nowhere else. The address is
-/// told without user, query and fragment, which may hold a credential.
+/// What to tell the operator about a redirect. It is not followed, because requests go to the configured server only. The message
+/// leaves out the user, query and fragment of the new address: they may contain a credential.
 pub(super) fn elsewhere(response: &Response) -> Option<String> {
     let status = response.status();
     if !status.is_redirection() {
@@ -79,7 +81,7 @@ pub(super) fn elsewhere(response: &Response) -> Option<String> {
         return None;
     }
     Some(format!(
-        "the server is at another address (HTTP status {}): give `--upstream {url}` if you trust that one",
+        "the server redirects to another address (HTTP status {}): give `--upstream {url}` if you trust that address",
         status.as_u16()
     ))
 }

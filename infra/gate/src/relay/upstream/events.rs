@@ -1,4 +1,4 @@
-//! The events of an answer that is a stream of them (server-sent events).
+//! Reads a response that is a stream of server-sent events.
 
 use std::io;
 use std::ops::RangeInclusive;
@@ -14,17 +14,17 @@ use sse_stream::{Sse, SseStream};
 
 use super::MAX_ANSWER_BYTES;
 
-/// The shortest and the longest that a server may have us wait before we come back.
+/// The shortest and the longest wait before a reconnect that a server may ask for.
 const RETRY: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(60);
 
-/// A stream of events, and where it can be resumed.
+/// A stream of events, and where to resume it.
 pub(super) struct Events {
     stream: Pin<Box<dyn Stream<Item = Result<Sse, sse_stream::Error>> + Send>>,
-    /// How many bytes came since the last event.
+    /// The number of bytes since the last event.
     unread: Arc<AtomicUsize>,
     /// The id of the last event that has one.
     pub(super) last: Option<HeaderValue>,
-    /// How long the server wants us to wait before we resume.
+    /// How long the server wants the gate to wait before it resumes.
     pub(super) retry: Option<Duration>,
 }
 
@@ -42,7 +42,7 @@ impl Events {
         Self { stream: Box::pin(SseStream::from_bytes_stream(bytes)), unread, last: None, retry: None }
     }
 
-    /// The data of the next event that is a message; `None` once the stream has ended or broken.
+    /// The data of the next event that is a message; `None` once the stream has ended or broken off.
     pub(super) async fn next(&mut self) -> Option<String> {
         loop {
             let event = self.stream.next().await?.ok()?;

@@ -1,4 +1,4 @@
-//! One request over HTTP and its answer, in the session it belongs to if it belongs to one.
+//! One request over HTTP and its answer, and the session that it may belong to.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,37 +17,37 @@ use crate::clock;
 use crate::relay::message::{Id, Kind, Message, code};
 use crate::relay::{SESSION_HEADER, VERSION_HEADER, VERSION_META};
 
-/// How long the server may take to accept what it does not answer.
+/// How long the server may take to accept a message that has no answer.
 const TELL_LIMIT: Duration = Duration::from_secs(30);
-/// How long it may take to end a session.
+/// How long the server may take to end a session.
 const END_LIMIT: Duration = Duration::from_secs(3);
-/// How long to wait before a stream is asked for again, at first and at most.
+/// How long to wait before requesting a stream again, at first and at most.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const MAX_WAIT: Duration = Duration::from_secs(60);
 
 const EVENT_STREAM: &str = "text/event-stream";
 
 const UNREACHABLE: &str =
-    "the server cannot be reached and nothing was sent to it: check its URL and that it runs";
-const UNANSWERED: &str = "the server closed the connection before it answered: the call may or may not have run, \
-                          find out before you repeat it";
-const NO_ANSWER: &str =
-    "the server's answer is no message: the call may or may not have run, find out before you repeat it";
+    "the server cannot be reached, and nothing was sent to it. Check its URL, and whether it runs.";
+const UNANSWERED: &str = "the server closed the connection before it answered. The call may or may not have run. \
+                          Find out before you repeat it.";
+const NO_ANSWER: &str = "the server's response is not a JSON-RPC answer to this request. The call may or may not have run. \
+                         Find out before you repeat it.";
 const SESSION_ENDED: &str = "the server has ended the session: start a new one with `initialize`";
 
-/// What a task has come to.
+/// How a task has ended.
 pub(super) enum Finished {
-    /// A request is answered.
+    /// A request was answered.
     Request(Id),
     /// A request was not sent.
     Refused,
-    /// The server has no stream of messages of its own.
+    /// The server has no stream for messages of its own.
     Listening,
     /// The server has ended the session.
     Session,
 }
 
-/// Why a request has no answer of its own.
+/// Why a request was not answered as usual.
 enum Refused {
     Answer(Message),
     Problem(String),
@@ -61,16 +61,16 @@ pub(super) struct Session {
     known: Mutex<Known>,
 }
 
-/// What was learnt from what passed.
+/// What the gate has learnt from the messages of a session.
 #[derive(Default)]
 struct Known {
     session: Option<HeaderValue>,
-    /// What `initialize` agreed on.
+    /// The version that `initialize` agreed on.
     version: Option<HeaderValue>,
     tools: Tools,
 }
 
-/// A request, for what brings its answer.
+/// The request that is being answered.
 struct Asked<'a> {
     id: &'a Id,
     method: &'a str,
@@ -87,7 +87,7 @@ impl Session {
         self.to.closed().await;
     }
 
-    /// Whether a request is of version 2026-07-28 or later: such a one brings its version along.
+    /// Whether a message is of version 2026-07-28 or later: only those name their version.
     pub(super) fn is_modern(message: &Message) -> bool {
         version(message).is_some()
     }
@@ -98,10 +98,10 @@ impl Session {
         let _ = self.to.send(Message::error(Some(id), code::INTERNAL_ERROR, problem)).await;
     }
 
-    /// Sends a request, and passes on what it brings until it is answered.
+    /// Sends a request, and passes on everything that comes for it, up to its answer.
     pub(super) async fn ask(&self, message: Message, id: Id, method: &str) -> Finished {
         let asked = Asked { id: &id, method, modern: Self::is_modern(&message) };
-        // Once, whatever it answers: one approval is for one attempt.
+        // Only once, whatever the server answers: one approval is for one attempt.
         let answered = self.exchange(&message, &asked).await;
         match answered {
             Ok(()) => {}
@@ -115,7 +115,7 @@ impl Session {
         Finished::Request(id)
     }
 
-    /// Sends what is not answered. That it failed shows in what comes after it.
+    /// Sends a message that has no answer. A failure shows in the next request.
     pub(super) async fn tell(&self, message: &Message) {
         let told = self.post(message).timeout(TELL_LIMIT).send();
         tokio::select! {
@@ -124,7 +124,7 @@ impl Session {
         }
     }
 
-    /// Passes on what the server sends of its own accord, as long as it has a stream for that.
+    /// Passes on the server's own messages, as long as it has a stream for them.
     pub(super) async fn listen(&self) -> Finished {
         let mut last = None;
         let mut wait = FIRST_WAIT;
@@ -134,7 +134,7 @@ impl Session {
                     let mut events = Events::of(response);
                     while let Some(data) = events.next().await {
                         wait = FIRST_WAIT;
-                        // An answer belongs to the request that is waiting for it.
+                        // Answers only count in the response to their request.
                         let message =
                             received(&data).filter(|it| !matches!(it.kind(), Kind::Response { .. }));
                         if let Some(message) = message
@@ -159,7 +159,7 @@ impl Session {
         }
     }
 
-    /// Ends the session, if there is one and the server listens.
+    /// Ends the session, if there is one.
     pub(super) async fn end(&self) {
         if self.known().session.is_some() {
             let request = self.request(Method::DELETE, None);
@@ -189,7 +189,7 @@ impl Session {
         if self.pass(message, asked).await { Ok(()) } else { Err(problem(NO_ANSWER)) }
     }
 
-    /// What an error of HTTP says: its body if that is an answer, and else no more than its status.
+    /// Turns an HTTP error into a refusal: its body, if that is an answer, otherwise only its status.
     async fn refusal(&self, response: Response, asked: &Asked<'_>) -> Refused {
         let status = response.status();
         if status == StatusCode::NOT_FOUND && !asked.modern && self.known().session.is_some() {
@@ -209,8 +209,8 @@ impl Session {
         )
     }
 
-    /// Passes on a stream until the answer is there. A stream that breaks off is resumed, as long as that brings
-    /// something, if the server has said where and the version knows that.
+    /// Passes on a stream up to the answer. A stream that breaks off is resumed if the version allows it and the server has said
+    /// where to resume.
     async fn follow(&self, response: Response, asked: &Asked<'_>) -> Result<(), Refused> {
         let unanswered = || Refused::Problem(UNANSWERED.to_owned());
         let mut events = Events::of(response);
@@ -232,11 +232,11 @@ impl Session {
         }
     }
 
-    /// Passes a message on that came for a request; whether it was its answer. Another's answer is nobody's.
+    /// Passes on a message that came for a request. Returns whether it was the answer. Answers to other requests are dropped.
     async fn pass(&self, message: Message, asked: &Asked<'_>) -> bool {
         let (message, answer) = match message.kind() {
             Kind::Response { id } if id == asked.id => (message, true),
-            // An error of HTTP may come before the server has read the id.
+            // An HTTP error may come before the server has read the id.
             Kind::Response { id } if id.to_value().is_null() => match asked.id.to_raw() {
                 Some(id) => (message.with("id", id), true),
                 None => return false,
@@ -251,7 +251,7 @@ impl Session {
         answer
     }
 
-    /// Keeps what later requests need of an answer.
+    /// Remembers what later requests need from an answer.
     fn note(&self, answer: &Message, method: &str) {
         let read = |path: &[&str]| -> Option<Value> { serde_json::from_str(answer.at(path)?.get()).ok() };
         match method {
@@ -276,7 +276,7 @@ impl Session {
             .body(message.to_line())
     }
 
-    /// For a stream: of the server's own messages, or the rest of one that broke off after the event `last`.
+    /// Requests a stream: of the server's own messages, or the rest of one that broke off after the event `last`.
     fn get(&self, last: Option<&HeaderValue>) -> RequestBuilder {
         let request = self.request(Method::GET, None).header(ACCEPT, EVENT_STREAM);
         match last {
@@ -313,7 +313,7 @@ impl Session {
     }
 }
 
-/// The version that a message brings along.
+/// The version that a message names.
 fn version(message: &Message) -> Option<HeaderValue> {
     let version = message.at(&["params", "_meta", VERSION_META])?;
     HeaderValue::try_from(serde_json::from_str::<String>(version.get()).ok()?).ok()
@@ -324,7 +324,7 @@ fn is_stream(response: &Response) -> bool {
     response.status().is_success() && kind.trim_start().to_ascii_lowercase().starts_with(EVENT_STREAM)
 }
 
-/// A body, unless it breaks off, is too long or is no text.
+/// The body of a response; `None` if it breaks off, is too long or is not UTF-8.
 async fn body(mut response: Response) -> Option<String> {
     let mut bytes = Vec::new();
     while let Some(chunk) = response.chunk().await.ok()? {

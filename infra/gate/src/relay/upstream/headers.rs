@@ -1,4 +1,4 @@
-//! What streamable HTTP repeats in headers since version 2026-07-28, so that proxies need not read bodies.
+//! The parts of a message that streamable HTTP repeats in headers since version 2026-07-28, so that proxies need not read bodies.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -24,8 +24,8 @@ struct Annotation {
 }
 
 impl Tools {
-    /// From the `tools` of a `tools/list` result. A tool whose annotations break a rule has none: the server refuses its
-    /// calls, if it minds.
+    /// Adds the `tools` of a `tools/list` result. If a tool's annotations break a rule, none of them count. The server may then
+    /// refuse its calls.
     pub(in crate::relay) fn learn(&mut self, tools: &Value) {
         for tool in tools.as_array().into_iter().flatten() {
             if let Some(name) = tool.get("name").and_then(Value::as_str) {
@@ -35,7 +35,7 @@ impl Tools {
         }
     }
 
-    /// The headers of a request but for its version.
+    /// The headers of a request, except its version.
     pub(super) fn headers(&self, method: &str, params: Option<&RawValue>) -> HeaderMap {
         let mut headers = HeaderMap::new();
         headers.insert("mcp-method", encode(method));
@@ -77,8 +77,8 @@ impl Tools {
     }
 }
 
-/// The value at a path through objects, as written; nothing for `null` and what is no primitive. The error is that two readers
-/// may find different ones.
+/// The value at a path through objects, as written; `None` for `null` and for objects and arrays. It fails if two parsers may find
+/// different values.
 fn argument(arguments: Option<&RawValue>, path: &[String]) -> Result<Option<Box<RawValue>>, ()> {
     let Some(mut raw) = arguments.map(ToOwned::to_owned) else { return Ok(None) };
     for key in path {
@@ -92,7 +92,7 @@ fn argument(arguments: Option<&RawValue>, path: &[String]) -> Result<Option<Box<
     Ok(text(raw.get()).is_some().then_some(raw))
 }
 
-/// Whether a header's text is what a value is repeated as. Numbers are compared as numbers: `42.0` is `42`.
+/// Whether a header's text stands for this value. Numbers are compared as numbers: `42.0` is `42`.
 fn stands_for(header: &str, value: &str) -> bool {
     let is_number = |json: &str| json.starts_with(|first: char| first == '-' || first.is_ascii_digit());
     let header =
@@ -137,8 +137,8 @@ fn collect(schema: &Value, path: &mut Vec<String>, found: &mut Vec<Annotation>) 
     Some(())
 }
 
-/// What a header repeats a value as, which is JSON; nothing for `null` and what is no primitive. An integer that is written
-/// out stays as it is: a double would round those beyond 2^53.
+/// The text that a header has for a JSON value; `None` for `null` and for objects and arrays. An integer without an exponent stays
+/// as it is: a double would round it beyond 2^53.
 fn text(json: &str) -> Option<String> {
     match serde_json::from_str(json).ok()? {
         Value::String(text) => Some(text),
@@ -153,17 +153,17 @@ fn text(json: &str) -> Option<String> {
     }
 }
 
-/// A text as a header's value: as it is where that is safe, and else in the form that says it is base64.
+/// A text as a header's value: unchanged if that is safe, otherwise marked as base64.
 fn encode(text: &str) -> HeaderValue {
     let safe = text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
         && text.trim() == text
         && !(text.starts_with("=?base64?") && text.ends_with("?="));
     let encoded = if safe { text.to_owned() } else { format!("=?base64?{}?=", BASE64_STANDARD.encode(text)) };
-    // It holds visible ASCII only.
+    // It is visible ASCII only.
     HeaderValue::try_from(encoded).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
-/// The text that a header's value stands for; `None` if it is no such value.
+/// The text that a header's value stands for; `None` if it is invalid.
 pub(in crate::relay) fn decode(value: &HeaderValue) -> Option<String> {
     let value = value.to_str().ok()?;
     match value.strip_prefix("=?base64?").and_then(|rest| rest.strip_suffix("?=")) {

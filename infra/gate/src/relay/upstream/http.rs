@@ -1,4 +1,4 @@
-//! A server at a URL: streamable HTTP, in both eras of the protocol.
+//! A server at a URL, over streamable HTTP, in both eras of the protocol.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use super::exchange::{Finished, Session};
 use crate::relay::Channel;
 use crate::relay::message::{Id, Kind, Message};
 
-/// How many requests may be under way at once.
+/// How many requests may be open at once.
 const MAX_REQUESTS: usize = 256;
 
-/// Opens a conversation with the server at `endpoint`. `open` is dropped when it is closed.
+/// Opens a conversation with the server at `endpoint`. Drops `open` when the conversation is closed.
 pub(super) fn open(endpoint: &Endpoint, open: OpenConversation) -> Channel {
     let (ours, theirs) = Channel::pair();
     let conversation = HttpConversation {
@@ -31,23 +31,23 @@ pub(super) fn open(endpoint: &Endpoint, open: OpenConversation) -> Channel {
     theirs
 }
 
-/// Everything of one conversation that is under way.
+/// One conversation, and its open requests.
 struct HttpConversation {
     session: Arc<Session>,
     work: JoinSet<Finished>,
     under_way: HashMap<Id, UnderWay>,
-    /// Whether the server was asked for its stream: once, however often a client says that it begins.
+    /// Whether the server was asked for its stream. It is asked once, even if the client sends `initialized` often.
     listens: bool,
 }
 
 struct UnderWay {
     task: AbortHandle,
-    /// Whether to give up its answer is to cancel it.
+    /// Whether closing its response cancels it.
     modern: bool,
 }
 
 impl HttpConversation {
-    /// Until the line is closed or the server has ended the session.
+    /// Runs until the channel is closed or the server has ended the session.
     async fn run(mut self, mut messages: mpsc::Receiver<Message>) {
         loop {
             tokio::select! {
@@ -69,10 +69,10 @@ impl HttpConversation {
         self.session.end().await;
     }
 
-    /// A request is on its own from here; anything else is sent before what comes after it.
+    /// Sends a message. A request runs as its own task. Anything else is sent before the next message.
     async fn send(&mut self, message: Message) {
         match message.kind().clone() {
-            // Not by `under_way`: a client may give many requests one id.
+            // `under_way` does not count them: a client may use one id for many requests.
             Kind::Request { id, .. } if self.work.len() >= MAX_REQUESTS => {
                 let session = Arc::clone(&self.session);
                 self.work.spawn(async move {
@@ -90,7 +90,7 @@ impl HttpConversation {
             Kind::Notification { method } if method == "notifications/cancelled" => {
                 let id = message.at(&["params", "requestId"]).and_then(|raw| Id::parse(&raw));
                 match id.and_then(|id| self.under_way.get(&id).map(|it| (id, it.modern))) {
-                    // To close its stream is how it is cancelled.
+                    // Closing its stream cancels it.
                     Some((id, true)) => {
                         if let Some(cancelled) = self.under_way.remove(&id) {
                             cancelled.task.abort();

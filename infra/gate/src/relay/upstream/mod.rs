@@ -21,10 +21,10 @@ use self::endpoint::Endpoint;
 use super::Channel;
 use super::message::{Id, Message, code};
 
-/// The longest message that is read from a server, in bytes: results may be large, memory is not without end.
+/// The longest message that is read from a server, in bytes. Results may be large, but memory is limited.
 const MAX_ANSWER_BYTES: usize = 256 * 1024 * 1024;
 
-/// Where the server is, and how many conversations with it are still to be closed.
+/// The server, and how many conversations with it are open.
 #[derive(Debug, Clone)]
 pub(crate) struct Upstream {
     server: Server,
@@ -37,18 +37,18 @@ enum Server {
     Url(Endpoint),
 }
 
-/// The server cannot be reached or started. The text says what to change, and holds no credential.
+/// The server cannot be reached or started. The text says what to change, and contains no credential.
 #[derive(Debug, Clone, Error)]
 #[error("{0}")]
 pub(crate) struct UpstreamError(pub(crate) String);
 
 impl Upstream {
-    /// A command, with this process's environment but for what is Sayso's own in it; as this user, if one is named.
+    /// A command, with this process's environment except Sayso's own variables. It runs as `user`, if one is named.
     pub(crate) fn command_from_env(argv: Vec<String>, user: Option<&str>) -> Result<Self, UpstreamError> {
         Ok(Self::new(Server::Command(Program::from_env(argv, user)?)))
     }
 
-    /// An `https` URL, or `http` on loopback, and what to send it as `Authorization`.
+    /// An `https` URL, or an `http` URL on loopback, with the value of its `Authorization` header.
     pub(crate) fn url(url: &str, authorization: Option<&str>) -> Result<Self, UpstreamError> {
         Ok(Self::new(Server::Url(Endpoint::new(url, authorization)?)))
     }
@@ -57,7 +57,7 @@ impl Upstream {
         Self { server, open: watch::Sender::new(0) }
     }
 
-    /// What it is, the same whenever it is the same: the command's words as a JSON array, or the URL.
+    /// A stable name: the command's words as a JSON array, or the URL.
     pub(crate) fn name(&self) -> String {
         match &self.server {
             Server::Command(program) => program.name(),
@@ -65,7 +65,7 @@ impl Upstream {
         }
     }
 
-    /// Looks whether a URL leads elsewhere, before anybody depends on it.
+    /// Checks at the start that a URL does not redirect.
     pub(crate) async fn look(&self) -> Result<(), UpstreamError> {
         match &self.server {
             Server::Command(_) => Ok(()),
@@ -73,7 +73,7 @@ impl Upstream {
         }
     }
 
-    /// A conversation of its own with the server. It is closed when the line is dropped.
+    /// Opens a new conversation with the server. Dropping the channel closes it.
     pub(crate) async fn open(&self) -> Result<Channel, UpstreamError> {
         let open = OpenConversation::count(&self.open);
         match &self.server {
@@ -82,8 +82,8 @@ impl Upstream {
         }
     }
 
-    /// Waits until every conversation whose line was dropped is closed: its process has ended, its session is deleted.
-    /// A program that ends earlier cuts them short.
+    /// Waits until every conversation whose channel was dropped is closed: its process has ended, or its session is deleted. If
+    /// the program ends earlier, that is cut short.
     pub(crate) async fn closed(&self) {
         // It cannot fail: this holds a sender.
         let _ = self.open.subscribe().wait_for(|open| *open == 0).await;
@@ -106,8 +106,8 @@ impl Drop for OpenConversation {
     }
 }
 
-/// A message from the server. An answer that is none becomes an error, so that nothing waits for it for
-/// ever; anything else that is none is `None`.
+/// Parses a message from the server. An invalid answer becomes an error, so that nobody waits for it for ever. Any other
+/// invalid message is `None`.
 fn received(text: &str) -> Option<Message> {
     Message::parse(text).map_or_else(
         |refusal| {
@@ -121,7 +121,7 @@ fn received(text: &str) -> Option<Message> {
     )
 }
 
-/// Tells the operator. It never holds what the server or the client said.
+/// Tells the operator something. The text never contains what the server or the client said.
 fn notice(text: &str) {
     crate::terminal::say(text);
 }

@@ -255,9 +255,9 @@ async fn what_a_server_answers_beside_the_protocol_is_an_error_and_no_more() {
             (400, JSON, r#"{"id":null,"error":{"code":1,"message":"its own words"}}"#.to_owned()),
             "its own words",
         ),
-        ((200, JSON, "[]".to_owned()), "no message"),
-        ((200, JSON, r#"{"id":8,"result":{}}"#.to_owned()), "no message"),
-        ((202, &[], String::new()), "no message"),
+        ((200, JSON, "[]".to_owned()), "not a JSON-RPC answer"),
+        ((200, JSON, r#"{"id":8,"result":{}}"#.to_owned()), "not a JSON-RPC answer"),
+        ((202, &[], String::new()), "not a JSON-RPC answer"),
         ((200, EVENTS, "data: {\"id\":8,\"result\":{}}\n\n".to_owned()), "may or may not have run"),
     ];
     for (answer, expected) in rows {

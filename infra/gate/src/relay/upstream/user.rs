@@ -1,4 +1,4 @@
-//! The user that a server is started as, so that it cannot read what is the gate's.
+//! The user that a server runs as, so that it cannot read the gate's files and environment.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use tokio::process::Command;
 
 use super::UpstreamError;
 
-/// Another user than root, which this process may become.
+/// A user other than root, as which this process may start a server.
 #[derive(Debug, Clone)]
 pub(super) struct User {
     name: String,
@@ -26,21 +26,21 @@ impl User {
         let refuse = |problem: String| UpstreamError(format!("--user {name}: {problem}"));
         if !is_root {
             let problem =
-                "only root may start a server as another user: start the gate as root, or leave it out";
+                "only root may start a server as another user: start the gate as root, or leave --user out";
             return Err(refuse(problem.to_owned()));
         }
         let found = nix::unistd::User::from_name(name);
-        let found = found.map_err(|error| refuse(format!("the users cannot be looked up: {error}")))?;
-        let found =
-            found.ok_or_else(|| refuse("there is no such user: name one of this machine".to_owned()))?;
+        let found = found.map_err(|error| refuse(format!("cannot look up users: {error}")))?;
+        let found = found
+            .ok_or_else(|| refuse("there is no such user on this machine: name another user".to_owned()))?;
         if found.uid.is_root() {
-            return Err(refuse("root reads everything that is the gate's: name another user".to_owned()));
+            return Err(refuse("root can read the gate's files: name another user".to_owned()));
         }
         let (uid, gid) = (found.uid.as_raw(), found.gid.as_raw());
         Ok(Self { name: found.name, uid, gid, home: found.dir })
     }
 
-    /// What root starts as another has none of root's other groups: the standard library drops them.
+    /// Starts `command` as this user. The standard library drops root's other groups.
     pub(super) fn put_on(&self, command: &mut Command) {
         command.uid(self.uid).gid(self.gid);
         command.env("HOME", &self.home).env("USER", &self.name).env("LOGNAME", &self.name);
@@ -56,7 +56,7 @@ mod tests {
     fn a_user_that_does_not_part_the_server_from_the_gate_is_refused() {
         for (name, is_root, expected) in [
             ("nobody", false, "only root"),
-            ("root", true, "root reads everything"),
+            ("root", true, "root can read"),
             ("no-such-user", true, "no such user"),
             ("", true, "no such user"),
         ] {

@@ -4,14 +4,14 @@ use tokio::process::Command;
 
 use super::UpstreamError;
 
-/// Nobody: see [`User::find`].
+/// No value exists: see [`User::find`].
 #[derive(Debug, Clone)]
 pub(super) enum User {}
 
 impl User {
     /// Refuses every name.
     pub(super) fn find(name: &str) -> Result<Self, UpstreamError> {
-        let problem = "a server cannot be started as another user on Windows: leave it out";
+        let problem = "a server cannot be started as another user on Windows: leave --user out";
         Err(UpstreamError(format!("--user {name}: {problem}")))
     }
 

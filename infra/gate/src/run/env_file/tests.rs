@@ -1,8 +1,8 @@
 use std::collections::BTreeSet;
 
-use super::{Unreadable, Variables};
+use super::{EnvFileError, Variables};
 
-fn parse(text: &str) -> Result<Variables, Unreadable> {
+fn parse(text: &str) -> Result<Variables, EnvFileError> {
     super::parse(text.as_bytes().to_vec(), &BTreeSet::new())
 }
 
@@ -62,7 +62,7 @@ fn what_readers_differ_on_is_refused_by_its_line_and_without_its_value() {
     for text in rows {
         let text = format!("# first\n{text}");
         let refused = parse(&text).expect_err(&text);
-        assert!(matches!(refused, Unreadable::Line { line: 2 | 3, .. }), "{text}: {refused:?}");
+        assert!(matches!(refused, EnvFileError::Line { line: 2 | 3, .. }), "{text}: {refused:?}");
         assert!(!refused.to_string().contains("hunter2"), "{refused}");
     }
 }
