@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use sayso_local::outbox::Fate;
 use sayso_tests::{Chromium, DESKTOP, Device, PHONE, Scheme, Verdict, workspace};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::scenes::{Scene, awkward, volume};
 
@@ -30,6 +30,30 @@ async fn the_pages_of_an_answered_request() {
     let chromium = Chromium::start().await;
     look(&chromium, "approved", &approved, &[]).await;
     look(&chromium, "denied", &denied, &[]).await;
+}
+
+/// Where approving takes a passkey: with one at hand, in a browser that has none, and the page that makes one.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_pages_of_a_passkey() {
+    let scene = Scene::new(volume()).await;
+    scene.takes_a_passkey().await;
+    let chromium = Chromium::start().await;
+    look(&chromium, "no-passkey", &scene.link.0, &[]).await;
+    let options = json!({
+        "protocol": "ctap2", "transport": "internal", "hasResidentKey": true, "hasUserVerification": true,
+        "isUserVerified": true,
+    });
+    chromium.command("WebAuthn.enable", json!({})).await;
+    chromium.command("WebAuthn.addVirtualAuthenticator", json!({"options": options})).await;
+    look(&chromium, "passkey", &scene.link.0, &[]).await;
+    let token = scene.world.invite("approver-deploy-bot").await.token;
+    // From another page: a change of the fragment alone loads nothing.
+    look(&chromium, "enrolment", &format!("{}/passkey#{token}", scene.world.host.page_url), &[]).await;
+    chromium.open(&scene.link.0).await;
+    chromium.run("document.querySelector('[value=deny]').click()", json!([])).await;
+    chromium.wait_for("#code-error").await;
+    let expected = ["the server responded with a status of 422"];
+    assert_eq!(look_at(&chromium, "passkey-elsewhere", &expected).await, [""; 0]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -78,7 +102,9 @@ async fn look_into_outbox(chromium: &Chromium, name: &str, scene: &Scene) {
         for device in [NARROW, PHONE, DESKTOP] {
             chromium.look_with(device).await;
             chromium.client().enter_frame(0).await.expect("the mail");
-            problems.extend(audit(chromium, "mail", device, scheme).await);
+            // The frame lets no script of its own run, and axe-core waits for some.
+            let found = chromium.run(AUDIT, json!([device.is_phone])).await;
+            problems.extend(named(&found, "mail", device, scheme));
             chromium.client().enter_parent_frame().await.expect("the outbox");
         }
     }
@@ -113,9 +139,29 @@ async fn look_at(chromium: &Chromium, name: &str, expected: &[&str]) -> Vec<Stri
 }
 
 async fn audit(chromium: &Chromium, name: &str, device: Device, scheme: Scheme) -> Vec<String> {
-    let problems = chromium.run(AUDIT, json!([device.is_phone])).await;
-    let problems = problems.as_array().expect("a list").iter().filter_map(|problem| problem.as_str());
-    problems.map(|problem| format!("{name}, {} px, {}: {problem}", device.width, scheme.name())).collect()
+    let mut problems = named(&chromium.run(AUDIT, json!([device.is_phone])).await, name, device, scheme);
+    problems.extend(named(&barriers(chromium).await, name, device, scheme));
+    problems
+}
+
+fn named(found: &Value, name: &str, device: Device, scheme: Scheme) -> Vec<String> {
+    let found = found.as_array().expect("a list").iter().filter_map(Value::as_str);
+    found.map(|problem| format!("{name}, {} px, {}: {problem}", device.width, scheme.name())).collect()
+}
+
+/// What axe-core finds by the success criteria of WCAG 2.2, levels A and AA, and by its own best practices.
+async fn barriers(chromium: &Chromium) -> Value {
+    let path = workspace().join("target/node/node_modules/axe-core/axe.min.js");
+    let axe = std::fs::read_to_string(&path);
+    let axe = axe.unwrap_or_else(|_| panic!("{} is missing: tests/run installs it", path.display()));
+    chromium.run(&axe, json!([])).await;
+    chromium
+        .run_until_done(
+            "const done = arguments[0];
+             axe.run(document, { iframes: false }).then(({ violations }) => done(violations.flatMap(({ id, help, nodes }) =>
+               nodes.map(({ target }) => `${id}: ${help} (${target})`))));",
+        )
+        .await
 }
 
 fn file(name: &str, device: Device, scheme: Scheme) -> PathBuf {

@@ -1,6 +1,8 @@
 use axum::Router;
 use axum::response::Html;
 use axum::routing::get;
+use sayso_model::AgentName;
+use sayso_model::passkey::RequiredProof;
 use sayso_tests::{Agent, Link, Verdict, World, asking};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -64,6 +66,13 @@ impl Scene {
         let link = world.link(&id);
         world.pass(8 * 60);
         Self { world, agent, id, link }
+    }
+
+    /// From now on, approving what this agent asks does.
+    pub(crate) async fn takes_a_passkey(&self) {
+        let agent = AgentName::parse("deploy-bot").expect("a name");
+        let registry = self.world.host.registry();
+        registry.set_agent_proof(&agent, RequiredProof::Passkey).await.expect("set");
     }
 
     /// Another request, decided: the link to its outcome.

@@ -151,6 +151,12 @@ impl Chromium {
         self.client.execute(script, arguments).await.unwrap_or_else(|e| panic!("{e} in {script}"))
     }
 
+    /// Runs a script of the test's until it calls its first argument, with what it gives that.
+    pub async fn run_until_done(&self, script: &str) -> Value {
+        let result = self.client.execute_async(script, Vec::new()).await;
+        result.unwrap_or_else(|e| panic!("{e} in {script}"))
+    }
+
     /// Presses a key and lets it go.
     pub async fn press(&self, key: char) {
         let keys = KeyActions::new("keyboard".to_owned());

@@ -84,12 +84,12 @@ fn page(mails: &[Mail]) -> Markup {
                     p.count { (count(mails.len())) }
                     a.reload href="/" { "Reload" }
                 }
-                p.notice role="note" {
-                    strong { "Anyone who can read this page can decide." }
-                    " These mails were not sent to anyone. Each holds the link that approves or denies, so this is for \
-                     trying and developing on your own machine."
-                }
                 main {
+                    p.notice role="note" {
+                        strong { "Anyone who can read this page can decide." }
+                        " These mails were not sent to anyone. Each holds the link that approves or denies, so this is for \
+                         trying and developing on your own machine."
+                    }
                     @if mails.is_empty() {
                         p.empty { "No mail yet. Reload after an agent has asked for approval." }
                     }
