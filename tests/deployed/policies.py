@@ -35,6 +35,7 @@ ARNS = {
 PLACES = {
     "TABLE_ARN": ARNS["AWS::DynamoDB::Table"],
     "AUDIT_KEY_ARN": ARNS["AWS::KMS::Key"],
+    "ENROLMENT_KEY_ARN": ARNS["AWS::KMS::Key"],
 }
 # Reasons why a finding is none. `*`: a resource that does not exist yet has no ARN, or the action has no other.
 ACCEPTED = {

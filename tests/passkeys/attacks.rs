@@ -110,7 +110,7 @@ fn broken(answer: &Value) -> Vec<(String, Value)> {
     all
 }
 
-// Promise: A passkey that may have been copied approves nothing, and the operator is told.
+// Promise: An answer of a passkey whose counter went back approves nothing, and the operator is told.
 #[tokio::test]
 async fn a_counter_that_goes_back_is_refused_and_a_lost_answer_may_be_sent_again() {
     let deployment = Deployment::new().await;
@@ -284,13 +284,51 @@ async fn a_removed_passkey_and_a_removed_approvers_approve_nothing_of_what_waits
         &deployment.approve(&asked, &own.answer(&deployment.ceremony(&asked))).await,
         "a removed one",
     );
-    // The approver goes, while the request waits; their agents first.
+    // The approver goes, while the request waits; their agents first. Their invitations, used or not, go as well.
+    let (used, open) = (deployment.world.invite(APPROVER).await, deployment.world.invite(APPROVER).await);
+    deployment.world.enrol(&Authenticator::new(), &used).await;
     let bot = AgentName::parse("deploy-bot").expect("a name");
     registry.revoke_agent(&bot).await.expect("revoked");
     registry.remove_approver(&approver(), deployment.world.clock.now()).await.expect("removed");
     let page = deployment.approve(&asked, &second.answer(&deployment.ceremony(&asked))).await;
     assert_refused(&page, "a removed approver's");
     assert!(page.text().contains("no passkey of yours"), "{}", page.text());
+    for (invited, why) in [(used, "used already"), (open, "does not count any more")] {
+        let again = deployment.world.enrol(&second, &invited).await;
+        assert!(again.status == 410 && again.text().contains(why), "{}", again.text());
+    }
+    assert_refused(&deployment.approve(&asked, &second.answer(&deployment.ceremony(&asked))).await, "it");
+}
+
+/// Another approver may enrol whatever id they like, with a key of their own: what they count is counted for them alone.
+#[tokio::test]
+async fn nobody_counts_for_the_passkey_of_another() {
+    let deployment = Deployment::new().await;
+    let mut own = Authenticator::counting_from(3);
+    deployment.world.enrol(&own, &deployment.world.invite(APPROVER).await).await;
+    let mut squatter = own.with_another_key();
+    squatter.count = 1_000_000;
+    let theirs = deployment.world.invite("somebody-else").await;
+    assert_eq!(deployment.world.enrol(&squatter, &theirs).await.status, 200);
+    let asked = deployment.asked("orders").await;
+    let answer = squatter.answer(&deployment.ceremony(&asked));
+    assert_refused(&deployment.approve(&asked, &answer).await, "the squatter's");
+    let answer = own.answer(&deployment.ceremony(&asked));
+    assert_eq!(deployment.approve(&asked, &answer).await.status, 200);
+}
+
+/// Whoever serves an old name of the page now gets no approval from the passkeys that belong to it.
+#[tokio::test]
+async fn a_passkey_of_another_name_of_the_page_counts_no_more() {
+    let deployment = Deployment::new().await;
+    let (mut own, world) = (Authenticator::new(), &deployment.world);
+    let old = "https://old.example.com";
+    let invited = world.invite_to(old, APPROVER, &world.enrolment_signer().await).await;
+    let made = own.register(&Ceremony::create(&invited.token, old));
+    assert_eq!(world.send_enrolment(&made, &invited).await.status, 200);
+    let asked = deployment.asked("orders").await;
+    let answer = own.answer(&Ceremony::get(&asked.challenge, old));
+    assert_refused(&deployment.approve(&asked, &answer).await, "an old page's");
 }
 
 /// What the operator sets counts at once, for the gate and for the agent, whichever is more; and no row that is not the

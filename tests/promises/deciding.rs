@@ -20,7 +20,7 @@ async fn the_page_shows_what_would_run() {
     assert!(action < label && label < words, "{text}");
 }
 
-// Promise: A decision takes the link from the mail and a code that the page shows; a wrong code loses nothing.
+// Promise: A decision takes the link from the mail and a code that the page shows, or, where the operator wants one for a yes, a passkey; a wrong code loses nothing.
 #[tokio::test]
 async fn a_wrong_code_loses_nothing() {
     let world = World::new().await;

@@ -14,7 +14,7 @@ fn the_documentation_and_the_tests_promise_the_same() {
     let promised: BTreeSet<String> =
         section.lines().filter_map(|line| line.strip_prefix("- ")).map(str::to_owned).collect();
     let mut tested = BTreeSet::new();
-    for suite in ["promises", "fronted", "program"] {
+    for suite in ["promises", "fronted", "program", "passkeys"] {
         for entry in std::fs::read_dir(root.join(suite)).expect("the suite") {
             let source = std::fs::read_to_string(entry.expect("a file").path()).expect("a source");
             let quotes = source.lines().filter_map(|line| line.trim().strip_prefix("// Promise: "));

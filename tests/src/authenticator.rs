@@ -92,6 +92,11 @@ impl Authenticator {
         Self { count, ..Self::new() }
     }
 
+    /// One that another key signs for, under the same id.
+    pub fn with_another_key(&self) -> Self {
+        Self { id: self.id, ..Self::new() }
+    }
+
     /// The credential's id.
     pub fn id(&self) -> String {
         URL_SAFE_NO_PAD.encode(self.id)

@@ -29,8 +29,13 @@ impl World {
 
     /// One that another key has signed.
     pub async fn invite_signed_by(&self, approver: &str, signer: &Signer) -> Invited {
+        self.invite_to(&self.host.page_url, approver, signer).await
+    }
+
+    /// One to another page.
+    pub async fn invite_to(&self, page_url: &str, approver: &str, signer: &Signer) -> Invited {
         let code: InvitationCode = random::invitation_code();
-        let page = BaseUrl::parse(&self.host.page_url).expect("a page");
+        let page = BaseUrl::parse(page_url).expect("a page");
         let id = ApproverId::parse(approver).expect("an id");
         let invitation = Invitation::new(random::invitation_id(), id, page, &code, self.clock.now());
         let unsigned = invitation.to_sign(&signer.public_key().id());

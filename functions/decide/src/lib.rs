@@ -21,8 +21,8 @@ use axum::routing::post;
 use http::header::ALLOW;
 use http::{Method, StatusCode};
 use sayso_cloud::{Aws, Clock, PublicKeys, Signer, StartError, Store};
-use sayso_model::Retention;
 use sayso_model::token::{Issuer, Jwks};
+use sayso_model::{BaseUrl, Retention};
 use sayso_views::{self as views, html, protect};
 
 pub use settings::Settings;
@@ -37,6 +37,7 @@ pub struct Deps {
     signer: Signer,
     /// What enrolled passkeys verify under.
     enrolment_keys: Jwks,
+    page_url: Option<BaseUrl>,
     issuer: Issuer,
     retention: Retention,
     clock: Clock,
@@ -56,8 +57,8 @@ impl Deps {
             tokio::try_join!(Signer::connect(kms.clone(), settings.keys), enrolment_keys)?;
         let enrolment_keys = enrolment_keys.jwks();
         let store = Store::new(aws.dynamodb(), settings.table, signer.keys());
-        let Settings { issuer, retention, .. } = settings;
-        Ok(Self { store, signer, enrolment_keys, issuer, retention, clock })
+        let Settings { page_url, issuer, retention, .. } = settings;
+        Ok(Self { store, signer, enrolment_keys, page_url, issuer, retention, clock })
     }
 }
 

@@ -40,11 +40,15 @@ pub(crate) async fn prove(
         return Err(PasskeyError::Refused(problem.to_owned()));
     }
     let passkey = Passkey::of_answer(answer, &passkeys.enrolled)?;
-    let counted = deps.store.sign_count(&passkey.credential).await?;
+    // Whoever has an old name of the page now could ask for the passkeys that belong to it.
+    if deps.page_url.as_ref().is_some_and(|page| page.origin() != passkey.page.origin()) {
+        return Err(WebAuthnError::OtherPage.into());
+    }
+    let counted = deps.store.sign_count(passkey).await?;
     let challenge = Challenge::to_approve(&request.fingerprint());
     let proof = passkey.prove(answer, challenge, &counted, verifies_rs256);
     let counts = match &proof {
-        Ok(proof) => deps.store.count_signature(proof).await?,
+        Ok(proof) => deps.store.count_signature(passkey, proof).await?,
         Err(WebAuthnError::CounterWentBack) => false,
         Err(error) => return Err((*error).into()),
     };

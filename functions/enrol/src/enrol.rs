@@ -34,6 +34,8 @@ enum EnrolError {
     Over,
     /// It was used.
     Used,
+    /// The operator has voided it.
+    Void,
     /// The code is not the one that was made with it.
     Code,
     /// The name.
@@ -56,7 +58,7 @@ impl EnrolError {
     fn status(&self) -> StatusCode {
         match self {
             Self::NotAnInvitation => StatusCode::NOT_FOUND,
-            Self::Over | Self::Used => StatusCode::GONE,
+            Self::Over | Self::Used | Self::Void => StatusCode::GONE,
             Self::Code => StatusCode::FORBIDDEN,
             Self::Name(_) | Self::Passkey(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooMany => StatusCode::CONFLICT,
@@ -69,6 +71,7 @@ impl EnrolError {
             Self::NotAnInvitation => "This is not an invitation of this service, or not the whole of one. Open the link in the mail, or copy all of it.".to_owned(),
             Self::Over => "This invitation is over: it was good for a day. Ask your operator for another.".to_owned(),
             Self::Used => "This invitation was used already. If that was not you, tell the people who run this service at once: somebody else may have enrolled a passkey in your name. For another passkey, ask for another invitation.".to_owned(),
+            Self::Void => "This invitation does not count any more: your operator made another one since, or took it back. Use the newest, or ask for one.".to_owned(),
             Self::Code => "The code does not fit this invitation. Go back, and type the sixteen letters and digits that your operator told you. The invitation is not used up.".to_owned(),
             Self::Name(problem) => format!("The name cannot be used: {problem}. Go back and change it. The invitation is not used up."),
             Self::Passkey(problem) => format!("Something is wrong with the new passkey: {problem}. Go back and try again. The invitation is not used up."),
@@ -122,15 +125,20 @@ async fn try_enrol(deps: &Deps, fields: &Fields) -> Result<Passkey, EnrolError> 
     let passkey = Passkey::from_registration(&fields.credential, &invitation, &token, name, now);
     let passkey = passkey.map_err(EnrolError::Passkey)?;
     // Before anything is signed: a used invitation signs nothing more.
-    if deps.store.invitation_is_used(&invitation.approver, &invitation.id).await? {
-        return Err(EnrolError::Used);
+    if let Some(refused) = deps.store.refuses(&invitation).await? {
+        return enrolled(refused, passkey);
     }
     let unsigned = passkey.to_sign(&deps.signer.public_key().id());
     let signature = deps.signer.sign(unsigned.digest()).await?;
     let record = unsigned.signed(&signature);
-    match deps.store.enrol(&passkey, record, invitation.expires_at, now).await? {
+    enrolled(deps.store.enrol(&passkey, record, &invitation, now).await?, passkey)
+}
+
+fn enrolled(enrolled: Enrolled, passkey: Passkey) -> Result<Passkey, EnrolError> {
+    match enrolled {
         Enrolled::Now => Ok(passkey),
         Enrolled::AlreadyUsed => Err(EnrolError::Used),
+        Enrolled::Void => Err(EnrolError::Void),
         Enrolled::TooMany => Err(EnrolError::TooMany),
     }
 }

@@ -49,12 +49,12 @@ impl Functions {
         clocks: Clocks,
         urls: Urls,
     ) -> Result<Self, StartError> {
-        let table = table.to_owned();
+        let (table, page_url) = (table.to_owned(), urls.page.clone());
         let retention = settings.retention;
         let mcp = sayso_mcp::Settings {
             table: table.clone(),
             keys: keys.clone(),
-            page_url: urls.page,
+            page_url: urls.page.clone(),
             mail_from: settings.mail_from,
             reply_to: settings.reply_to,
             configuration_set: None,
@@ -74,6 +74,7 @@ impl Functions {
             table: table.clone(),
             keys: keys.clone(),
             enrolment_key: enrolment_key.clone(),
+            page_url: Some(page_url),
             issuer: urls.issuer,
             retention,
         };

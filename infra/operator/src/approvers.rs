@@ -23,6 +23,11 @@ pub(crate) async fn add(
             count(changed, "key")
         ));
     }
+    if replace {
+        text.push_str(&format!(
+            "Passkeys stay enrolled. If {id} is another person now, remove them: `sayso approver passkeys {id}` lists them.\n"
+        ));
+    }
     Ok(Report::done(text, json!({"approver": id.as_str(), "address": address, "changed_keys": changed})))
 }
 

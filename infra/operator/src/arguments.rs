@@ -203,7 +203,7 @@ pub(crate) struct Invite {
     #[arg(long, value_name = "EMAIL", env = "SAYSO_SENDER", value_parser = EmailAddress::parse)]
     pub(crate) sender: Option<EmailAddress>,
     /// Print the link, and mail nothing: for whoever has a better way to the approver than mail
-    #[arg(long, conflicts_with = "sender")]
+    #[arg(long)]
     pub(crate) print: bool,
 }
 

@@ -37,6 +37,8 @@ pub(crate) async fn invite(to: &Deployment, invite: &Invite, now: Timestamp) -> 
     let signer = to.enrolment_signer().await?;
     let code = random::invitation_code();
     let invitation = Invitation::new(random::invitation_id(), id.clone(), page, &code, now);
+    // The one before is void: two links for one person are one too many to keep track of.
+    to.registry.void_invitations(id, now).await?;
     let unsigned = invitation.to_sign(&signer.public_key().id());
     let signature = signer.sign(unsigned.digest()).await?;
     let link = invitation.link(&InvitationToken::from_text(&unsigned.signed(&signature)));

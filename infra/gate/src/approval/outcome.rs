@@ -154,7 +154,6 @@ pub(crate) fn is_over(refusal: &Refusal) -> bool {
             | Refusal::Unanswered
             | Refusal::NotUnderstood { .. }
             | Refusal::NoRandomness
-            | Refusal::ProofRequired { .. }
             | Refusal::Token(NotYetValid | UnknownKey | Issuer | Audience | Proof)
     )
 }

@@ -116,7 +116,7 @@ impl Registry {
                 .build()
                 .map_err(|_| Failure::not_built(TRANSACT))?;
             // Whoever decides for nobody proves nothing any more.
-            let passkeys = self.delete(&Kind::Passkey.key(id))?;
+            let passkeys = self.forget_passkeys(id, now)?;
             let writes = vec![TransactWriteItem::builder().delete(approver).build(), passkeys];
             Ok(if self.transact(writes).await? { Attempt::Done(()) } else { Attempt::Overtaken })
         })

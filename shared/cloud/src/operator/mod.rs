@@ -177,10 +177,20 @@ impl Registry {
         condition: &str,
         values: impl IntoIterator<Item = (&'static str, AttributeValue)>,
     ) -> Result<TransactWriteItem, Failure> {
+        self.write(pk, change, Some(condition), values)
+    }
+
+    fn write(
+        &self,
+        pk: &str,
+        change: &str,
+        condition: Option<&str>,
+        values: impl IntoIterator<Item = (&'static str, AttributeValue)>,
+    ) -> Result<TransactWriteItem, Failure> {
         let update = Update::builder().table_name(&self.table).key("pk", text(pk)).update_expression(change);
         let values = values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         let update = update
-            .condition_expression(condition)
+            .set_condition_expression(condition.map(str::to_owned))
             .set_expression_attribute_values(Some(values))
             // `ttl` is a reserved word in expressions.
             .set_expression_attribute_names(

@@ -1,8 +1,10 @@
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use sayso_model::passkey::{Passkey, RequiredProof};
 use sayso_model::token::Jwks;
-use sayso_model::{AgentName, ApproverId, Audience};
+use sayso_model::{AgentName, ApproverId, Audience, Timestamp};
 
 use super::{Attempt, Registry, RegistryError, RegistryRefusal, change, name_key};
 use crate::Failure;
@@ -62,6 +64,31 @@ impl Registry {
         })
         .await?;
         Ok(removed)
+    }
+
+    /// Voids the invitations of an approver that were made before this moment: a new one takes their place.
+    pub async fn void_invitations(&self, approver: &ApproverId, before: Timestamp) -> Result<(), Failure> {
+        let update = self.void_update(approver, before)?;
+        self.transact(vec![update]).await.map(drop)
+    }
+
+    /// The write that takes an approver's passkeys and invitations away. The row stays: it says which were used.
+    pub(super) fn forget_passkeys(
+        &self,
+        approver: &ApproverId,
+        now: Timestamp,
+    ) -> Result<TransactWriteItem, Failure> {
+        // Those of this very second as well.
+        let before = now.plus(Duration::from_secs(1)).as_unix_seconds();
+        let values =
+            [(":before", number(before)), (":none", AttributeValue::L(Vec::new())), (":one", number(1))];
+        let change = "SET void_before = :before, passkeys = :none ADD revision :one";
+        self.write(&Kind::Passkey.key(approver), change, None, values)
+    }
+
+    fn void_update(&self, approver: &ApproverId, before: Timestamp) -> Result<TransactWriteItem, Failure> {
+        let values = [(":before", number(before.as_unix_seconds())), (":one", number(1))];
+        self.write(&Kind::Passkey.key(approver), "SET void_before = :before ADD revision :one", None, values)
     }
 
     async fn passkeys_item(&self, approver: &ApproverId) -> Result<Option<PasskeysItem>, Failure> {

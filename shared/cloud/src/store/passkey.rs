@@ -1,5 +1,5 @@
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use sayso_model::passkey::{CredentialId, InvitationId, Passkey, PasskeyProof, RequiredProof, SignCount};
+use sayso_model::passkey::{Invitation, Passkey, PasskeyProof, RequiredProof, SignCount};
 use sayso_model::token::Jwks;
 use sayso_model::{ApproverId, Request, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -30,6 +30,8 @@ pub enum Enrolled {
     Now,
     /// The invitation was used before.
     AlreadyUsed,
+    /// The operator has voided the invitation: by making another, or by removing the approver.
+    Void,
     /// The approver has [`MAX_PASSKEYS`].
     TooMany,
 }
@@ -39,10 +41,14 @@ pub enum Enrolled {
 pub(crate) struct PasskeysItem {
     pub(crate) pk: String,
     /// Each a JWS.
+    #[serde(default)]
     pub(crate) passkeys: Vec<String>,
     /// The invitations that were used, each with its end in seconds since 1970.
     #[serde(default)]
     pub(crate) used: Vec<(String, i64)>,
+    /// Invitations made before this moment, in seconds since 1970, enrol nothing any more.
+    #[serde(default)]
+    pub(crate) void_before: i64,
     /// Raised by every change.
     pub(crate) revision: u64,
 }
@@ -55,6 +61,16 @@ struct SignCountItem {
 }
 
 impl PasskeysItem {
+    fn refuses(&self, invitation: &Invitation) -> Option<Enrolled> {
+        if self.used.iter().any(|(id, _)| *id == invitation.id.to_string()) {
+            return Some(Enrolled::AlreadyUsed);
+        }
+        if invitation.issued_at.as_unix_seconds() < self.void_before {
+            return Some(Enrolled::Void);
+        }
+        (self.passkeys.len() >= MAX_PASSKEYS).then_some(Enrolled::TooMany)
+    }
+
     /// Those that these keys signed.
     pub(crate) fn verify(&self, approver: &ApproverId, keys: &Jwks) -> Passkeys {
         let verified = self.passkeys.iter().map(|record| Passkey::verify(record, approver, keys));
@@ -75,22 +91,17 @@ impl Store {
         self.row(key.clone()).await?.map(|item| from_item(item, &key)).transpose()
     }
 
-    /// Whether an invitation was used.
-    pub async fn invitation_is_used(
-        &self,
-        approver: &ApproverId,
-        invitation: &InvitationId,
-    ) -> Result<bool, Failure> {
-        let item = self.passkeys_item(approver).await?;
-        Ok(item.is_some_and(|item| item.used.iter().any(|(id, _)| *id == invitation.to_string())))
+    /// Why an invitation enrols nothing, if that is known already.
+    pub async fn refuses(&self, invitation: &Invitation) -> Result<Option<Enrolled>, Failure> {
+        Ok(self.passkeys_item(&invitation.approver).await?.and_then(|item| item.refuses(invitation)))
     }
 
-    /// Adds a passkey as it was signed, and uses up the invitation, which ends at `until`, in the same write.
+    /// Adds a passkey as it was signed, and uses up its invitation in the same write.
     pub async fn enrol(
         &self,
         passkey: &Passkey,
         record: String,
-        until: Timestamp,
+        invitation: &Invitation,
         now: Timestamp,
     ) -> Result<Enrolled, Failure> {
         for _ in 0..MAX_TRIES {
@@ -100,22 +111,20 @@ impl Store {
                 pk: Kind::Passkey.key(&passkey.approver),
                 passkeys: Vec::new(),
                 used: Vec::new(),
+                void_before: 0,
                 revision: 0,
             });
             // Our own first attempt, whose answer was lost.
             if item.passkeys.contains(&record) {
                 return Ok(Enrolled::Now);
             }
-            if item.used.iter().any(|(id, _)| *id == passkey.invitation.to_string()) {
-                return Ok(Enrolled::AlreadyUsed);
-            }
-            if item.passkeys.len() >= MAX_PASSKEYS {
-                return Ok(Enrolled::TooMany);
+            if let Some(refused) = item.refuses(invitation) {
+                return Ok(refused);
             }
             item.passkeys.push(record.clone());
             // An invitation whose time is over is refused before anybody looks here.
             item.used.retain(|(_, end)| *end > now.as_unix_seconds());
-            item.used.push((passkey.invitation.to_string(), until.as_unix_seconds()));
+            item.used.push((invitation.id.to_string(), invitation.expires_at.as_unix_seconds()));
             item.revision += 1;
             let put = self.client.put_item().set_item(Some(to_item(&item)?));
             let put = match revision {
@@ -135,8 +144,8 @@ impl Store {
     }
 
     /// What a passkey's authenticator had counted when it was last used here.
-    pub async fn sign_count(&self, credential: &CredentialId) -> Result<SignCount, Failure> {
-        let key = sign_count_key(credential);
+    pub async fn sign_count(&self, passkey: &Passkey) -> Result<SignCount, Failure> {
+        let key = sign_count_key(passkey);
         let row = self.row(key.clone()).await?;
         let Some(row) = row else { return Ok(SignCount::default()) };
         let SignCountItem { count, signature_sha256 } = from_item(row, &key)?;
@@ -144,7 +153,7 @@ impl Store {
     }
 
     /// Records that a passkey was used. `false` if another use has counted as far meanwhile: then there may be two of it.
-    pub async fn count_signature(&self, proof: &PasskeyProof) -> Result<bool, Failure> {
+    pub async fn count_signature(&self, passkey: &Passkey, proof: &PasskeyProof) -> Result<bool, Failure> {
         let SignCount { count, signature_sha256 } = proof.sign_count();
         // An authenticator that does not count leaves nothing to record.
         if *count == 0 {
@@ -155,7 +164,7 @@ impl Store {
             .client
             .update_item()
             .table_name(&self.table)
-            .key("pk", text(sign_count_key(proof.credential())))
+            .key("pk", text(sign_count_key(passkey)))
             .update_expression("SET #count = :count, signature_sha256 = :signature")
             .condition_expression(
                 "attribute_not_exists(pk) OR #count < :count OR (#count = :count AND signature_sha256 = :signature)",
@@ -188,6 +197,8 @@ pub(crate) fn required(row: &Item, key: &str) -> Result<RequiredProof, Failure> 
     RequiredProof::parse(value).map_err(|e| Failure::corrupt(key, "proof", e))
 }
 
-fn sign_count_key(credential: &CredentialId) -> String {
-    Kind::SignCount.key(credential.hash())
+/// By approver as well: nothing keeps another from enrolling the same id.
+fn sign_count_key(passkey: &Passkey) -> String {
+    let Passkey { approver, credential, .. } = passkey;
+    Kind::SignCount.key(format!("{approver}#{}", credential.hash()))
 }

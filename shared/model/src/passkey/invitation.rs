@@ -103,6 +103,8 @@ pub struct Invitation {
     pub approver: ApproverId,
     /// The page that the passkey will work on.
     pub page: BaseUrl,
+    /// When it was made: the operator can void those made before a moment.
+    pub issued_at: Timestamp,
     /// From then on it is of no use.
     pub expires_at: Timestamp,
     code_hash: String,
@@ -116,6 +118,7 @@ struct Claims {
     sub: String,
     /// The page's URL.
     aud: String,
+    iat: i64,
     exp: i64,
     code_sha256: String,
 }
@@ -130,7 +133,7 @@ impl Invitation {
         now: Timestamp,
     ) -> Self {
         let code_hash = code.hash(&id);
-        Self { id, approver, page, expires_at: now.plus(INVITATION_LIFETIME), code_hash }
+        Self { id, approver, page, issued_at: now, expires_at: now.plus(INVITATION_LIFETIME), code_hash }
     }
 
     /// To be signed with the enrolment key.
@@ -139,6 +142,7 @@ impl Invitation {
             jti: self.id.clone(),
             sub: self.approver.to_string(),
             aud: self.page.to_string(),
+            iat: self.issued_at.as_unix_seconds(),
             exp: self.expires_at.as_unix_seconds(),
             code_sha256: self.code_hash.clone(),
         };
@@ -148,12 +152,13 @@ impl Invitation {
     /// What an invitation says, if one of these enrolment keys signed it. Whether it still counts is for
     /// [`is_open`](Self::is_open) and the record of its use.
     pub fn verify(token: &InvitationToken, keys: &Jwks) -> Result<Self, TokenRefusal> {
-        let Claims { jti, sub, aud, exp, code_sha256 } = verify_jws(&token.0, TYPE, keys)?;
+        let Claims { jti, sub, aud, iat, exp, code_sha256 } = verify_jws(&token.0, TYPE, keys)?;
         let read = || {
             Some(Self {
                 id: jti,
                 approver: ApproverId::parse(&sub).ok()?,
                 page: BaseUrl::parse(&aud).ok()?,
+                issued_at: Timestamp::from_unix_seconds(iat).ok()?,
                 expires_at: Timestamp::from_unix_seconds(exp).ok()?,
                 code_hash: code_sha256,
             })
