@@ -68,7 +68,10 @@ impl Seen {
     }
 
     fn page(&mut self, page: &Page) {
-        self.answer(&page.headers, &page.html);
+        // The style sheet is every page's, and in the repository.
+        let (before, rest) = page.html.split_once("<style>").unwrap_or((&page.html, ""));
+        let after = rest.split_once("</style>").map_or(rest, |(_, after)| after);
+        self.answer(&page.headers, &format!("{before}{after}"));
     }
 }
 

@@ -71,7 +71,8 @@ async fn nothing_a_scanner_does_decides() {
         .map(|(name, value)| Some((name.as_str(), value.as_str())))
         .chain([None])
         .collect();
-    assert_eq!(buttons.len(), 3);
+    // Approve, deny, deny with each of three reasons, and none.
+    assert_eq!(buttons.len(), 6);
     for button in buttons {
         for filling in fillings(&code) {
             let changes: Vec<(&str, &str)> =

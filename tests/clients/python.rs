@@ -29,7 +29,7 @@ async fn asked(local: &Local, script: &mut Program) -> Link {
     let tools = script.line_with("tools:").await;
     assert_eq!(tools, "tools: request_approval, check_approval, withdraw_approval");
     let asked = script.line_with("asked ").await;
-    assert!(asked.starts_with("asked y•••@example.com: http://127.0.0.1:"), "{asked}");
+    assert!(asked.starts_with("asked y•••@example.com: http://localhost:"), "{asked}");
     let id = asked.rsplit('/').next().expect("an id");
     let mut links = local.links(id).await;
     assert_eq!(links.len(), 1, "one mail");

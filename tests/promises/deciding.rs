@@ -41,6 +41,50 @@ async fn a_wrong_code_loses_nothing() {
     assert_eq!(agent.check(&id).await.field("note"), note);
 }
 
+// Promise: A no with a common reason takes one tap, and the agent reads the reason in the human's words.
+#[tokio::test]
+async fn a_no_with_a_reason_takes_one_tap() {
+    let world = World::new().await;
+    let agent = world.agent().await;
+    let rows = [
+        ("deny-not-now", "", "Not now."),
+        ("deny-wrong-target", "Staging, please.", "Wrong target. Staging, please."),
+        ("deny-explain-first", "", "Explain first."),
+    ];
+    for (verdict, note, told) in rows {
+        let id = agent.ask(verdict).await.field("approval_id").to_owned();
+        let browser = world.browser();
+        let page = browser.open(&world.link(&id).0).await;
+        assert!(page.form().buttons.contains(&("verdict".to_owned(), verdict.to_owned())), "{verdict}");
+        let fields = [("code", page.code()), ("note", note.to_owned())];
+        let fields = fields.each_ref().map(|(name, value)| (*name, value.as_str()));
+        let decided = browser.submit(&page.form(), &fields, Some(("verdict", verdict))).await;
+        assert_eq!(decided.status, 200, "{}", decided.text());
+        let answer = agent.check(&id).await;
+        assert_eq!((answer.field("status"), answer.field("note")), ("denied", told));
+    }
+}
+
+// Promise: Destructive words, wildcards and names of production stand out in the action, by a list of words that judges nothing.
+#[tokio::test]
+async fn what_to_look_at_twice_stands_out() {
+    let world = World::new().await;
+    let agent = world.agent().await;
+    let sql = "UPDATE t SET a = 1;\n".repeat(30) + "DROP TABLE users;";
+    let asked = serde_json::json!({
+        "tool": "run_sql",
+        "arguments": {"sql": sql, "database": "orders-prod", "paths": ["/srv/*"]},
+        "summary": "Some harmless updates",
+    });
+    let id = agent.call("request_approval", asked).await.field("approval_id").to_owned();
+    let page = world.browser().open(&world.link(&id).0).await;
+    for marked in ["DROP", "prod", "*"] {
+        assert!(page.html.contains(&format!("<mark>{marked}</mark>")), "{marked}");
+    }
+    assert!(page.text().contains("Look twice: * , drop , prod"), "{}", page.text());
+    assert!(page.text().contains("It knows nothing of what they do"), "{}", page.text());
+}
+
 // Promise: Once answered, it is answered: the same link shows what happened, when and how, and changes nothing more.
 #[tokio::test]
 async fn an_answer_stands() {

@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::Permission;
 
 /// `template.yaml`, as far as a test asks: mappings in block style, found by their keys and their indentation. What
-/// CloudFormation's tags mean is left alone.
+/// CloudFormation's tags mean is left alone: a YAML reader would have to be taught each of them first.
 pub struct Template(String);
 
 /// What Lambda does in a function's name, and its code does not.

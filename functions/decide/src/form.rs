@@ -1,6 +1,6 @@
 use sayso_model::passkey::RequiredProof;
-use sayso_model::{DecidingLink, EmailLinkProof, Note};
-use sayso_views::FormErrors;
+use sayso_model::{DecidingLink, EmailLinkProof, Invalid, Note};
+use sayso_views::{DenialReason, FormErrors};
 use serde::Deserialize;
 
 /// The form as sent. A field that is missing is empty; without `Debug`, so that no log shows the secret.
@@ -46,8 +46,20 @@ impl Fields {
         match self.verdict.as_str() {
             "approve" => Some(Verdict::Approve),
             "deny" => Some(Verdict::Deny),
-            _ => None,
+            _ => self.reason().map(|_| Verdict::Deny),
         }
+    }
+
+    fn reason(&self) -> Option<DenialReason> {
+        DenialReason::ALL.into_iter().find(|reason| reason.verdict() == self.verdict)
+    }
+
+    /// The approver's words: the reason that they pressed, and what they wrote.
+    fn note(&self) -> Result<Option<Note>, Invalid> {
+        let note = Note::parse(&self.note)?;
+        let Some(reason) = self.reason() else { return Ok(note) };
+        let words = note.map_or(String::new(), |note| format!(" {}", note.as_str()));
+        Note::parse(&format!("{}.{words}", reason.words()))
     }
 
     /// The answer, or everything that has to change at once. A no takes the code, whatever a yes takes.
@@ -56,7 +68,7 @@ impl Fields {
         link: &DecidingLink,
         required: RequiredProof,
     ) -> Result<Answer<'_>, FormErrors> {
-        let (note, verdict) = (Note::parse(&self.note), self.verdict());
+        let (note, verdict) = (self.note(), self.verdict());
         let by_passkey = required == RequiredProof::Passkey && verdict != Some(Verdict::Deny);
         let shown = if by_passkey {
             let answered = Some(self.credential.as_str()).filter(|answer| !answer.is_empty());

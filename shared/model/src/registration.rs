@@ -11,7 +11,7 @@ use crate::{AgentKeyHash, Invalid};
 pub struct Overlap(Duration);
 
 impl Overlap {
-    /// From its text: a whole number and its unit, such as `90s`, `30m`, `24h` or `7d`; `0` is none.
+    /// From its text, one number and no more (`humantime` takes `1h 5m 3ns`): a whole number and its unit, such as `90s`, `30m`, `24h` or `7d`; `0` is none.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let most = Duration::from_secs(30 * 86_400);
         let (count, unit) = match text.char_indices().next_back() {

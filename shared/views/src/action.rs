@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use sayso_model::{Reading, Request, counted, misleading};
 
-use super::{json, text};
+use super::{attention, json, text};
 
 /// The action in full, and what binds a decision to it.
 pub(crate) fn action(request: &Request, title: &str, explanation: &str) -> Markup {
@@ -12,8 +12,9 @@ pub(crate) fn action(request: &Request, title: &str, explanation: &str) -> Marku
         section aria-labelledby="action" {
             h2 #action { (title) }
             p.quiet { (explanation) }
+            (look_twice(request))
             dl {
-                dt { "Tool" } dd { code translate="no" { (request.action.tool) } }
+                dt { "Tool" } dd { code translate="no" { (text::name(request.action.tool.as_str())) } }
                 dt { "At the gate" } dd { code translate="no" { (request.audience) } }
                 dt { "Arguments" } dd { (counted(length, "byte")) ", all shown below" }
             }
@@ -21,6 +22,26 @@ pub(crate) fn action(request: &Request, title: &str, explanation: &str) -> Marku
             dl.fine {
                 dt { "SHA-256 digest" } dd { code translate="no" { (request.action.digest()) } }
                 dt { "Approval" } dd { code translate="no" { (request.id) } }
+            }
+        }
+    }
+}
+
+/// Which words are marked. It says what that is worth, so that nobody takes an action without marks for harmless.
+fn look_twice(request: &Request) -> Markup {
+    let words = attention::found(request.action.tool.as_str(), &request.action.arguments);
+    let more = words.len().saturating_sub(attention::NAMED);
+    html! {
+        @if !words.is_empty() {
+            p.twice {
+                b { "Look twice: " }
+                @for (at, word) in words.iter().take(attention::NAMED).enumerate() {
+                    @if at > 0 { ", " }
+                    mark translate="no" { (word) }
+                }
+                @if more > 0 { " and " (counted(more, "more word")) }
+                ". "
+                span.quiet { "A list of words marks these. It knows nothing of what they do, and marks nothing else." }
             }
         }
     }

@@ -32,6 +32,40 @@ pub enum Approving {
     ByPasskeyElsewhere,
 }
 
+/// The common reasons for a no. The agent reads them as the approver's words, in front of the note.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DenialReason {
+    /// At another time, perhaps.
+    NotNow,
+    /// Not this, there or with these arguments.
+    WrongTarget,
+    /// Not without more about it.
+    ExplainFirst,
+}
+
+impl DenialReason {
+    /// All of them, as the page shows them.
+    pub const ALL: [Self; 3] = [Self::NotNow, Self::WrongTarget, Self::ExplainFirst];
+
+    /// What the button sends as the verdict.
+    pub fn verdict(self) -> &'static str {
+        match self {
+            Self::NotNow => "deny-not-now",
+            Self::WrongTarget => "deny-wrong-target",
+            Self::ExplainFirst => "deny-explain-first",
+        }
+    }
+
+    /// What the button and the note say.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::NotNow => "Not now",
+            Self::WrongTarget => "Wrong target",
+            Self::ExplainFirst => "Explain first",
+        }
+    }
+}
+
 /// What has to change in a form that was sent, field by field.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FormErrors {
@@ -136,6 +170,19 @@ fn by_code(form: &Form<'_>) -> Markup {
                 button type="submit" name="verdict" value="approve" { "Approve" }
                 button type="submit" name="verdict" value="deny" { "Deny" }
             }
+            (reasons())
+        }
+    }
+}
+
+/// Denials with a reason, a tap each.
+fn reasons() -> Markup {
+    html! {
+        p.quiet { "Or deny, and tell the agent why:" }
+        div.reasons {
+            @for reason in DenialReason::ALL {
+                button type="submit" name="verdict" value=(reason.verdict()) { (reason.words()) }
+            }
         }
     }
 }
@@ -158,6 +205,7 @@ fn by_passkey(form: &Form<'_>) -> Markup {
             (verdict_error(form))
             (code(form, "to deny"))
             div.verdicts.alone { button type="submit" name="verdict" value="deny" { "Deny" } }
+            (reasons())
             p.quiet { "If you did not expect this, deny it." }
         }
     }

@@ -6,6 +6,7 @@
 
 mod action;
 mod answer;
+mod attention;
 mod deciding;
 mod headers;
 mod json;
@@ -17,7 +18,7 @@ mod status;
 mod text;
 
 pub use answer::{html, with_script};
-pub use deciding::{Approving, Form, FormErrors, deciding};
+pub use deciding::{Approving, DenialReason, Form, FormErrors, deciding};
 pub use headers::protect;
 pub use notices::{
     decide_by_form_only, maybe_not_recorded, not_decided, not_found, not_shown, read_only, too_large,

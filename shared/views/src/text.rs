@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use maud::{Escaper, Markup, PreEscaped};
 use sayso_model::{Piece, Reading, reveal};
 
+use super::attention::marked;
+
 /// Prose: lines are lines, and anything made to push text out of sight is named in its place.
 pub(crate) fn prose(text: &str) -> Markup {
     let mut html = String::with_capacity(text.len() + 64);
@@ -14,11 +16,26 @@ pub(crate) fn prose(text: &str) -> Markup {
     PreEscaped(html)
 }
 
+/// A name, with the words marked that are to be looked at twice.
+pub(crate) fn name(name: &str) -> Markup {
+    let mut html = String::with_capacity(name.len() + 32);
+    marked(&mut html, name);
+    PreEscaped(html)
+}
+
 /// The inside of a JSON string, as JSON writes it; each line feed is `\n`, and the last of a run also ends the line.
 pub(crate) fn json_text(html: &mut String, text: &str) {
+    // Pieces end between words, and an option or a name may be several.
+    let mut plain = String::new();
     for piece in reveal(text, Reading::Arguments) {
-        show(html, &piece, json_escaped);
+        if let Piece::Plain(text) = piece {
+            plain.push_str(text);
+        } else {
+            json_escaped(html, &std::mem::take(&mut plain));
+            show(html, &piece, json_escaped);
+        }
     }
+    json_escaped(html, &plain);
 }
 
 fn show(html: &mut String, piece: &Piece<'_>, plain: impl Fn(&mut String, &str)) {
@@ -54,7 +71,7 @@ fn json_escaped(html: &mut String, text: &str) {
         let lines = from.starts_with('\n');
         let end = from.find(|c| !needs_escape(c) || (c == '\n') != lines).unwrap_or(from.len());
         let (run, after) = from.split_at(end);
-        escape(html, before);
+        marked(html, before);
         html.push_str("<em>");
         html.extend(run.chars().map(|c| match c {
             '"' => "\\&quot;",
@@ -68,7 +85,7 @@ fn json_escaped(html: &mut String, text: &str) {
         }
         rest = after;
     }
-    escape(html, rest);
+    marked(html, rest);
 }
 
 fn needs_escape(c: char) -> bool {
@@ -121,10 +138,11 @@ mod tests {
     #[test]
     fn a_run_that_pushes_text_out_of_sight_is_named_in_its_place() {
         let far = format!("safe{}rm -rf", " ".repeat(500));
-        assert_eq!(shown_in_json(&far), "safe<b class=\"x\">500 spaces</b>rm -rf");
+        let marked = "<mark>rm</mark> <mark>-rf</mark>";
+        assert_eq!(shown_in_json(&far), format!("safe<b class=\"x\">500 spaces</b>{marked}"));
         let below = format!("ok{}rm", " \n".repeat(20_000));
         let name = "<b class=\"x\">20,000 spaces and 20,000 line breaks in turn</b>";
-        assert_eq!(shown_in_json(&below), format!("ok{name}\nrm"));
+        assert_eq!(shown_in_json(&below), format!("ok{name}\n<mark>rm</mark>"));
         assert_eq!(prose(&below).into_string(), format!("ok{name}\nrm"));
         assert_eq!(prose("a  b\n\nc").into_string(), "a  b\n\nc");
     }

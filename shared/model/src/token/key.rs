@@ -111,7 +111,8 @@ impl PublicKey {
     }
 }
 
-/// One public key in a JWKS (RFC 7517).
+/// One public key in a JWKS (RFC 7517). Read without a JOSE library: only keys of these very members count, and a gate would carry
+/// the library for them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "RFC 7517 and RFC 7518 section 6.2 name the members")]
 pub struct Jwk {

@@ -46,7 +46,7 @@ pub(in crate::tools) fn definition() -> Tool {
             "closes_in": {"type": "string", "description": "While pending: how long is left."},
             "retry_after_seconds": {"type": "integer", "description": "While pending: when to check again."},
             "decided_at": moment("When the approver decided."),
-            "proven_by": {"type": "string", "description": "How the decision was proven: `email-link`."},
+            "proven_by": {"type": "string", "description": "How the decision was proven: `email-link` or `passkey`."},
             "note": {"type": "string", "description": "The approver's words to you."},
             "approval_token": {"type": "string", "description": "When approved: give it to what executes the action."},
             "token_expires_at": moment("When approved: the action must be executed before then."),

@@ -1,4 +1,5 @@
-//! What agents read of the tool.
+//! What agents read of the tool. The schema is written out: its texts are for models to read, and a schema made from types says
+//! little beside types.
 
 use rmcp::model::{Tool, ToolAnnotations};
 use sayso_model::Status;
