@@ -23,17 +23,7 @@ pub(crate) async fn invite(to: &Deployment, invite: &Invite, now: Timestamp) -> 
             "no approver {id} is registered: `sayso approver add {id} EMAIL` registers one"
         ))
     })?;
-    let sender = match (invite.print, &invite.sender, &to.outbox) {
-        (true, ..) => None,
-        (false, Some(sender), _) => Some(sender.clone()),
-        // The local outbox takes any sender.
-        (false, None, Some(_)) => EmailAddress::parse("sayso@localhost").ok(),
-        (false, None, None) => {
-            return Err(Stopped::usage(
-                "say who the mail comes from: --sender EMAIL (the stack's parameter SenderEmail, or SAYSO_SENDER), or take --print and bring the link to the approver yourself",
-            ));
-        }
-    };
+    let sender = sender(to, invite)?;
     let signer = to.enrolment_signer().await?;
     let code = random::invitation_code();
     let invitation = Invitation::new(random::invitation_id(), id.clone(), page, &code, now);
@@ -72,6 +62,19 @@ pub(crate) async fn invite(to: &Deployment, invite: &Invite, now: Timestamp) -> 
         "link": invite.print.then_some(link),
     });
     Ok(Report::done(text, json))
+}
+
+/// Who the mail comes from, if one is to be sent.
+fn sender(to: &Deployment, invite: &Invite) -> Result<Option<EmailAddress>, Stopped> {
+    match (invite.print, &invite.sender, &to.outbox) {
+        (true, ..) => Ok(None),
+        (false, Some(sender), _) => Ok(Some(sender.clone())),
+        // The local outbox takes any sender.
+        (false, None, Some(_)) => Ok(EmailAddress::parse("sayso@localhost").ok()),
+        (false, None, None) => Err(Stopped::usage(
+            "say who the mail comes from: --sender EMAIL (the stack's parameter SenderEmail, or SAYSO_SENDER), or take --print and bring the link to the approver yourself",
+        )),
+    }
 }
 
 fn mail(invitation: &Invitation, link: &str, to: EmailAddress) -> Mail {

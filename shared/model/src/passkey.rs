@@ -212,7 +212,7 @@ pub enum RequiredProof {
 }
 
 impl RequiredProof {
-    /// The name in rows and on the command line: that of the [`ProvenBy`](crate::ProvenBy) it takes.
+    /// The name in rows and on the command line: that of the [`ProvenBy`] it takes.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::EmailLink => "email-link",
