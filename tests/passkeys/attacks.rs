@@ -170,9 +170,20 @@ async fn an_invitation_enrols_one_passkey_once_with_its_code_within_a_day() {
         assert_eq!(page.status, 422, "{}", page.text());
     }
     assert_eq!(deployment.world.enrol(&own, &invited).await.status, 200);
+    // The same form again, as if the first answer had been lost.
+    assert_eq!(deployment.world.enrol(&own, &invited).await.status, 200);
     let again = deployment.world.enrol(&thief, &invited).await;
     assert_eq!(again.status, 410);
     assert!(again.text().contains("used already"), "{}", again.text());
+    // The operator voids what was made before a moment, and what is made from then on enrols.
+    deployment.world.pass(1);
+    let registry = deployment.world.host.registry();
+    registry.void_invitations(&approver(), deployment.world.clock.now()).await.expect("voided");
+    let voided = deployment.world.enrol(&thief, &other).await;
+    assert!(voided.status == 410 && voided.text().contains("no longer valid"), "{}", voided.text());
+    let newest = deployment.world.invite(APPROVER).await;
+    assert_eq!(deployment.world.enrol(&Authenticator::new(), &newest).await.status, 200);
+    let other = deployment.world.invite(APPROVER).await;
     deployment.world.pass(INVITATION_LIFETIME.as_secs());
     assert_eq!(deployment.world.enrol(&thief, &other).await.status, 410);
     let asked = deployment.asked("orders").await;
@@ -292,8 +303,8 @@ async fn a_removed_passkey_and_a_removed_approvers_approve_nothing_of_what_waits
     registry.remove_approver(&approver(), deployment.world.clock.now()).await.expect("removed");
     let page = deployment.approve(&asked, &second.answer(&deployment.ceremony(&asked))).await;
     assert_refused(&page, "a removed approver's");
-    assert!(page.text().contains("no passkey of yours"), "{}", page.text());
-    for (invited, why) in [(used, "used already"), (open, "does not count any more")] {
+    assert!(page.text().contains("no passkey here yet"), "{}", page.text());
+    for (invited, why) in [(used, "used already"), (open, "no longer valid")] {
         let again = deployment.world.enrol(&second, &invited).await;
         assert!(again.status == 410 && again.text().contains(why), "{}", again.text());
     }

@@ -73,7 +73,7 @@ impl Fields {
         let shown = if by_passkey {
             let answered = Some(self.credential.as_str()).filter(|answer| !answer.is_empty());
             answered.map(Shown::Passkey).ok_or(FormErrors {
-                passkey: verdict.map(|_| "Approving this takes your passkey.".to_owned()),
+                passkey: verdict.map(|_| "You need your passkey to approve this.".to_owned()),
                 ..FormErrors::default()
             })
         } else {

@@ -1,8 +1,11 @@
 use sayso_cloud::{Failure, verifies_rs256};
-use sayso_model::Request;
 use sayso_model::passkey::{Challenge, Passkey, PasskeyProof, WebAuthnError};
+use sayso_model::{BaseUrl, Request};
 
 use crate::Deps;
+
+/// What the hosts of Function URLs and of HTTP APIs end in: where the page has no name of its own.
+const HOSTS_OF_AWS: [&str; 3] = [".on.aws", ".amazonaws.com", ".amazonaws.com.cn"];
 
 /// Why a passkey's answer approves nothing.
 pub(crate) enum PasskeyError {
@@ -33,15 +36,14 @@ pub(crate) async fn prove(
     let passkeys = deps.store.passkeys(&request.approver, &deps.enrolment_keys).await?;
     if passkeys.unsigned > 0 {
         let (approver, count) = (&request.approver, passkeys.unsigned);
-        tracing::error!(%approver, count, "the table holds passkeys that enrol did not sign: somebody else wrote them");
+        tracing::error!(%approver, count, "the table holds passkeys that are not signed with the present enrolment key");
     }
     if passkeys.enrolled.is_empty() {
-        let problem = "Nothing was decided: no passkey of yours is enrolled. Ask the people who run this service for an invitation.";
+        let problem = "Nothing was decided: you have no passkey here yet. Ask the people who run this service for an invitation.";
         return Err(PasskeyError::Refused(problem.to_owned()));
     }
     let passkey = Passkey::of_answer(answer, &passkeys.enrolled)?;
-    // Whoever has an old name of the page now could ask for the passkeys that belong to it.
-    if deps.page_url.as_ref().is_some_and(|page| page.origin() != passkey.page.origin()) {
+    if !belongs(&passkey.page, deps.page_url.as_ref()) {
         return Err(WebAuthnError::OtherPage.into());
     }
     let counted = deps.store.sign_count(passkey).await?;
@@ -58,4 +60,37 @@ pub(crate) async fn prove(
         return Err(WebAuthnError::CounterWentBack.into());
     }
     Ok(proof?)
+}
+
+/// Whether a passkey's page can be the one there is now. Whoever has an old name of the page could ask for the passkeys that belong
+/// to it; AWS gives its own hosts to nobody else.
+fn belongs(enrolled: &BaseUrl, page_url: Option<&BaseUrl>) -> bool {
+    match page_url {
+        Some(page) => page.origin() == enrolled.origin(),
+        None => HOSTS_OF_AWS.iter().any(|suffix| enrolled.host().ends_with(suffix)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passkeys_of_a_name_that_was_given_up_count_no_more() {
+        let url = |text| BaseUrl::parse(text).unwrap();
+        let own = url("https://abc.lambda-url.eu-west-1.on.aws");
+        let (old, new) = (url("https://old.example.com"), url("https://new.example.com"));
+        for (enrolled, now, counts) in [
+            (&new, Some(&new), true),
+            (&old, Some(&new), false),
+            (&own, Some(&new), false),
+            (&old, None, false),
+            (&own, None, true),
+            (&url("https://abc.execute-api.eu-west-1.amazonaws.com"), None, true),
+            (&url("https://amazonaws.com.example"), None, false),
+            (&url("https://xon.aws"), None, false),
+        ] {
+            assert_eq!(belongs(enrolled, now), counts, "{enrolled} {now:?}");
+        }
+    }
 }

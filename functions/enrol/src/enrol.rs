@@ -68,15 +68,15 @@ impl EnrolError {
 
     fn told(&self, error_id: &str) -> String {
         match self {
-            Self::NotAnInvitation => "This is not an invitation of this service, or not the whole of one. Open the link in the mail, or copy all of it.".to_owned(),
-            Self::Over => "This invitation is over: it was good for a day. Ask your operator for another.".to_owned(),
+            Self::NotAnInvitation => "This is not a complete invitation to this service. Open the link in the mail, or copy all of it.".to_owned(),
+            Self::Over => "This invitation has expired. It was valid for one day. Ask your operator for another.".to_owned(),
             Self::Used => "This invitation was used already. If that was not you, tell the people who run this service at once: somebody else may have enrolled a passkey in your name. For another passkey, ask for another invitation.".to_owned(),
-            Self::Void => "This invitation does not count any more: your operator made another one since, or took it back. Use the newest, or ask for one.".to_owned(),
+            Self::Void => "This invitation is no longer valid. Your operator has made a newer one or withdrawn it. Use the newest, or ask for one.".to_owned(),
             Self::Code => "The code does not fit this invitation. Go back, and type the sixteen letters and digits that your operator told you. The invitation is not used up.".to_owned(),
             Self::Name(problem) => format!("The name cannot be used: {problem}. Go back and change it. The invitation is not used up."),
             Self::Passkey(problem) => format!("Something is wrong with the new passkey: {problem}. Go back and try again. The invitation is not used up."),
             Self::TooMany => format!("You have {MAX_PASSKEYS} passkeys already. Ask your operator to remove one. The invitation is not used up."),
-            Self::Failed(_) => format!("Something failed on our side. Go back and try again. If it goes on, tell the people who run this service: error {error_id}."),
+            Self::Failed(_) => format!("Something failed on our side. Reload this page to send it again. If it goes on, tell the people who run this service: error {error_id}."),
         }
     }
 }
@@ -126,19 +126,33 @@ async fn try_enrol(deps: &Deps, fields: &Fields) -> Result<Passkey, EnrolError> 
     let passkey = passkey.map_err(EnrolError::Passkey)?;
     // Before anything is signed: a used invitation signs nothing more.
     if let Some(refused) = deps.store.refuses(&invitation).await? {
-        return enrolled(refused, passkey);
+        return enrolled(deps, refused, passkey).await;
     }
     let unsigned = passkey.to_sign(&deps.signer.public_key().id());
     let signature = deps.signer.sign(unsigned.digest()).await?;
     let record = unsigned.signed(&signature);
-    enrolled(deps.store.enrol(&passkey, record, &invitation, now).await?, passkey)
+    enrolled(deps, deps.store.enrol(&passkey, record, &invitation, now).await?, passkey).await
 }
 
-fn enrolled(enrolled: Enrolled, passkey: Passkey) -> Result<Passkey, EnrolError> {
+async fn enrolled(deps: &Deps, enrolled: Enrolled, passkey: Passkey) -> Result<Passkey, EnrolError> {
     match enrolled {
         Enrolled::Now => Ok(passkey),
+        // The same form, sent again: its first answer may have been lost.
+        Enrolled::AlreadyUsed if is_there(deps, &passkey).await? => Ok(passkey),
         Enrolled::AlreadyUsed => Err(EnrolError::Used),
         Enrolled::Void => Err(EnrolError::Void),
         Enrolled::TooMany => Err(EnrolError::TooMany),
     }
+}
+
+/// Whether this very passkey is enrolled by the invitation that it came with.
+async fn is_there(deps: &Deps, passkey: &Passkey) -> Result<bool, Failure> {
+    let passkeys = deps.store.passkeys(&passkey.approver, &deps.signer.keys()).await?;
+    // But for the moment, which is that of the first sending.
+    let same = |known: &Passkey| {
+        let mut known = known.clone();
+        known.created_at = passkey.created_at;
+        known == *passkey
+    };
+    Ok(passkeys.enrolled.iter().any(same))
 }

@@ -4,7 +4,7 @@
 //! a passkey is enrolled. Bindings: the invitation is signed by the operator, for one approver and one page, and is used up
 //! by the write that enrols; its code never travels by mail; the new passkey answers a challenge made from the invitation,
 //! on the page's own origin; and what is written is signed with a key that no other function may use. Not done here:
-//! attestation, so any authenticator counts that says it has verified its user.
+//! attestation, so any authenticator that says it has verified its user is accepted.
 
 mod enrol;
 mod settings;
@@ -63,7 +63,7 @@ async fn post_only(request: Request, next: Next) -> Response {
         return next.run(request).await;
     }
     let page = views::not_enrolled(
-        "Passkeys come from the page that an invitation leads to. Nothing was changed. Open the link in the mail.",
+        "You make a passkey on the page that your invitation opens. Nothing was changed. Open the link in the mail.",
     );
     ([(ALLOW, "POST")], html(StatusCode::METHOD_NOT_ALLOWED, page)).into_response()
 }

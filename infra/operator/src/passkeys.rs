@@ -83,15 +83,15 @@ fn mail(invitation: &Invitation, link: &str, to: EmailAddress) -> Mail {
         "You are invited to add a passkey, to approve what AI agents ask for.\n\n\
          Open this link on the device that you want to approve with, before {until}:\n\n\
          {link}\n\n\
-         You also need a code of sixteen letters and digits. It does not come by mail: the person who invited you tells you.\n\n\
+         You also need a code of sixteen letters and digits. The person who invited you will tell it to you; it does not come by mail.\n\n\
          If you did not expect this, do nothing: without the code nobody can use the link. Answering this mail does nothing.\n"
     );
     let html = format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"color-scheme\" content=\"light dark\"></head>\
          <body style=\"font: 16px/1.5 sans-serif\"><p>You are invited to add a passkey, to approve what AI agents ask for.</p>\
          <p>Open this link on the device that you want to approve with, before {until}:</p>\
-         <p><a href=\"{link}\">Add a passkey</a></p>\
-         <p>You also need a code of sixteen letters and digits. It does not come by mail: the person who invited you tells you.</p>\
+         <p><a ses:no-track href=\"{link}\">Add a passkey</a></p>\
+         <p>You also need a code of sixteen letters and digits. The person who invited you will tell it to you; it does not come by mail.</p>\
          <p>If you did not expect this, do nothing: without the code nobody can use the link. Answering this mail does nothing.</p>\
          </body></html>"
     );
@@ -114,7 +114,7 @@ pub(crate) async fn list(to: &Deployment, id: &ApproverId) -> Result<Report, Sto
     };
     if passkeys.unsigned > 0 {
         text.push_str(&format!(
-            "\n{} that nobody enrolled: somebody else has written to the table. They count for nothing. `sayso approver remove-passkey {id} --unsigned` removes them.\n",
+            "\n{} not signed with this key: somebody else has written to the table, or the key is another one now. They count for nothing. `sayso approver remove-passkey {id} --unsigned` removes them.\n",
             count(passkeys.unsigned, "record")
         ));
     }
@@ -143,13 +143,21 @@ pub(crate) async fn remove(
 ) -> Result<Report, Stopped> {
     let keys = to.enrolment_signer().await?.keys();
     let which = passkey.map_or(WhichPasskeys::Unsigned, WhichPasskeys::Labelled);
+    if which == WhichPasskeys::Unsigned && to.registry.passkeys(id, &keys).await?.enrolled.is_empty() {
+        return Err(Stopped::not_done(format!(
+            "none of the records of {id} is signed with this key, so it may be the wrong one: compare --enrolment-key with the stack's output EnrolmentKeyId. If it is right, they count for nothing, and `sayso approver invite {id}` goes on"
+        )));
+    }
     let removed = to.registry.remove_passkeys(id, &which, &keys).await?;
     let text = match &which {
         WhichPasskeys::Labelled(label) => {
             format!("Removed the passkey {label} of the approver {id}: it proves nothing any more.\n")
         }
         WhichPasskeys::Unsigned => {
-            format!("Removed {} of the approver {id} that nobody enrolled.\n", count(removed, "record"))
+            format!(
+                "Removed {} of the approver {id} that are not signed with this key.\n",
+                count(removed, "record")
+            )
         }
     };
     Ok(Report::done(text, json!({"approver": id.as_str(), "removed": removed})))

@@ -120,3 +120,31 @@ pub fn verifies_rs256(public_key: &[u8], message: &[u8], signature: &[u8]) -> bo
     use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
     UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, public_key).verify(message, signature).is_ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::encoding::{AsDer as _, PublicKeyX509Der};
+    use aws_lc_rs::rand::SystemRandom;
+    use aws_lc_rs::rsa::{KeyPair, KeySize};
+    use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256};
+
+    use super::verifies_rs256;
+
+    #[test]
+    fn an_rsa_signature_counts_under_its_own_key_and_for_its_own_message() {
+        let [own, other] = [(); 2].map(|()| KeyPair::generate(KeySize::Rsa2048).unwrap());
+        let spki = |key: &KeyPair| -> Vec<u8> {
+            let der: PublicKeyX509Der<'_> = key.public_key().as_der().unwrap();
+            der.as_ref().to_vec()
+        };
+        let mut signature = vec![0; own.public_modulus_len()];
+        own.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), b"message", &mut signature).unwrap();
+        assert!(verifies_rs256(&spki(&own), b"message", &signature));
+        assert!(!verifies_rs256(&spki(&own), b"another", &signature));
+        assert!(!verifies_rs256(&spki(&other), b"message", &signature));
+        assert!(!verifies_rs256(&spki(&own), b"message", &signature[1..]));
+        assert!(!verifies_rs256(b"no key", b"message", &signature));
+        // What enrolling takes for the length of one, from 2,048 to 4,096 bits.
+        assert_eq!(spki(&own).len(), 294);
+    }
+}

@@ -28,7 +28,8 @@ pub use webauthn::{Algorithm, PasskeyProof, SignCount, VerifySignature, WebAuthn
 /// The `typ` of the header of an enrolled passkey's JWS.
 const TYPE: &str = "sayso-passkey+jwt";
 
-/// What a page and the browser sign or make a passkey for: 32 bytes that nobody could know before.
+/// What a page and the browser sign or make a passkey for: 32 bytes that stand for one request or one invitation, each of which
+/// counts once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Challenge([u8; 32]);
 

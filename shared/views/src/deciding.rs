@@ -193,7 +193,9 @@ fn by_passkey(form: &Form<'_>) -> Markup {
         (note(form))
         fieldset aria-labelledby="to-approve" {
             h3 #to-approve { "To approve, use your passkey" }
-            @if let Some(error) = &form.errors.passkey { p.error role="alert" { (error) } }
+            @if let Some(error) = &form.errors.passkey {
+                p.error role="alert" tabindex="-1" autofocus { (error) }
+            }
             @if form.approving == Approving::ByPasskeyElsewhere {
                 p { "Your passkey works on the page that the mail leads to. Go back to it, or open the link from the mail again." }
             } @else {
@@ -227,7 +229,7 @@ fn code(form: &Form<'_>, purpose: &str) -> Markup {
             label for="code" { "Type " span.number translate="no" { (form.link.code()) } " " (purpose) }
             @if let Some(error) = error { p.error #code-error role="alert" { (error) } }
             input #code name="code" value=(form.code) type="text" inputmode="numeric" autocomplete="off"
-                autocorrect="off" spellcheck="false" aria-required="true"
+                autocorrect="off" spellcheck="false" aria-required=[(form.approving == Approving::ByCode).then_some("true")]
                 aria-invalid=[error.as_ref().map(|_| "true")]
                 aria-describedby=[error.as_ref().map(|_| "code-error")]
                 autofocus[error.is_some()];

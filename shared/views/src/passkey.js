@@ -2,10 +2,10 @@
   "use strict";
   const form = document.querySelector("form[data-passkey]");
   if (!form) return;
+  const enrols = form.dataset.passkey === "enrol";
   const part = (name) => form.querySelector(`[data-part="${name}"]`);
-  const button = part("use"), message = part("message"), elsewhere = part("elsewhere");
-  const show = (element) => { if (element) element.hidden = false; };
-  const say = (text) => { message.textContent = text; show(message); };
+  const button = part("use"), message = part("message"), elsewhere = part("elsewhere"), copy = part("copy");
+  const say = (text) => { message.textContent = text; message.hidden = false; };
   const toText = (buffer) =>
     btoa(String.fromCharCode(...new Uint8Array(buffer))).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
   const toBytes = (text) =>
@@ -14,15 +14,31 @@
   // A browser within an app may have the API and no authenticator, or never settle a promise.
   const offerAnotherBrowser = () => {
     part("link").value = location.href;
-    show(elsewhere);
+    elsewhere.hidden = false;
   };
   const within = (milliseconds, promise) => Promise.race([
     promise, new Promise((resolve) => setTimeout(resolve, milliseconds, undefined)),
   ]);
-  part("copy").addEventListener("click", async () => {
+  copy.addEventListener("click", async () => {
     part("link").select();
-    try { await navigator.clipboard.writeText(location.href); } catch { /* It is selected. */ }
+    try {
+      await navigator.clipboard.writeText(location.href);
+      copy.textContent = "Copied";
+    } catch { /* It is selected. */ }
   });
+
+  let invitation = "", digest;
+  if (enrols) {
+    // The fragment never reaches a server by itself. Another link in the same tab changes nothing else.
+    addEventListener("hashchange", () => location.reload());
+    const found = /^#([\w-]+\.[\w-]+\.[\w-]{86})(?![\w-])/.exec(location.hash);
+    if (!found) {
+      say("Part of this link is missing. Open the link in the mail, or copy all of it.");
+      return;
+    }
+    [, invitation] = found;
+    form.elements.invitation.value = invitation;
+  }
 
   const approve = async () => {
     const made = await navigator.credentials.get({ publicKey: {
@@ -37,12 +53,11 @@
   };
 
   const enrol = async () => {
-    const invitation = form.elements.invitation.value;
-    const claims = JSON.parse(new TextDecoder().decode(toBytes(invitation.split(".")[1])));
+    const { sub } = JSON.parse(new TextDecoder().decode(toBytes(invitation.split(".")[1])));
     const made = await navigator.credentials.create({ publicKey: {
-      challenge: await crypto.subtle.digest("SHA-256", new TextEncoder().encode(invitation)),
-      rp: { id: location.hostname, name: "Sayso" },
-      user: { id: new TextEncoder().encode(claims.sub), name: claims.sub, displayName: `Sayso approver ${claims.sub}` },
+      challenge: digest, rp: { id: location.hostname, name: "Sayso" },
+      // One for each invitation: an authenticator replaces a passkey of the same user, before anybody has checked the new one.
+      user: { id: digest, name: sub, displayName: `Sayso approver ${sub}` },
       pubKeyCredParams: [{ type: "public-key", alg: -7 }, { type: "public-key", alg: -257 }],
       authenticatorSelection: { residentKey: "required", requireResidentKey: true, userVerification: "required" },
       attestation: "none", timeout: 300000,
@@ -55,47 +70,51 @@
     } };
   };
 
-  const enrols = form.dataset.passkey === "enrol";
-  if (enrols) {
-    // The fragment never reaches a server by itself.
-    const invitation = location.hash.slice(1);
-    if (invitation.split(".").length !== 3) {
-      say("This link is not whole. Open the link in the mail, or copy all of it.");
-      return;
-    }
-    form.elements.invitation.value = invitation;
-  }
-  show(button);
-  if (!window.PublicKeyCredential) {
-    button.disabled = true;
-    offerAnotherBrowser();
-    return;
-  }
-  within(2000, PublicKeyCredential.isUserVerifyingPlatformAuthenticatorAvailable().catch(() => false))
-    .then((available) => { if (!available) offerAnotherBrowser(); });
+  const verdict = Object.assign(document.createElement("input"), { type: "hidden", name: "verdict", value: "approve" });
+  // A press of Deny; sending the form from here is none.
+  form.addEventListener("submit", () => verdict.remove());
+  addEventListener("pageshow", () => {
+    verdict.remove();
+    form.elements.credential.value = "";
+  });
+  const problem = (error) =>
+    error.name === "NotAllowedError" ? "it was cancelled, or took too long" : error.name || "unknown error";
 
   button.addEventListener("click", async () => {
     if (enrols && !form.reportValidity()) return;
+    if (!enrols && [...form.elements.note.value].length > 1000) {
+      say("The note is too long: shorten it to 1,000 characters.");
+      return;
+    }
     message.hidden = true;
     button.disabled = true;
-    const hint = setTimeout(offerAnotherBrowser, 2000);
+    const hint = setTimeout(offerAnotherBrowser, 10000);
     try {
       form.elements.credential.value = JSON.stringify(await (enrols ? enrol() : approve()));
+      if (!enrols) form.append(verdict);
+      form.submit();
     } catch (error) {
-      say(enrols
-        ? `No passkey was made (${error.name}). Try again, or open this page in another browser.`
-        : `Nothing was decided: your passkey was not used (${error.name}). Try again, or open this page in another browser.`);
+      const what = enrols ? "No passkey was enrolled" : "Nothing was decided";
+      say(`${what}: ${problem(error)}. Try again, or open this page in another browser.`);
       offerAnotherBrowser();
-      return;
     } finally {
       clearTimeout(hint);
       button.disabled = false;
+      button.focus();
     }
-    if (!enrols) {
-      const verdict = document.createElement("input");
-      Object.assign(verdict, { type: "hidden", name: "verdict", value: "approve" });
-      form.append(verdict);
-    }
-    form.submit();
   });
+  const start = async () => {
+    if (enrols) digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(invitation));
+    button.hidden = false;
+    const usable = window.PublicKeyCredential &&
+      (!enrols || "getPublicKey" in AuthenticatorAttestationResponse.prototype);
+    if (!usable) {
+      button.disabled = true;
+      offerAnotherBrowser();
+      return;
+    }
+    const asked = PublicKeyCredential.isUserVerifyingPlatformAuthenticatorAvailable();
+    if (!(await within(2000, asked))) offerAnotherBrowser();
+  };
+  start().catch(offerAnotherBrowser);
 })();

@@ -28,14 +28,14 @@ pub(crate) fn parts(button: &str) -> Markup {
         p.error role="alert" data-part="message" hidden {}
         div.banner data-part="elsewhere" hidden {
             p {
-                b { "No passkey here? " }
-                "A browser inside a mail app may have none. Open this page in the browser that you use otherwise."
+                b { "If no passkey is offered here: " }
+                "A browser inside a mail app may have none. Open this page in your usual browser."
             }
             label { "The link to this page" input.link type="text" readonly data-part="link" value=""; }
             div.verdicts.alone { button type="button" data-part="copy" { "Copy the link" } }
         }
         noscript {
-            p.banner { "A passkey takes a browser that runs scripts, and here none run. Open this page in another browser." }
+            p.banner { "Passkeys need JavaScript, and it does not run here. Open this page in another browser." }
         }
     }
 }
@@ -76,7 +76,7 @@ pub fn enrolled(name: &str, label: &str) -> Markup {
     layout::notice(
         "Your passkey is enrolled",
         &[
-            &format!("“{name}” ({label}) works from now on, wherever a decision of yours takes a passkey."),
+            &format!("“{name}” ({label}) is ready. You can now approve with it."),
             "If you did not do this yourself, tell the people who run this service at once.",
         ],
     )

@@ -67,9 +67,18 @@ impl Registry {
     }
 
     /// Voids the invitations of an approver that were made before this moment: a new one takes their place.
-    pub async fn void_invitations(&self, approver: &ApproverId, before: Timestamp) -> Result<(), Failure> {
-        let update = self.void_update(approver, before)?;
-        self.transact(vec![update]).await.map(drop)
+    pub async fn void_invitations(
+        &self,
+        approver: &ApproverId,
+        before: Timestamp,
+    ) -> Result<(), RegistryError> {
+        change(async |_| {
+            let values = [(":before", number(before.as_unix_seconds())), (":one", number(1))];
+            let update = "SET void_before = :before ADD revision :one";
+            let write = self.write(&Kind::Passkey.key(approver), update, None, values)?;
+            Ok(if self.transact(vec![write]).await? { Attempt::Done(()) } else { Attempt::Overtaken })
+        })
+        .await
     }
 
     /// The write that takes an approver's passkeys and invitations away. The row stays: it says which were used.
@@ -84,11 +93,6 @@ impl Registry {
             [(":before", number(before)), (":none", AttributeValue::L(Vec::new())), (":one", number(1))];
         let change = "SET void_before = :before, passkeys = :none ADD revision :one";
         self.write(&Kind::Passkey.key(approver), change, None, values)
-    }
-
-    fn void_update(&self, approver: &ApproverId, before: Timestamp) -> Result<TransactWriteItem, Failure> {
-        let values = [(":before", number(before.as_unix_seconds())), (":one", number(1))];
-        self.write(&Kind::Passkey.key(approver), "SET void_before = :before ADD revision :one", None, values)
     }
 
     async fn passkeys_item(&self, approver: &ApproverId) -> Result<Option<PasskeysItem>, Failure> {

@@ -11,6 +11,9 @@ use crate::Failure;
 /// As many passkeys as one approver may have: far more than anybody has devices.
 pub const MAX_PASSKEYS: usize = 20;
 
+/// How much longer a used invitation is remembered than it could be used, in seconds: clocks differ.
+const CLOCKS: i64 = 3_600;
+
 /// How often an enrolment that another overtook is begun again.
 const MAX_TRIES: usize = 5;
 
@@ -123,7 +126,7 @@ impl Store {
             }
             item.passkeys.push(record.clone());
             // An invitation whose time is over is refused before anybody looks here.
-            item.used.retain(|(_, end)| *end > now.as_unix_seconds());
+            item.used.retain(|(_, end)| end.saturating_add(CLOCKS) > now.as_unix_seconds());
             item.used.push((invitation.id.to_string(), invitation.expires_at.as_unix_seconds()));
             item.revision += 1;
             let put = self.client.put_item().set_item(Some(to_item(&item)?));

@@ -1,6 +1,7 @@
 //! The relying party's checks of what a browser answers (Web Authentication Level 3, sections 7.1 and 7.2), with attestation
 //! `none`. Our own, because the kept crates either choose the challenge themselves or bring a second set of cryptography:
-//! ARCHITECTURE.md says which were compared.
+//! ARCHITECTURE.md says which were compared. Left out, because nothing here rests on them: `userHandle`, `type`, the key inside the
+//! attested credential data, and the counter at registration.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -58,22 +59,24 @@ pub enum WebAuthnError {
     #[error("the passkey was used on another page")]
     OtherPage,
     /// Another challenge: of another request, or of this one as it was before.
-    #[error("the passkey was used for something else than what this page shows")]
+    #[error("the passkey was used for another request than the one on this page")]
     OtherChallenge,
     /// Nobody unlocked the authenticator.
     #[error("the passkey was used without a fingerprint, a face or a PIN")]
     NotVerified,
-    /// The key or the algorithm is none that counts here.
+    /// This kind of key or algorithm is not accepted here.
     #[error("this kind of passkey cannot be used here")]
     UnknownAlgorithm,
     /// Another key signed, or something else was signed.
-    #[error("the passkey's signature does not hold")]
+    #[error("the passkey's signature is not valid")]
     Signature,
-    /// No passkey of the approver's has this id.
+    /// None of the approver's passkeys has this id.
     #[error("this passkey is not enrolled")]
     NotEnrolled,
     /// The authenticator has counted less than before: there may be a copy of it.
-    #[error("this passkey may have been copied: tell the people who run this service")]
+    #[error(
+        "this passkey has counted less than at its last use. Use it once more. If this comes again, it may have been copied: tell the people who run this service"
+    )]
     CounterWentBack,
 }
 
