@@ -5,7 +5,9 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use sayso_cloud::operator::WhichPasskeys;
 use sayso_cloud::{Aws, Signer};
-use sayso_model::passkey::{INVITATION_LIFETIME, RequiredProof};
+use sayso_model::passkey::{
+    INVITATION_LIFETIME, Invitation, InvitationToken, Passkey, PasskeyName, RequiredProof,
+};
 use sayso_model::{AgentName, Audience};
 use sayso_tests::authenticator::{BE, BS, UP, UV};
 use sayso_tests::{Authenticator, Ceremony, Invited, Page, Verdict, World, action};
@@ -233,20 +235,20 @@ async fn of_many_who_send_an_invitation_at_once_one_enrols() {
 async fn a_passkey_that_is_written_into_the_table_counts_for_nothing() {
     let (deployment, mut own) = Deployment::enrolled().await;
     let mut planted = Authenticator::new();
-    // The planter signs with a key of their own, and takes the approver's own record apart as well.
+    // The planter has the table, and a key of their own.
     let aws = Aws::at(deployment.world.backends.endpoints.clone());
     let key = deployment.world.backends.spare_key_arn.clone();
-    let signer = Signer::connect(aws.kms(), key).await.expect("a signer");
+    let planter = Signer::connect(aws.kms(), key).await.expect("a signer");
     let (store, keys) = (deployment.world.store().await, deployment.world.enrolment_signer().await.keys());
-    let passkey = store.passkeys(&approver(), &keys).await.expect("passkeys").enrolled.remove(0);
-    let forged = passkey.to_sign(&signer.public_key().id());
-    let forged = forged.signed(&signer.sign(forged_digest(&passkey, &signer)).await.expect("a signature"));
+    let forged = record_of(&deployment, &planted, &planter).await;
     let row = deployment.world.table().row(&format!("PASSKEY#{APPROVER}")).await.expect("a row");
     let own_record = row["passkeys"].as_l().expect("a list")[0].clone();
-    let mut changed = row.clone();
-    let records = vec![AttributeValue::S(forged), AttributeValue::S("x".to_owned()), own_record.clone()];
-    changed.insert("passkeys".to_owned(), AttributeValue::L(records));
-    deployment.world.table().put(changed.clone()).await;
+    let plant = async |records: Vec<AttributeValue>| {
+        let mut changed = row.clone();
+        changed.insert("passkeys".to_owned(), AttributeValue::L(records));
+        deployment.world.table().put(changed).await;
+    };
+    plant(vec![AttributeValue::S(forged), AttributeValue::S("x".to_owned()), own_record.clone()]).await;
     let asked = deployment.asked("orders").await;
     let answer = planted.answer(&deployment.ceremony(&asked));
     assert_refused(&deployment.approve(&asked, &answer).await, "a planted one");
@@ -265,13 +267,28 @@ async fn a_passkey_that_is_written_into_the_table_counts_for_nothing() {
     deployment.world.table().put(moved).await;
     let answer = planted.answer(&deployment.ceremony(&asked));
     assert_refused(&deployment.approve(&asked, &answer).await, "somebody else's");
-    deployment.world.table().put(row).await;
+    deployment.world.table().put(row.clone()).await;
     let answer = own.answer(&deployment.ceremony(&asked));
+    assert_eq!(deployment.approve(&asked, &answer).await.status, 200);
+    // The very same record, under the enrolment key: it was the signature that counted.
+    let enrolled = record_of(&deployment, &planted, &deployment.world.enrolment_signer().await).await;
+    plant(vec![AttributeValue::S(enrolled), own_record]).await;
+    let asked = deployment.asked("customers").await;
+    let answer = planted.answer(&deployment.ceremony(&asked));
     assert_eq!(deployment.approve(&asked, &answer).await.status, 200);
 }
 
-fn forged_digest(passkey: &sayso_model::passkey::Passkey, signer: &Signer) -> [u8; 32] {
-    passkey.to_sign(&signer.public_key().id()).digest()
+/// What `enrol` would write of this authenticator, for the approver, if this were its key.
+async fn record_of(deployment: &Deployment, authenticator: &Authenticator, signer: &Signer) -> String {
+    let world = &deployment.world;
+    let token = InvitationToken::from_text(&world.invite_signed_by(APPROVER, signer).await.token);
+    let invitation = Invitation::verify(&token, &signer.keys()).expect("an invitation");
+    let made = authenticator.register(&Ceremony::create(token.expose(), &world.host.page_url));
+    let name = PasskeyName::parse("My phone").expect("a name");
+    let passkey = Passkey::from_registration(&made.to_string(), &invitation, &token, name, world.clock.now());
+    let unsigned = passkey.expect("a passkey").to_sign(&signer.public_key().id());
+    let signature = signer.sign(unsigned.digest()).await.expect("a signature");
+    unsigned.signed(&signature)
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use sayso_cloud::random;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-/// Present, verified, can be synced, is synced, has a credential with it.
+/// User present.
 pub const UP: u8 = 1;
 /// User verified.
 pub const UV: u8 = 1 << 2;
