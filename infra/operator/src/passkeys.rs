@@ -70,7 +70,7 @@ fn sender(to: &Deployment, invite: &Invite) -> Result<Option<EmailAddress>, Stop
         (true, ..) => Ok(None),
         (false, Some(sender), _) => Ok(Some(sender.clone())),
         // The local outbox takes any sender.
-        (false, None, Some(_)) => Ok(EmailAddress::parse("sayso@localhost").ok()),
+        (false, None, Some(_)) => EmailAddress::parse("sayso@localhost").map(Some).map_err(Stopped::usage),
         (false, None, None) => Err(Stopped::usage(
             "say who the mail comes from: --sender EMAIL (the stack's parameter SenderEmail, or SAYSO_SENDER), or take --print and bring the link to the approver yourself",
         )),

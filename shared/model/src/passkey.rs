@@ -22,8 +22,10 @@ use crate::{ApproverId, BaseUrl, Invalid, ProvenBy, RequestFingerprint, Timestam
 mod invitation;
 mod webauthn;
 
+use webauthn::Algorithm;
+
 pub use invitation::{INVITATION_LIFETIME, Invitation, InvitationCode, InvitationId, InvitationToken};
-pub use webauthn::{Algorithm, PasskeyProof, SignCount, VerifySignature, WebAuthnError};
+pub use webauthn::{PasskeyProof, SignCount, VerifyRs256, WebAuthnError};
 
 /// The `typ` of the header of an enrolled passkey's JWS.
 const TYPE: &str = "sayso-passkey+jwt";
@@ -145,11 +147,11 @@ struct Claims {
     key: String,
 }
 
-/// An enrolled passkey that lacks its signature.
+/// An invitation or an enrolled passkey that lacks the enrolment key's signature.
 #[derive(Debug)]
-pub struct PasskeyToSign(UnsignedJws);
+pub struct EnrolmentToSign(UnsignedJws);
 
-impl PasskeyToSign {
+impl EnrolmentToSign {
     /// SHA-256 of the JWS signing input: what the key signs.
     pub fn digest(&self) -> [u8; 32] {
         self.0.digest()
@@ -163,7 +165,7 @@ impl PasskeyToSign {
 
 impl Passkey {
     /// To be signed with the enrolment key.
-    pub fn to_sign(&self, key: &KeyId) -> PasskeyToSign {
+    pub fn to_sign(&self, key: &KeyId) -> EnrolmentToSign {
         let claims = Claims {
             jti: self.credential.clone(),
             sub: self.approver.to_string(),
@@ -175,7 +177,7 @@ impl Passkey {
             alg: self.algorithm.cose(),
             key: URL_SAFE_NO_PAD.encode(&self.public_key),
         };
-        PasskeyToSign(UnsignedJws::new(TYPE, key, &claims))
+        EnrolmentToSign(UnsignedJws::new(TYPE, key, &claims))
     }
 
     /// From what is recorded, if one of these enrolment keys signed it, and for this approver.

@@ -151,7 +151,7 @@ fn first(text: &str) -> Option<(Part<'_>, &str)> {
     let lower = text[..end].to_lowercase();
     let is_known = VERBS.contains(&lower.as_str()) || PLACES.contains(&lower.as_str());
     // Not the option behind a word: `a-r`.
-    let after_hyphen = end + usize::from(text[end..].starts_with('-') && text[end..].len() > 1);
+    let after_hyphen = end + usize::from(text[end..].starts_with('-'));
     split(if is_known { end } else { after_hyphen }, is_known)
 }
 

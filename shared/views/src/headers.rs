@@ -2,8 +2,9 @@
 //!
 //! Threat: content from an agent, a page that frames ours, a link that leaks to the next site, a cache that keeps it.
 //! The policy starts from nothing and allows one stylesheet by its hash and the targets of our forms. On the pages that use a
-//! passkey it allows one script, by its hash; no other script runs, even if one got in. Not done here: deciding who may post a form. `no-referrer` makes browsers send `Origin: null` across
-//! origins, so `Origin` cannot tell; the link's secret in the form's body does.
+//! passkey it allows one script, by its hash; no other script runs, even if one got in. Not done here: deciding who may post
+//! a form. `no-referrer` makes browsers send `Origin: null` across origins, so `Origin` cannot tell; the link's secret in
+//! the form's body does.
 
 use axum::Router;
 use axum::middleware::map_response;

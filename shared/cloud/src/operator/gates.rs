@@ -25,14 +25,24 @@ impl Registry {
     /// Replaces a gate's masks: the arguments whose values mails and exports hide.
     pub async fn mask_gate(&self, audience: &Audience, masks: &Masks) -> Result<(), RegistryError> {
         let texts = masks.texts().map(text).collect();
+        self.set_on_gate(audience, "SET masked = :value", AttributeValue::L(texts)).await
+    }
+
+    /// Sets one attribute of a gate that is registered.
+    pub(super) async fn set_on_gate(
+        &self,
+        audience: &Audience,
+        change: &str,
+        value: AttributeValue,
+    ) -> Result<(), RegistryError> {
         let update = self
             .client
             .update_item()
             .table_name(&self.table)
             .key("pk", text(gate_key(audience)))
-            .update_expression("SET masked = :masked")
+            .update_expression(change)
             .condition_expression("attribute_exists(pk)")
-            .expression_attribute_values(":masked", AttributeValue::L(texts));
+            .expression_attribute_values(":value", value);
         let Err(error) = update.send().await else { return Ok(()) };
         if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) {
             return Err(RegistryRefusal::UnknownGate(audience.clone()).into());

@@ -14,7 +14,7 @@ use thiserror::Error;
 
 use crate::Failure;
 use crate::store::transaction::{TRANSACT, Transacted, cancelled, failed, transact};
-use crate::store::{FIRST, Item, Kind, number, scan, text};
+use crate::store::{FIRST, Item, Kind, number, row, scan, text};
 
 mod agents;
 mod approvers;
@@ -136,8 +136,7 @@ impl Registry {
     }
 
     async fn row(&self, pk: &str) -> Result<Option<Item>, Failure> {
-        let get = self.client.get_item().table_name(&self.table).key("pk", text(pk)).consistent_read(true);
-        Ok(get.send().await.map_err(|e| Failure::call("dynamodb:GetItem", &e))?.item)
+        row(&self.client, &self.table, pk).await
     }
 
     /// Writes all or nothing. Returns `false` if somebody else changed a row first.

@@ -8,9 +8,7 @@ use sayso_model::{AgentName, ApproverId, Audience, Timestamp};
 
 use super::{Attempt, Registry, RegistryError, RegistryRefusal, change, name_key};
 use crate::Failure;
-use crate::store::{
-    Kind, Passkeys, PasskeysItem, from_item, gate_key, number, required, string, text, to_item,
-};
+use crate::store::{Kind, Passkeys, PasskeysItem, number, required, string, text, to_item};
 
 /// Which of an approver's passkeys to remove.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,8 +94,7 @@ impl Registry {
     }
 
     async fn passkeys_item(&self, approver: &ApproverId) -> Result<Option<PasskeysItem>, Failure> {
-        let key = Kind::Passkey.key(approver);
-        self.row(&key).await?.map(|item| from_item(item, &key)).transpose()
+        PasskeysItem::read(&self.client, &self.table, approver).await
     }
 
     /// Sets what it takes to approve what a gate is asked for: from the next decision on, also of what waits.
@@ -106,11 +103,7 @@ impl Registry {
         audience: &Audience,
         proof: RequiredProof,
     ) -> Result<(), RegistryError> {
-        let values = [(":proof", text(proof.as_str()))];
-        let key = gate_key(audience);
-        let update = self.update(&key, "SET proof = :proof", "attribute_exists(pk)", values)?;
-        let done = self.transact(vec![update]).await?;
-        done.then_some(()).ok_or_else(|| RegistryRefusal::UnknownGate(audience.clone()).into())
+        self.set_on_gate(audience, "SET proof = :value", text(proof.as_str())).await
     }
 
     /// Sets what it takes to approve what an agent asks: from the next decision on, also of what waits. It stays with the name.

@@ -71,9 +71,7 @@ pub struct Store {
 impl Store {
     /// One row, strongly consistent.
     pub(crate) async fn row(&self, pk: String) -> Result<Option<Item>, Failure> {
-        let get = self.client.get_item().table_name(&self.table).key("pk", text(pk)).consistent_read(true);
-        let answer = get.send().await.map_err(|e| Failure::call("dynamodb:GetItem", &e))?;
-        Ok(answer.item)
+        row(&self.client, &self.table, &pk).await
     }
 
     /// `keys` are the ones that sign approvals, or have: the table is not trusted to say that something was approved.
@@ -91,6 +89,12 @@ pub(crate) fn attested(request: &Request, item: Item, keys: &Jwks) -> Result<Out
         attests(token, keys, request, decision).map_err(|e| Failure::corrupt(&row, "token", e))?;
     }
     Ok(outcome)
+}
+
+/// One row, strongly consistent.
+pub(crate) async fn row(client: &Client, table: &str, pk: &str) -> Result<Option<Item>, Failure> {
+    let get = client.get_item().table_name(table).key("pk", text(pk)).consistent_read(true);
+    Ok(get.send().await.map_err(|e| Failure::call("dynamodb:GetItem", &e))?.item)
 }
 
 pub(crate) fn text(value: impl Into<String>) -> AttributeValue {

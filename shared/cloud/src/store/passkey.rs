@@ -1,3 +1,4 @@
+use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use sayso_model::passkey::{Invitation, Passkey, PasskeyProof, RequiredProof, SignCount};
 use sayso_model::token::Jwks;
@@ -5,7 +6,7 @@ use sayso_model::{ApproverId, Request, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::kind::Kind;
-use super::{FIRST, Item, Store, Written, from_item, number, text, to_item};
+use super::{FIRST, Item, Store, Written, from_item, number, row, text, to_item};
 use crate::Failure;
 
 /// As many passkeys as one approver may have: far more than anybody has devices.
@@ -64,6 +65,16 @@ struct SignCountItem {
 }
 
 impl PasskeysItem {
+    /// The row of an approver, if there is one.
+    pub(crate) async fn read(
+        client: &Client,
+        table: &str,
+        approver: &ApproverId,
+    ) -> Result<Option<Self>, Failure> {
+        let key = Kind::Passkey.key(approver);
+        row(client, table, &key).await?.map(|item| from_item(item, &key)).transpose()
+    }
+
     fn refuses(&self, invitation: &Invitation) -> Option<Enrolled> {
         if self.used.iter().any(|(id, _)| *id == invitation.id.to_string()) {
             return Some(Enrolled::AlreadyUsed);
@@ -90,8 +101,7 @@ impl Store {
     }
 
     async fn passkeys_item(&self, approver: &ApproverId) -> Result<Option<PasskeysItem>, Failure> {
-        let key = Kind::Passkey.key(approver);
-        self.row(key.clone()).await?.map(|item| from_item(item, &key)).transpose()
+        PasskeysItem::read(&self.client, &self.table, approver).await
     }
 
     /// Why an invitation enrols nothing, if that is known already.

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use ulid::Ulid;
 
-use super::PasskeyToSign;
+use super::EnrolmentToSign;
 use crate::text::text_traits;
 use crate::token::{Jwks, KeyId, TokenRefusal, UnsignedJws, verify_jws};
 use crate::{ApproverId, BaseUrl, Invalid, Timestamp};
@@ -137,7 +137,7 @@ impl Invitation {
     }
 
     /// To be signed with the enrolment key.
-    pub fn to_sign(&self, key: &KeyId) -> PasskeyToSign {
+    pub fn to_sign(&self, key: &KeyId) -> EnrolmentToSign {
         let claims = Claims {
             jti: self.id.clone(),
             sub: self.approver.to_string(),
@@ -146,7 +146,7 @@ impl Invitation {
             exp: self.expires_at.as_unix_seconds(),
             code_sha256: self.code_hash.clone(),
         };
-        PasskeyToSign(UnsignedJws::new(TYPE, key, &claims))
+        EnrolmentToSign(UnsignedJws::new(TYPE, key, &claims))
     }
 
     /// What an invitation says, if one of these enrolment keys signed it. Whether it still counts is for

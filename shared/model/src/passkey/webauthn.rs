@@ -24,7 +24,7 @@ const AT: u8 = 1 << 6;
 
 /// An algorithm that passkeys sign with. Windows Hello has keys that sign with the second only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Algorithm {
+pub(super) enum Algorithm {
     /// ECDSA on P-256 with SHA-256.
     Es256,
     /// RSASSA-PKCS1-v1_5 with SHA-256.
@@ -33,7 +33,7 @@ pub enum Algorithm {
 
 impl Algorithm {
     /// Its number in COSE (RFC 9053, RFC 8812).
-    pub fn cose(self) -> i32 {
+    pub(super) fn cose(self) -> i32 {
         match self {
             Self::Es256 => -7,
             Self::Rs256 => -257,
@@ -47,7 +47,7 @@ impl Algorithm {
 
 /// Whether a `SubjectPublicKeyInfo` (DER) verifies a message's RS256 signature. RSA is not this crate's: it would bring a
 /// library that no gate needs.
-pub type VerifySignature = fn(public_key: &[u8], message: &[u8], signature: &[u8]) -> bool;
+pub type VerifyRs256 = fn(public_key: &[u8], message: &[u8], signature: &[u8]) -> bool;
 
 /// Why a browser's answer counts for nothing. The texts are for the person in front of the page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -89,7 +89,6 @@ use WebAuthnError::{
 pub struct PasskeyProof {
     credential: CredentialId,
     sign_count: SignCount,
-    is_synced: bool,
 }
 
 /// What an authenticator has counted, and for which answer. The same answer may be sent again: its first sending may have been
@@ -119,11 +118,6 @@ impl PasskeyProof {
     /// What its authenticator has counted.
     pub fn sign_count(&self) -> &SignCount {
         &self.sign_count
-    }
-
-    /// Whether it is on other devices as well, at this moment: flag BS.
-    pub fn is_synced(&self) -> bool {
-        self.is_synced
     }
 }
 
@@ -230,7 +224,7 @@ impl Passkey {
         answer: &str,
         challenge: Challenge,
         counted: &SignCount,
-        rs256: VerifySignature,
+        rs256: VerifyRs256,
     ) -> Result<PasskeyProof, WebAuthnError> {
         let Authentication { id, response } = serde_json::from_str(answer).map_err(|_| Malformed)?;
         if id != self.credential.to_string() {
@@ -254,10 +248,10 @@ impl Passkey {
         if !sign_count.follows(counted) {
             return Err(CounterWentBack);
         }
-        Ok(PasskeyProof { credential: self.credential.clone(), sign_count, is_synced: data.has(BS) })
+        Ok(PasskeyProof { credential: self.credential.clone(), sign_count })
     }
 
-    fn verifies(&self, message: &[u8], signature: &[u8], rs256: VerifySignature) -> bool {
+    fn verifies(&self, message: &[u8], signature: &[u8], rs256: VerifyRs256) -> bool {
         match self.algorithm {
             Algorithm::Es256 => {
                 let key = VerifyingKey::from_public_key_der(&self.public_key).ok();
